@@ -1,0 +1,1 @@
+//! See engine/ARCHITECTURE.md.
