@@ -1,1 +1,20 @@
-//! See engine/ARCHITECTURE.md.
+//! Push-based columnar operators: batches, expressions, pipelines, memory. No I/O, no async, no SQL.
+//!
+//! Modules in the order in which data flows:
+//! [`table`] what can be scanned → [`batch`] what flows → [`expression`] what is computed per batch →
+//! [`operators`] what transforms, breaks and ends a pipeline → [`pipeline`] how it is driven →
+//! [`memory`], [`metrics`], [`config`], [`error`] what surrounds it.
+
+pub mod batch;
+pub mod config;
+pub mod error;
+pub mod expression;
+pub mod memory;
+pub mod metrics;
+pub mod operators;
+pub mod pipeline;
+pub mod table;
+
+pub use batch::{Batch, Bitmap, Column, Dictionary, Encoding, Selection, Values, Views};
+pub use config::{Config, Driver};
+pub use error::{Error, Result};

@@ -1,1 +1,3 @@
-//! See engine/ARCHITECTURE.md.
+//! Plans: the IR, the SQL front end, optimizer passes, and lowering to pipelines.
+
+pub mod ir;

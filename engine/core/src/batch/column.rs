@@ -1,0 +1,468 @@
+//! One column of a batch: values in one of three encodings, validity apart.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow_array::ArrayRef;
+use arrow_buffer::{Buffer, IntervalMonthDayNano, ScalarBuffer, i256};
+use arrow_schema::DataType;
+
+use super::{Bitmap, Selection};
+
+/// How values of a logical type lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Physical {
+    Boolean,
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    Int128,
+    Int256,
+    UInt8,
+    UInt16,
+    UInt32,
+    UInt64,
+    Float32,
+    Float64,
+    /// Month-day-nano interval, 16 bytes.
+    Interval,
+    /// Strings and binary of every kind: 16-byte views.
+    View,
+    /// Lists, structs, maps, and whatever else: an Arrow array.
+    Nested,
+}
+
+/// The canonical physical type of a logical type: the one that hash tables, rows and sort keys use.
+///
+/// Decimals of precision ≤ 18 are `Int64`, ≤ 38 `Int128`, else `Int256`. A decimal column of precision 19..=38 may nevertheless
+/// arrive as `Int64` ("narrow") when its values fit: [`Column::widen`] makes it canonical.
+pub fn physical_type(data_type: &DataType) -> Physical {
+    use DataType::*;
+    match data_type {
+        Boolean => Physical::Boolean,
+        Int8 => Physical::Int8,
+        Int16 => Physical::Int16,
+        Int32 | Date32 | Time32(_) | Interval(arrow_schema::IntervalUnit::YearMonth) => Physical::Int32,
+        Int64 | Date64 | Time64(_) | Timestamp(_, _) | Duration(_) => Physical::Int64,
+        UInt8 => Physical::UInt8,
+        UInt16 => Physical::UInt16,
+        UInt32 => Physical::UInt32,
+        UInt64 => Physical::UInt64,
+        Float32 => Physical::Float32,
+        Float64 => Physical::Float64,
+        Decimal32(_, _) | Decimal64(_, _) => Physical::Int64,
+        Decimal128(p, _) if *p <= 18 => Physical::Int64,
+        Decimal128(_, _) => Physical::Int128,
+        Decimal256(_, _) => Physical::Int256,
+        Interval(arrow_schema::IntervalUnit::MonthDayNano) => Physical::Interval,
+        Utf8 | LargeUtf8 | Utf8View | Binary | LargeBinary | BinaryView => Physical::View,
+        Dictionary(_, value) => physical_type(value),
+        _ => Physical::Nested,
+    }
+}
+
+/// 16-byte string views (Arrow's BinaryView layout: length, then 12 inline bytes or 4-byte prefix, buffer index, offset) and the
+/// buffers they point into.
+#[derive(Debug, Clone)]
+pub struct Views {
+    pub views: ScalarBuffer<u128>,
+    pub buffers: Arc<[Buffer]>,
+}
+
+impl Views {
+    /// Bytes of value `index`.
+    #[inline]
+    pub fn value(&self, index: usize) -> &[u8] {
+        let view = &self.views[index];
+        let len = *view as u32 as usize;
+        if len <= 12 {
+            // The inline bytes start at byte 4 of the little-endian view.
+            let bytes: &[u8] = view_bytes(view);
+            &bytes[4..4 + len]
+        } else {
+            let buffer = (*view >> 64) as u32 as usize;
+            let offset = (*view >> 96) as u32 as usize;
+            &self.buffers[buffer].as_slice()[offset..offset + len]
+        }
+    }
+
+    /// Builds views over copied values.
+    pub fn from_values<V: AsRef<[u8]>>(values: impl Iterator<Item = V>) -> Self {
+        let mut bytes = Vec::new();
+        let mut views = Vec::with_capacity(values.size_hint().0);
+        let mut full: Vec<Buffer> = Vec::new();
+        for value in values {
+            let value = value.as_ref();
+            // Offsets are 32 bits wide: start a new buffer before one overflows.
+            if bytes.len() + value.len() > i32::MAX as usize {
+                full.push(Buffer::from_vec(std::mem::take(&mut bytes)));
+            }
+            views.push(arrow_array::builder::make_view(value, full.len() as u32, bytes.len() as u32));
+            if value.len() > 12 {
+                bytes.extend_from_slice(value);
+            }
+        }
+        if !bytes.is_empty() {
+            full.push(Buffer::from_vec(bytes));
+        }
+        Views { views: ScalarBuffer::from(views), buffers: full.into() }
+    }
+}
+
+/// The little-endian bytes of a view, borrowed.
+#[inline]
+fn view_bytes(view: &u128) -> &[u8] {
+    use arrow_buffer::ToByteSlice;
+    view.to_byte_slice()
+}
+
+/// Values of one physical type, flat.
+#[derive(Debug, Clone)]
+pub enum Values {
+    Boolean(Bitmap),
+    Int8(ScalarBuffer<i8>),
+    Int16(ScalarBuffer<i16>),
+    Int32(ScalarBuffer<i32>),
+    Int64(ScalarBuffer<i64>),
+    Int128(ScalarBuffer<i128>),
+    Int256(ScalarBuffer<i256>),
+    UInt8(ScalarBuffer<u8>),
+    UInt16(ScalarBuffer<u16>),
+    UInt32(ScalarBuffer<u32>),
+    UInt64(ScalarBuffer<u64>),
+    Float32(ScalarBuffer<f32>),
+    Float64(ScalarBuffer<f64>),
+    Interval(ScalarBuffer<IntervalMonthDayNano>),
+    View(Views),
+    /// Nulls, if any, live inside the Arrow array; the column's own validity repeats them.
+    Nested(ArrayRef),
+}
+
+/// Runs `$body` with `$buffer` bound to the `ScalarBuffer` of any fixed-width variant and `$variant` to its constructor.
+#[macro_export]
+macro_rules! with_fixed_width {
+    ($values:expr, $buffer:ident, $variant:ident => $body:expr, otherwise $other:pat => $else:expr) => {{
+        use $crate::batch::Values;
+        match $values {
+            Values::Int8($buffer) => { let $variant = Values::Int8; $body }
+            Values::Int16($buffer) => { let $variant = Values::Int16; $body }
+            Values::Int32($buffer) => { let $variant = Values::Int32; $body }
+            Values::Int64($buffer) => { let $variant = Values::Int64; $body }
+            Values::Int128($buffer) => { let $variant = Values::Int128; $body }
+            Values::Int256($buffer) => { let $variant = Values::Int256; $body }
+            Values::UInt8($buffer) => { let $variant = Values::UInt8; $body }
+            Values::UInt16($buffer) => { let $variant = Values::UInt16; $body }
+            Values::UInt32($buffer) => { let $variant = Values::UInt32; $body }
+            Values::UInt64($buffer) => { let $variant = Values::UInt64; $body }
+            Values::Float32($buffer) => { let $variant = Values::Float32; $body }
+            Values::Float64($buffer) => { let $variant = Values::Float64; $body }
+            Values::Interval($buffer) => { let $variant = Values::Interval; $body }
+            $other => $else,
+        }
+    }};
+}
+
+impl Values {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        with_fixed_width!(self, buffer, _variant => buffer.len(), otherwise other => match other {
+            Values::Boolean(bits) => bits.len(),
+            Values::View(views) => views.views.len(),
+            Values::Nested(array) => arrow_array::Array::len(array),
+            _ => unreachable!("fixed-width variants are matched above"),
+        })
+    }
+
+    /// Whether there is no value.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The physical type.
+    pub fn physical(&self) -> Physical {
+        match self {
+            Values::Boolean(_) => Physical::Boolean,
+            Values::Int8(_) => Physical::Int8,
+            Values::Int16(_) => Physical::Int16,
+            Values::Int32(_) => Physical::Int32,
+            Values::Int64(_) => Physical::Int64,
+            Values::Int128(_) => Physical::Int128,
+            Values::Int256(_) => Physical::Int256,
+            Values::UInt8(_) => Physical::UInt8,
+            Values::UInt16(_) => Physical::UInt16,
+            Values::UInt32(_) => Physical::UInt32,
+            Values::UInt64(_) => Physical::UInt64,
+            Values::Float32(_) => Physical::Float32,
+            Values::Float64(_) => Physical::Float64,
+            Values::Interval(_) => Physical::Interval,
+            Values::View(_) => Physical::View,
+            Values::Nested(_) => Physical::Nested,
+        }
+    }
+
+    /// Values at `positions` (each < len), in their order; positions may repeat.
+    pub fn gather<I: Copy + Into<u64>>(&self, positions: &[I]) -> Values {
+        with_fixed_width!(self, buffer, variant => variant(gather_slice(buffer, positions).into()), otherwise other => match other {
+            Values::Boolean(bits) => Values::Boolean(bits.gather(positions)),
+            Values::View(views) => Values::View(Views { views: gather_slice(&views.views, positions).into(), buffers: views.buffers.clone() }),
+            Values::Nested(array) => Values::Nested(super::arrow::take(array, positions)),
+            _ => unreachable!("fixed-width variants are matched above"),
+        })
+    }
+
+    /// Values `offset..offset + len`, without a copy where the layout allows it.
+    pub fn slice(&self, offset: usize, len: usize) -> Values {
+        with_fixed_width!(self, buffer, variant => variant(buffer.slice(offset, len)), otherwise other => match other {
+            Values::Boolean(bits) => Values::Boolean(bits.slice(offset, len)),
+            Values::View(views) => Values::View(Views { views: views.views.slice(offset, len), buffers: views.buffers.clone() }),
+            Values::Nested(array) => Values::Nested(arrow_array::Array::slice(array, offset, len)),
+            _ => unreachable!("fixed-width variants are matched above"),
+        })
+    }
+
+    /// Bytes held by the buffers; shared string buffers are counted by the views' own bytes plus each buffer once.
+    pub fn memory_bytes(&self) -> usize {
+        with_fixed_width!(self, buffer, _variant => buffer.inner().len(), otherwise other => match other {
+            Values::Boolean(bits) => bits.words().len() * 8,
+            Values::View(views) => views.views.inner().len() + views.buffers.iter().map(Buffer::len).sum::<usize>(),
+            Values::Nested(array) => arrow_array::Array::get_array_memory_size(array),
+            _ => unreachable!("fixed-width variants are matched above"),
+        })
+    }
+}
+
+/// `source[p]` for each position; the bounds check per element is what keeps this safe, the hot paths use `plasmon_kernels::gather`.
+fn gather_slice<T: Copy, I: Copy + Into<u64>>(source: &[T], positions: &[I]) -> Vec<T> {
+    positions.iter().map(|&p| source[p.into() as usize]).collect()
+}
+
+/// Distinct values that codes point into. Never holds nulls: those are in the column's validity.
+#[derive(Debug)]
+pub struct Dictionary {
+    /// Equal ids mean the same dictionary, so that a result per distinct value can be cached across batches.
+    pub id: u64,
+    pub values: Values,
+    /// Whether all bytes are ASCII (strings only; false = unknown).
+    pub is_ascii: bool,
+    /// Whether the values are proven distinct (a code then identifies a value).
+    pub is_distinct: bool,
+}
+
+impl Dictionary {
+    /// A dictionary with a fresh id, unique in the process.
+    pub fn new(values: Values) -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        Dictionary { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), values, is_ascii: false, is_distinct: false }
+    }
+}
+
+/// How a column's values are laid out.
+#[derive(Debug, Clone)]
+pub enum Encoding {
+    /// One value per row.
+    Flat(Values),
+    /// The one value of all rows (`Values` of length 1).
+    Constant(Values),
+    /// A code per row; codes are < the dictionary's length at every position, selected, valid or not.
+    Dictionary { codes: ScalarBuffer<u32>, dictionary: Arc<Dictionary> },
+}
+
+/// Proven inclusive bounds of a column's valid values (integers, dates, decimals by unscaled value).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    pub min: i64,
+    pub max: i64,
+}
+
+/// One column of a batch.
+#[derive(Debug, Clone)]
+pub struct Column {
+    encoding: Encoding,
+    len: usize,
+    /// Bit 1 = valid; `None` = no nulls. For a constant null: all zero.
+    validity: Option<Bitmap>,
+    /// Proven bounds, from file statistics or arithmetic; `None` = unknown.
+    pub bounds: Option<Bounds>,
+    /// All strings are proven ASCII.
+    pub is_ascii: bool,
+}
+
+impl Column {
+    /// A flat column without nulls.
+    pub fn flat(values: Values) -> Self {
+        Column::new(Encoding::Flat(values), None)
+    }
+
+    /// A flat column with validity (same length).
+    pub fn flat_with_validity(values: Values, validity: Option<Bitmap>) -> Self {
+        Column::new(Encoding::Flat(values), validity)
+    }
+
+    /// `len` rows of the single value in `values`.
+    pub fn constant(values: Values, len: usize) -> Self {
+        debug_assert_eq!(values.len(), 1);
+        Column { encoding: Encoding::Constant(values), len, validity: None, bounds: None, is_ascii: false }
+    }
+
+    /// `len` nulls of a physical type (`values` is any one value of that type, never shown).
+    pub fn constant_null(values: Values, len: usize) -> Self {
+        let validity = Some(Bitmap::constant(false, len));
+        Column { encoding: Encoding::Constant(values), len, validity, bounds: None, is_ascii: false }
+    }
+
+    /// A dictionary column; every code must be < the dictionary's length.
+    pub fn dictionary(codes: ScalarBuffer<u32>, dictionary: Arc<Dictionary>, validity: Option<Bitmap>) -> Self {
+        Column::new(Encoding::Dictionary { codes, dictionary }, validity)
+    }
+
+    /// From flat or dictionary parts; a validity without zero bits is dropped.
+    pub fn new(encoding: Encoding, validity: Option<Bitmap>) -> Self {
+        let (len, is_ascii) = match &encoding {
+            Encoding::Flat(values) => (values.len(), false),
+            Encoding::Constant(_) => (validity.as_ref().map_or(1, Bitmap::len), false),
+            Encoding::Dictionary { codes, dictionary } => (codes.len(), dictionary.is_ascii),
+        };
+        let validity = validity.filter(|v| {
+            debug_assert_eq!(v.len(), len);
+            v.count_ones() < len
+        });
+        Column { encoding, len, validity, bounds: None, is_ascii }
+    }
+
+    /// Rows.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The encoding.
+    pub fn encoding(&self) -> &Encoding {
+        &self.encoding
+    }
+
+    /// Validity; `None` = no nulls.
+    pub fn validity(&self) -> Option<&Bitmap> {
+        self.validity.as_ref()
+    }
+
+    /// Whether row `index` is not null.
+    #[inline]
+    pub fn is_valid(&self, index: usize) -> bool {
+        self.validity.as_ref().is_none_or(|v| v.get(index))
+    }
+
+    /// The physical type of the values.
+    pub fn physical(&self) -> Physical {
+        match &self.encoding {
+            Encoding::Flat(values) | Encoding::Constant(values) => values.physical(),
+            Encoding::Dictionary { dictionary, .. } => dictionary.values.physical(),
+        }
+    }
+
+    /// The same values with another validity.
+    pub fn with_validity(mut self, validity: Option<Bitmap>) -> Self {
+        self.validity = validity.filter(|v| v.count_ones() < self.len);
+        self
+    }
+
+    /// The same column with proven bounds.
+    pub fn with_bounds(mut self, bounds: Option<Bounds>) -> Self {
+        self.bounds = bounds;
+        self
+    }
+
+    /// Values one per row: constants repeated, dictionaries looked up. Free when flat already.
+    pub fn flatten(&self) -> Column {
+        let values = match &self.encoding {
+            Encoding::Flat(_) => return self.clone(),
+            Encoding::Constant(values) => values.gather(&vec![0u16; self.len]),
+            Encoding::Dictionary { codes, dictionary } => dictionary.values.gather(codes),
+        };
+        Column { encoding: Encoding::Flat(values), len: self.len, validity: self.validity.clone(), bounds: self.bounds, is_ascii: self.is_ascii }
+    }
+
+    /// The flat values, looking up or repeating where needed.
+    pub fn flat_values(&self) -> Values {
+        match self.flatten().encoding {
+            Encoding::Flat(values) => values,
+            _ => unreachable!("flatten returns a flat column"),
+        }
+    }
+
+    /// The one value of a constant column and whether it is valid.
+    pub fn as_constant(&self) -> Option<(&Values, bool)> {
+        match &self.encoding {
+            Encoding::Constant(values) => Some((values, self.validity.is_none())),
+            _ => None,
+        }
+    }
+
+    /// Rows of `selection`, in order, keeping the encoding.
+    pub fn select(&self, selection: &Selection) -> Column {
+        self.gather(selection.positions())
+    }
+
+    /// Rows at `positions` (each < len), in their order, keeping the encoding; positions may repeat.
+    pub fn gather<I: Copy + Into<u64>>(&self, positions: &[I]) -> Column {
+        let encoding = match &self.encoding {
+            Encoding::Flat(values) => Encoding::Flat(values.gather(positions)),
+            Encoding::Constant(values) => Encoding::Constant(values.clone()),
+            Encoding::Dictionary { codes, dictionary } => Encoding::Dictionary {
+                codes: gather_slice(codes, positions).into(),
+                dictionary: dictionary.clone(),
+            },
+        };
+        let validity = self.validity.as_ref().map(|v| v.gather(positions)).filter(|v| v.count_ones() < v.len());
+        Column { encoding, len: positions.len(), validity, bounds: self.bounds, is_ascii: self.is_ascii }
+    }
+
+    /// Rows `offset..offset + len`.
+    pub fn slice(&self, offset: usize, len: usize) -> Column {
+        let encoding = match &self.encoding {
+            Encoding::Flat(values) => Encoding::Flat(values.slice(offset, len)),
+            Encoding::Constant(values) => Encoding::Constant(values.clone()),
+            Encoding::Dictionary { codes, dictionary } => {
+                Encoding::Dictionary { codes: codes.slice(offset, len), dictionary: dictionary.clone() }
+            }
+        };
+        let validity = self.validity.as_ref().map(|v| v.slice(offset, len)).filter(|v| v.count_ones() < len);
+        Column { encoding, len, validity, bounds: self.bounds, is_ascii: self.is_ascii }
+    }
+
+    /// A narrow decimal (`Int64`) made canonical (`Int128` or `Int256`); other columns as they are.
+    pub fn widen(&self, to: Physical) -> Column {
+        if self.physical() == to {
+            return self.clone();
+        }
+        let convert = |values: &Values| match (values, to) {
+            (Values::Int64(v), Physical::Int128) => Values::Int128(v.iter().map(|&x| x as i128).collect::<Vec<_>>().into()),
+            (Values::Int64(v), Physical::Int256) => Values::Int256(v.iter().map(|&x| i256::from_i128(x as i128)).collect::<Vec<_>>().into()),
+            (Values::Int128(v), Physical::Int256) => Values::Int256(v.iter().map(|&x| i256::from_i128(x)).collect::<Vec<_>>().into()),
+            (other, _) => other.clone(),
+        };
+        let encoding = match &self.encoding {
+            Encoding::Flat(values) => Encoding::Flat(convert(values)),
+            Encoding::Constant(values) => Encoding::Constant(convert(values)),
+            Encoding::Dictionary { codes, dictionary } => {
+                let mut wide = Dictionary::new(convert(&dictionary.values));
+                wide.is_distinct = dictionary.is_distinct;
+                Encoding::Dictionary { codes: codes.clone(), dictionary: Arc::new(wide) }
+            }
+        };
+        Column { encoding, len: self.len, validity: self.validity.clone(), bounds: self.bounds, is_ascii: self.is_ascii }
+    }
+
+    /// Bytes held by the column's buffers.
+    pub fn memory_bytes(&self) -> usize {
+        let values = match &self.encoding {
+            Encoding::Flat(values) | Encoding::Constant(values) => values.memory_bytes(),
+            Encoding::Dictionary { codes, .. } => codes.inner().len(),
+        };
+        values + self.validity.as_ref().map_or(0, |v| v.words().len() * 8)
+    }
+}

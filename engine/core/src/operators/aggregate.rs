@@ -1,0 +1,116 @@
+//! Hash aggregation: what is asked.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use arrow_array::ArrayRef;
+use arrow_schema::DataType;
+
+use crate::error::Result;
+use crate::expression::{Expression, SortKey};
+
+/// A grouped or global aggregation. Output columns: group keys, then (grouping sets only) the grouping id,
+/// then one column per aggregate (final, single) or its state columns (partial).
+#[derive(Debug, Clone)]
+pub struct AggregateSpec {
+    /// Group key expressions over the input; empty = one group over everything (one output row even without input).
+    pub group_by: Vec<Expression>,
+    /// Which keys each grouping set keeps (true = kept, false = null in the output); empty = plain GROUP BY.
+    pub grouping_sets: Vec<Vec<bool>>,
+    /// Type of the grouping id column after the keys, when `grouping_sets` is not empty: bit i (from the last key = bit 0) is set when
+    /// the key is *not* part of the set; for duplicate sets an ordinal is put above the key bits, as in DataFusion.
+    pub grouping_id: Option<DataType>,
+    pub aggregates: Vec<AggregateExpression>,
+    pub phase: AggregatePhase,
+}
+
+/// Which part of a distributed aggregation this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AggregatePhase {
+    /// Rows in, results out.
+    Single,
+    /// Rows in, state columns out.
+    Partial,
+    /// State columns in, state columns out.
+    PartialMerge,
+    /// State columns in, results out.
+    Final,
+}
+
+/// One aggregate call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AggregateExpression {
+    pub function: AggregateFunction,
+    pub arguments: Vec<Expression>,
+    /// Only rows for which this is true count.
+    pub filter: Option<Expression>,
+    pub distinct: bool,
+    /// Order of the input within a group, for order-sensitive functions.
+    pub order_by: Vec<SortKey>,
+    /// Logical type of the result.
+    pub data_type: DataType,
+}
+
+/// Aggregate functions; the named ones are native.
+#[derive(Debug, Clone)]
+pub enum AggregateFunction {
+    /// `count(*)`.
+    CountAll,
+    /// Rows in which every argument is not null.
+    Count,
+    Sum,
+    Min,
+    Max,
+    Avg,
+    VariancePopulation,
+    VarianceSample,
+    DeviationPopulation,
+    DeviationSample,
+    /// First or last value in `order_by` order (any row's when empty).
+    First { ignore_nulls: bool },
+    Last { ignore_nulls: bool },
+    BoolAnd,
+    BoolOr,
+    BitAnd,
+    BitOr,
+    BitXor,
+    /// A library's or user's function.
+    Custom(Arc<dyn CustomAggregate>),
+}
+
+impl PartialEq for AggregateFunction {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (AggregateFunction::Custom(a), AggregateFunction::Custom(b)) => a.name() == b.name(),
+            (AggregateFunction::First { ignore_nulls: a }, AggregateFunction::First { ignore_nulls: b })
+            | (AggregateFunction::Last { ignore_nulls: a }, AggregateFunction::Last { ignore_nulls: b }) => a == b,
+            (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
+        }
+    }
+}
+
+/// An aggregate over Arrow arrays that comes from outside (the DataFusion function library, user functions).
+pub trait CustomAggregate: Send + Sync + Debug {
+    /// Name in EXPLAIN; equal names over equal arguments are the same aggregate.
+    fn name(&self) -> &str;
+    /// Types of the state columns.
+    fn state_types(&self) -> Vec<DataType>;
+    /// Logical types in which arguments are handed over.
+    fn argument_types(&self) -> Vec<DataType>;
+    /// A fresh accumulator for many groups. DISTINCT and ORDER BY, when asked for, are inside the accumulator.
+    fn create(&self) -> Result<Box<dyn CustomAccumulator>>;
+}
+
+/// State of a custom aggregate for groups `0..group_count`.
+pub trait CustomAccumulator: Send {
+    /// Row i of the arguments belongs to group `groups[i]`; new groups start empty.
+    fn update(&mut self, arguments: &[ArrayRef], groups: &[usize], group_count: usize) -> Result<()>;
+    /// Row i of the state columns belongs to group `groups[i]`.
+    fn merge(&mut self, states: &[ArrayRef], groups: &[usize], group_count: usize) -> Result<()>;
+    /// State columns of all groups; resets the accumulator.
+    fn state(&mut self) -> Result<Vec<ArrayRef>>;
+    /// Result of all groups; resets the accumulator.
+    fn evaluate(&mut self) -> Result<ArrayRef>;
+    /// Bytes held.
+    fn memory_bytes(&self) -> usize;
+}

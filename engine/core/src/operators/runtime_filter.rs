@@ -1,0 +1,108 @@
+//! Filters that appear while a query runs: a join's build keys for the probe side's scan, a top-N's threshold for its scan.
+//!
+//! A filter object is sealed before it is published and immutable afterwards; a scan that sees none yet reads unfiltered.
+
+use std::sync::{Arc, OnceLock, RwLock};
+
+use crate::expression::Scalar;
+
+/// The place where a build side publishes its keys.
+#[derive(Debug, Default)]
+pub struct RuntimeFilter {
+    keys: OnceLock<Arc<KeyFilter>>,
+}
+
+/// What is known of the build side's non-null keys: one column, integers (dates, decimals by unscaled 64-bit value) or hashed values.
+#[derive(Debug)]
+pub enum KeyFilter {
+    /// No key: nothing can match.
+    Empty,
+    /// Exact: bit `key - min` of `bits` tells whether `key` is present; outside `min..=max` nothing is.
+    Bitmap { min: i64, max: i64, bits: Vec<u64> },
+    /// Superset: keys lie in `min..=max`.
+    Range { min: i64, max: i64 },
+    /// Superset over 64-bit hashes made by `plasmon_kernels::hash`; `min`/`max` bound the keys when they are integers.
+    Bloom { blocks: Vec<u64>, min: Option<i64>, max: Option<i64> },
+    /// Everything may match (the build side is too large or too dense to filter).
+    All,
+}
+
+impl RuntimeFilter {
+    /// An unpublished filter.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    /// Publishes the sealed keys; the first publication stays.
+    pub fn publish(&self, keys: KeyFilter) {
+        let _ = self.keys.set(Arc::new(keys));
+    }
+
+    /// The keys, once published.
+    pub fn keys(&self) -> Option<&Arc<KeyFilter>> {
+        self.keys.get()
+    }
+}
+
+impl KeyFilter {
+    /// Whether an integer key may be present.
+    #[inline]
+    pub fn may_contain(&self, key: i64) -> bool {
+        match self {
+            KeyFilter::Empty => false,
+            KeyFilter::Bitmap { min, max, bits } => {
+                key >= *min && key <= *max && {
+                    let bit = key.wrapping_sub(*min) as u64;
+                    bits[(bit / 64) as usize] >> (bit % 64) & 1 == 1
+                }
+            }
+            KeyFilter::Range { min, max } => key >= *min && key <= *max,
+            KeyFilter::Bloom { min, max, .. } => min.is_none_or(|m| key >= m) && max.is_none_or(|m| key <= m),
+            KeyFilter::All => true,
+        }
+    }
+
+    /// Whether any integer key within `min..=max` may be present (for row groups and pages).
+    pub fn may_overlap(&self, low: i64, high: i64) -> bool {
+        match self {
+            KeyFilter::Empty => false,
+            KeyFilter::All => true,
+            KeyFilter::Range { min, max } | KeyFilter::Bitmap { min, max, .. } if high < *min || low > *max => false,
+            KeyFilter::Range { .. } => true,
+            KeyFilter::Bloom { min, max, .. } => min.is_none_or(|m| high >= m) && max.is_none_or(|m| low <= m),
+            KeyFilter::Bitmap { min, max, bits } => {
+                let (from, to) = (low.max(*min).wrapping_sub(*min) as u64, high.min(*max).wrapping_sub(*min) as u64);
+                (from / 64..=to / 64).any(|word| {
+                    let below = if word == from / 64 { u64::MAX << (from % 64) } else { u64::MAX };
+                    let above = if word == to / 64 { u64::MAX >> (63 - to % 64) } else { u64::MAX };
+                    bits[word as usize] & below & above != 0
+                })
+            }
+        }
+    }
+}
+
+/// The worst row that a top-N still wants, by its first sort key; only ever tightens.
+#[derive(Debug)]
+pub struct TopNThreshold {
+    pub descending: bool,
+    pub nulls_first: bool,
+    value: RwLock<Option<Scalar>>,
+}
+
+impl TopNThreshold {
+    /// No threshold yet.
+    pub fn new(descending: bool, nulls_first: bool) -> Arc<Self> {
+        Arc::new(TopNThreshold { descending, nulls_first, value: RwLock::new(None) })
+    }
+
+    /// The current threshold: rows whose first key sorts strictly after it are not wanted.
+    pub fn value(&self) -> Option<Scalar> {
+        self.value.read().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
+    /// Replaces the threshold; the caller has checked that `value` is tighter.
+    pub fn tighten(&self, value: Scalar) {
+        *self.value.write().unwrap_or_else(|e| e.into_inner()) = Some(value);
+    }
+}

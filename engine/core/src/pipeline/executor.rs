@@ -1,0 +1,186 @@
+//! One worker's run through one pipeline, resumable between any two batches. Both drivers stand on it.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use super::graph::{OperatorState, Pipeline, SinkState, SourceState, TaskContext};
+use super::{Flow, Next};
+use crate::batch::Batch;
+use crate::error::Result;
+use crate::metrics::OperatorMetrics;
+use std::sync::Arc;
+
+/// What one call of [`PipelineExecutor::advance`] came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// A batch moved; call again.
+    Moved,
+    /// The source has nothing yet; call again later.
+    Blocked,
+    /// This worker is done and has combined into the sink.
+    Done,
+}
+
+enum Phase {
+    Running,
+    /// Operators before this index are finished.
+    Finishing(usize),
+    Done,
+}
+
+/// One worker's source share, operator states and sink state.
+pub struct PipelineExecutor {
+    source: Box<dyn SourceState>,
+    operators: Vec<(Box<dyn OperatorState>, Arc<OperatorMetrics>)>,
+    sink: Box<dyn SinkState>,
+    source_metrics: Arc<OperatorMetrics>,
+    sink_metrics: Arc<OperatorMetrics>,
+    /// Operators that answered `More`, the furthest downstream on top.
+    pending: Vec<usize>,
+    phase: Phase,
+    task: TaskContext,
+}
+
+impl PipelineExecutor {
+    /// Opens every part for one worker.
+    pub fn open(pipeline: &Pipeline, sink: &super::Part<dyn super::Sink>, task: &TaskContext) -> Result<Self> {
+        let operators = pipeline
+            .operators
+            .iter()
+            .map(|o| Ok((o.part.open(task, &o.metrics)?, o.metrics.clone())))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(PipelineExecutor {
+            source: pipeline.source.part.open(task, &pipeline.source.metrics)?,
+            operators,
+            sink: sink.part.open(task, &sink.metrics)?,
+            source_metrics: pipeline.source.metrics.clone(),
+            sink_metrics: sink.metrics.clone(),
+            pending: Vec::new(),
+            phase: Phase::Running,
+            task: task.clone(),
+        })
+    }
+
+    /// Moves one batch one chain of operators down, or finishes one operator.
+    pub fn advance(&mut self) -> Result<Progress> {
+        self.task.cancel.check()?;
+        if let Some(index) = self.pending.pop() {
+            let (operator, metrics) = &mut self.operators[index];
+            let flow = timed(metrics, || operator.resume())?;
+            self.route(index, flow)?;
+            return Ok(Progress::Moved);
+        }
+        match self.phase {
+            Phase::Running => self.draw(),
+            Phase::Finishing(index) if index < self.operators.len() => {
+                self.phase = Phase::Finishing(index + 1);
+                let (operator, metrics) = &mut self.operators[index];
+                let flow = timed(metrics, || operator.finish())?;
+                self.route(index, flow)?;
+                Ok(Progress::Moved)
+            }
+            Phase::Finishing(_) => {
+                timed(&self.sink_metrics, || self.sink.combine())?;
+                self.phase = Phase::Done;
+                Ok(Progress::Done)
+            }
+            Phase::Done => Ok(Progress::Done),
+        }
+    }
+
+    fn draw(&mut self) -> Result<Progress> {
+        match timed(&self.source_metrics, || self.source.next())? {
+            Next::Batch(batch) => {
+                self.source_metrics.rows_out.fetch_add(batch.selected_rows() as u64, Relaxed);
+                self.source_metrics.batches_out.fetch_add(1, Relaxed);
+                self.push(0, batch)?;
+                Ok(Progress::Moved)
+            }
+            Next::Blocked => Ok(Progress::Blocked),
+            Next::Finished => {
+                self.phase = Phase::Finishing(0);
+                Ok(Progress::Moved)
+            }
+        }
+    }
+
+    /// Gives `batch` to operator `index`, and what comes out to the ones after it.
+    fn push(&mut self, mut index: usize, mut batch: Batch) -> Result<()> {
+        loop {
+            if batch.selected_rows() == 0 {
+                return Ok(());
+            }
+            let rows = batch.selected_rows() as u64;
+            if index == self.operators.len() {
+                count_in(&self.sink_metrics, rows);
+                if let Flow::Finished = timed(&self.sink_metrics, || self.sink.push(batch))? {
+                    self.stop_before(index);
+                }
+                return Ok(());
+            }
+            let (operator, metrics) = &mut self.operators[index];
+            count_in(metrics, rows);
+            match timed(metrics, || operator.push(batch))? {
+                Flow::NeedInput => return Ok(()),
+                Flow::Finished => {
+                    self.stop_before(index);
+                    return Ok(());
+                }
+                Flow::Output(output) => batch = output,
+                Flow::More(output) => {
+                    self.pending.push(index);
+                    batch = output;
+                }
+            }
+            count_out(&self.operators[index].1, &batch);
+            index += 1;
+        }
+    }
+
+    fn route(&mut self, index: usize, flow: Flow) -> Result<()> {
+        match flow {
+            Flow::NeedInput => Ok(()),
+            Flow::Finished => {
+                self.stop_before(index);
+                Ok(())
+            }
+            Flow::Output(batch) => {
+                count_out(&self.operators[index].1, &batch);
+                self.push(index + 1, batch)
+            }
+            Flow::More(batch) => {
+                self.pending.push(index);
+                count_out(&self.operators[index].1, &batch);
+                self.push(index + 1, batch)
+            }
+        }
+    }
+
+    /// Operator (or sink) `index` wants no more input: nothing at or before it runs again.
+    fn stop_before(&mut self, index: usize) {
+        self.pending.retain(|&p| p > index);
+        let finished = match self.phase {
+            Phase::Running => 0,
+            Phase::Finishing(done) => done,
+            Phase::Done => return,
+        };
+        self.phase = Phase::Finishing(finished.max(index + 1).min(self.operators.len()));
+    }
+}
+
+fn count_in(metrics: &OperatorMetrics, rows: u64) {
+    metrics.rows_in.fetch_add(rows, Relaxed);
+    metrics.batches_in.fetch_add(1, Relaxed);
+}
+
+fn count_out(metrics: &OperatorMetrics, batch: &Batch) {
+    metrics.rows_out.fetch_add(batch.selected_rows() as u64, Relaxed);
+    metrics.batches_out.fetch_add(1, Relaxed);
+}
+
+fn timed<T>(metrics: &OperatorMetrics, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    metrics.nanos.fetch_add(start.elapsed().as_nanos() as u64, Relaxed);
+    result
+}

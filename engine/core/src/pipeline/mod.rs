@@ -1,0 +1,15 @@
+//! How batches move: source → operators → sink, driven by the caller's thread or by a pool.
+
+mod cancel;
+mod executor;
+mod flow;
+mod graph;
+mod inline;
+mod pool;
+
+pub use cancel::CancelToken;
+pub use executor::{PipelineExecutor, Progress};
+pub use flow::{Flow, Next};
+pub use graph::{Part, FinalizeTask, Graph, Operator, OperatorState, Pipeline, PipelineId, Sink, SinkId, SinkState, Source, SourceState, TaskContext, Wait};
+pub use inline::InlineDriver;
+pub use pool::run_on_pool;
