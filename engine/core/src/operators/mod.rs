@@ -1,10 +1,15 @@
 //! Operators, sinks and sources, one file or folder each.
 
 pub mod aggregate;
+pub mod collect;
 pub mod filter;
 pub mod join;
+pub mod materialize;
+pub mod recursive;
 pub mod runtime_filter;
+pub mod scalar_subquery;
 pub mod sort;
+pub mod values;
 pub mod window;
 
 use std::sync::Arc;
