@@ -69,6 +69,47 @@ pub enum Node {
     SharedScan { index: usize },
 }
 
+impl Relation {
+    /// Inputs, left to right.
+    pub fn children(&self) -> Vec<&Relation> {
+        match &self.node {
+            Node::Scan { .. } | Node::Values { .. } | Node::Empty { .. } | Node::WorkTable { .. } | Node::SharedScan { .. } => vec![],
+            Node::Filter { input, .. }
+            | Node::Project { input, .. }
+            | Node::Aggregate { input, .. }
+            | Node::Sort { input, .. }
+            | Node::Limit { input, .. }
+            | Node::Window { input, .. }
+            | Node::Unnest { input, .. } => vec![input],
+            Node::Join { left, right, .. } => vec![left, right],
+            Node::Recursive { initial, step, .. } => vec![initial, step],
+            Node::Union { inputs } => inputs.iter().collect(),
+        }
+    }
+
+    /// Every expression of this node (not of its inputs).
+    pub fn expressions(&self) -> Vec<&Expression> {
+        match &self.node {
+            Node::Scan { filters, .. } => filters.iter().collect(),
+            Node::Values { rows } => rows.iter().flatten().collect(),
+            Node::Filter { predicate, .. } => vec![predicate],
+            Node::Project { expressions, .. } => expressions.iter().collect(),
+            Node::Join { join, .. } => join.left_keys.iter().chain(&join.right_keys).chain(&join.residual).collect(),
+            Node::Aggregate { group_by, aggregates, .. } => group_by
+                .iter()
+                .chain(aggregates.iter().flat_map(|a| a.arguments.iter().chain(&a.filter).chain(a.order_by.iter().map(|k| &k.expression))))
+                .collect(),
+            Node::Sort { keys, .. } => keys.iter().map(|k| &k.expression).collect(),
+            Node::Window { partition_by, order_by, functions, .. } => partition_by
+                .iter()
+                .chain(order_by.iter().map(|k| &k.expression))
+                .chain(functions.iter().flat_map(|f| f.arguments.iter().chain(&f.filter)))
+                .collect(),
+            _ => vec![],
+        }
+    }
+}
+
 /// A join's keys and conditions; see [`plasmon_core::operators::join::JoinSpec`].
 #[derive(Debug, Clone)]
 pub struct Join {
@@ -79,6 +120,8 @@ pub struct Join {
     /// Over left columns followed by right columns.
     pub residual: Option<Expression>,
     pub null_aware: bool,
+    /// Output columns that are read above, as ordinals into the full output; `None` = all. The schema is of the projected columns.
+    pub projection: Option<Vec<usize>>,
     /// Filters the build publishes: (key ordinal, filter).
     pub runtime_filters: Vec<(usize, Arc<RuntimeFilter>)>,
 }

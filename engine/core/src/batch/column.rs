@@ -8,6 +8,7 @@ use arrow_buffer::{Buffer, IntervalMonthDayNano, ScalarBuffer, i256};
 use arrow_schema::DataType;
 
 use super::{Bitmap, Selection};
+use crate::error::Result;
 
 /// How values of a logical type lie in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -432,6 +433,11 @@ impl Column {
         };
         let validity = self.validity.as_ref().map(|v| v.slice(offset, len)).filter(|v| v.count_ones() < len);
         Column { encoding, len, validity, bounds: self.bounds, is_ascii: self.is_ascii }
+    }
+
+    /// The rows of all `columns` one after the other, flat, in the canonical physical type of `data_type`.
+    pub fn concat(columns: &[Column], data_type: &DataType) -> Result<Column> {
+        super::concat::concat(columns, data_type)
     }
 
     /// A narrow decimal (`Int64`) made canonical (`Int128` or `Int256`); other columns as they are.

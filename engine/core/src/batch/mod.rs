@@ -6,6 +6,7 @@
 pub mod arrow;
 mod bitmap;
 mod column;
+mod concat;
 mod selection;
 
 use crate::error::{Error, Result};

@@ -1,0 +1,97 @@
+//! Columns one after the other as one flat column.
+
+use arrow_array::{Array, ArrayRef};
+use arrow_buffer::{Buffer, ScalarBuffer};
+use arrow_schema::DataType;
+
+use super::arrow::{export_column, import_column};
+use super::{Bitmap, Column, Encoding, Physical, Values, Views, physical_type};
+use crate::error::{Error, Result};
+
+/// See [`Column::concat`].
+pub(super) fn concat(columns: &[Column], data_type: &DataType) -> Result<Column> {
+    let physical = physical_type(data_type);
+    if physical == Physical::Nested {
+        return concat_nested(columns, data_type);
+    }
+    let flat: Vec<Column> = columns.iter().map(|c| c.flatten().widen(physical)).collect();
+    let parts: Vec<&Values> = flat
+        .iter()
+        .map(|c| match c.encoding() {
+            Encoding::Flat(values) if values.physical() == physical => Ok(values),
+            _ => Err(Error::internal(format!("cannot concatenate {:?} values as {data_type}", c.physical()))),
+        })
+        .collect::<Result<_>>()?;
+    macro_rules! fixed {
+        ($($variant:ident),*) => {
+            match physical {
+                $(Physical::$variant => Values::$variant(join(parts.iter().filter_map(|p| match p { Values::$variant(b) => Some(b), _ => None }))),)*
+                Physical::Boolean => Values::Boolean(join_bits(parts.iter().filter_map(|p| match p { Values::Boolean(b) => Some(b), _ => None }))),
+                Physical::View => Values::View(join_views(parts.iter().filter_map(|p| match p { Values::View(v) => Some(v), _ => None }))),
+                Physical::Nested => return Err(Error::internal("nested values are concatenated elsewhere")),
+            }
+        };
+    }
+    let values = fixed!(Int8, Int16, Int32, Int64, Int128, Int256, UInt8, UInt16, UInt32, UInt64, Float32, Float64, Interval);
+    let mut column = Column::flat_with_validity(values, concat_validity(&flat));
+    column.is_ascii = columns.iter().all(|c| c.is_ascii);
+    Ok(column)
+}
+
+fn concat_nested(columns: &[Column], data_type: &DataType) -> Result<Column> {
+    let arrays = columns.iter().map(|c| export_column(c, data_type)).collect::<Result<Vec<ArrayRef>>>()?;
+    if arrays.is_empty() {
+        return import_column(&arrow_array::new_empty_array(data_type));
+    }
+    let parts: Vec<&dyn Array> = arrays.iter().map(|a| a.as_ref()).collect();
+    import_column(&arrow_select::concat::concat(&parts)?)
+}
+
+fn concat_validity(columns: &[Column]) -> Option<Bitmap> {
+    if columns.iter().all(|c| c.validity().is_none()) {
+        return None;
+    }
+    let full: Vec<Bitmap> = columns.iter().map(|c| c.validity().cloned().unwrap_or_else(|| Bitmap::constant(true, c.len()))).collect();
+    Some(join_bits(full.iter()))
+}
+
+fn join<'a, T: arrow_buffer::ArrowNativeType>(parts: impl Iterator<Item = &'a ScalarBuffer<T>> + Clone) -> ScalarBuffer<T> {
+    let mut joined: Vec<T> = Vec::with_capacity(parts.clone().map(|p| p.len()).sum());
+    parts.for_each(|p| joined.extend_from_slice(p));
+    joined.into()
+}
+
+/// Bit-wise concatenation, a word at a time.
+fn join_bits<'a>(parts: impl Iterator<Item = &'a Bitmap> + Clone) -> Bitmap {
+    let len: usize = parts.clone().map(Bitmap::len).sum();
+    let mut words = vec![0u64; len.div_ceil(64) + 1];
+    let mut at = 0;
+    for part in parts {
+        let (word, shift) = (at / 64, at % 64);
+        for (i, &bits) in part.words().iter().enumerate() {
+            words[word + i] |= bits << shift;
+            if shift > 0 && word + i + 1 < words.len() {
+                words[word + i + 1] |= bits >> (64 - shift);
+            }
+        }
+        at += part.len();
+    }
+    Bitmap::new(words, len)
+}
+
+/// Views over the union of the parts' buffers; long views are re-pointed.
+fn join_views<'a>(parts: impl Iterator<Item = &'a Views> + Clone) -> Views {
+    let mut views: Vec<u128> = Vec::with_capacity(parts.clone().map(|p| p.views.len()).sum());
+    let mut buffers: Vec<Buffer> = Vec::new();
+    for part in parts {
+        // Parts cut from one batch share their buffers: reuse them when the last ones added are the same.
+        let start = buffers.len().saturating_sub(part.buffers.len());
+        let same = !part.buffers.is_empty() && buffers.len() >= part.buffers.len() && buffers[start..].iter().zip(part.buffers.iter()).all(|(a, b)| a.as_ptr() == b.as_ptr() && a.len() == b.len());
+        let base = if same { start } else { buffers.len() } as u128;
+        if !same {
+            buffers.extend(part.buffers.iter().cloned());
+        }
+        views.extend(part.views.iter().map(|&view| if view as u32 > 12 { view + (base << 64) } else { view }));
+    }
+    Views { views: views.into(), buffers: buffers.into() }
+}
