@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use plasmon_core::expression::{Expression, ScalarSlot, SortKey};
 use plasmon_core::operators::aggregate::{AggregateExpression, AggregatePhase};
 use plasmon_core::operators::join::JoinKind;
@@ -70,6 +70,57 @@ pub enum Node {
 }
 
 impl Relation {
+    /// A relation without an estimate.
+    pub fn new(node: Node, schema: SchemaRef) -> Self {
+        Relation { node, schema, estimated_rows: None }
+    }
+
+    /// The same relation under other column names; the types must be the same.
+    pub fn with_schema(mut self, schema: SchemaRef) -> Self {
+        self.schema = schema;
+        self
+    }
+
+    /// References to all its columns, in order.
+    pub fn columns(&self) -> Vec<Expression> {
+        self.schema.fields().iter().enumerate().map(|(i, f)| Expression::column(i, f.data_type().clone())).collect()
+    }
+
+    /// The rows for which `predicate` is true.
+    pub fn filter(self, predicate: Expression) -> Relation {
+        let schema = self.schema.clone();
+        Relation::new(Node::Filter { input: Box::new(self), predicate }, schema)
+    }
+
+    /// Some of its columns, in the order given; itself when those are all in order.
+    pub fn project_columns(self, columns: impl IntoIterator<Item = usize>) -> Relation {
+        let columns: Vec<usize> = columns.into_iter().collect();
+        if columns.iter().copied().eq(0..self.schema.fields().len()) {
+            return self;
+        }
+        let fields: Vec<FieldRef> = columns.iter().map(|&c| self.schema.fields()[c].clone()).collect();
+        let schema = Arc::new(Schema::new_with_metadata(fields, self.schema.metadata().clone()));
+        let expressions = columns.iter().map(|&c| Expression::column(c, self.schema.field(c).data_type().clone())).collect();
+        Relation::new(Node::Project { input: Box::new(self), expressions }, schema)
+    }
+
+    /// Inputs, left to right, mutable.
+    pub fn children_mut(&mut self) -> Vec<&mut Relation> {
+        match &mut self.node {
+            Node::Scan { .. } | Node::Values { .. } | Node::Empty { .. } | Node::WorkTable { .. } | Node::SharedScan { .. } => vec![],
+            Node::Filter { input, .. }
+            | Node::Project { input, .. }
+            | Node::Aggregate { input, .. }
+            | Node::Sort { input, .. }
+            | Node::Limit { input, .. }
+            | Node::Window { input, .. }
+            | Node::Unnest { input, .. } => vec![input],
+            Node::Join { left, right, .. } => vec![left, right],
+            Node::Recursive { initial, step, .. } => vec![initial, step],
+            Node::Union { inputs } => inputs.iter_mut().collect(),
+        }
+    }
+
     /// Inputs, left to right.
     pub fn children(&self) -> Vec<&Relation> {
         match &self.node {
@@ -108,6 +159,17 @@ impl Relation {
             _ => vec![],
         }
     }
+}
+
+/// Column types of a schema.
+pub fn types(schema: &SchemaRef) -> impl Iterator<Item = &DataType> {
+    schema.fields().iter().map(|f| f.data_type())
+}
+
+/// A schema with more columns after its own.
+pub fn schema_with(schema: &SchemaRef, fields: impl IntoIterator<Item = FieldRef>) -> SchemaRef {
+    let fields: Vec<FieldRef> = schema.fields().iter().cloned().chain(fields).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
 /// A join's keys and conditions; see [`plasmon_core::operators::join::JoinSpec`].

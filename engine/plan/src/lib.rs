@@ -1,3 +1,7 @@
 //! Plans: the IR, the SQL front end, optimizer passes, and lowering to pipelines.
 
+mod error;
+pub mod function;
 pub mod ir;
+pub mod optimizer;
+pub mod sql;

@@ -1,0 +1,42 @@
+//! Errors of the planner libraries → the engine's classes.
+
+use std::sync::Arc;
+
+use datafusion_common::DataFusionError;
+use plasmon_core::Error;
+
+/// The engine's error of the same class and message; context wrappers and positions are kept as text.
+pub(crate) fn convert_error(error: DataFusionError) -> Error {
+    match error {
+        DataFusionError::Plan(message) | DataFusionError::Configuration(message) => Error::User(message),
+        DataFusionError::SQL(parser, _) => Error::User(parser.to_string()),
+        DataFusionError::SchemaError(schema, _) => Error::User(schema.to_string()),
+        DataFusionError::NotImplemented(message) => Error::Unsupported(message),
+        DataFusionError::ArrowError(arrow, _) => Error::from(*arrow),
+        DataFusionError::Execution(message) => Error::Data(message),
+        DataFusionError::IoError(io) => Error::io("planning", io),
+        DataFusionError::Internal(message) => Error::Internal(message),
+        DataFusionError::Context(context, inner) => with_context(&context, convert_error(*inner)),
+        DataFusionError::Diagnostic(_, inner) => convert_error(*inner),
+        DataFusionError::Collection(mut errors) if !errors.is_empty() => convert_error(errors.swap_remove(0)),
+        DataFusionError::External(inner) => match inner.downcast::<Error>() {
+            Ok(own) => *own,
+            Err(other) => Error::External(Arc::from(other)),
+        },
+        DataFusionError::Shared(inner) => Error::External(inner),
+        other => Error::User(other.to_string()),
+    }
+}
+
+/// Names of optimizer rules and the like are of no use to a user, so context is kept for internal errors alone.
+fn with_context(context: &str, error: Error) -> Error {
+    match error {
+        Error::Internal(message) => Error::Internal(format!("{context}: {message}")),
+        other => other,
+    }
+}
+
+/// The other way, for traits of the planner libraries that we implement.
+pub(crate) fn into_datafusion(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}

@@ -1,0 +1,93 @@
+//! Functions: what a name means in SQL, and what a call becomes in the IR.
+//!
+//! The registry answers the planner's questions (does it exist, what does it return); [`scalar`], [`aggregate`], [`window`] and
+//! [`operator`] turn a planned call into the IR's form: a native one where the engine has it, else the library's behind our traits.
+
+mod registry;
+
+use std::sync::Arc;
+
+use arrow::datatypes::FieldRef;
+use datafusion_expr::{AggregateUDF, Operator, ScalarUDF, WindowUDF};
+use plasmon_core::expression::{Expression, SortKey};
+use plasmon_core::operators::aggregate::AggregateFunction;
+use plasmon_core::operators::window::WindowFunction;
+use plasmon_core::{Error, Result};
+
+pub use registry::Registry;
+
+/// A planned call of a scalar function: coerced arguments, their fields, and the field it returns.
+pub struct ScalarCall<'a> {
+    pub function: &'a Arc<ScalarUDF>,
+    pub arguments: Vec<Expression>,
+    pub argument_fields: Vec<FieldRef>,
+    pub return_field: FieldRef,
+}
+
+/// A planned call of an aggregate function.
+pub struct AggregateCall<'a> {
+    pub function: &'a Arc<AggregateUDF>,
+    pub arguments: &'a [Expression],
+    pub argument_fields: Vec<FieldRef>,
+    pub distinct: bool,
+    pub ignore_nulls: bool,
+    /// Keys are over the same input as the arguments.
+    pub order_by: &'a [SortKey],
+    pub return_field: FieldRef,
+}
+
+/// The expression of a scalar call.
+pub fn scalar(call: ScalarCall<'_>) -> Result<Expression> {
+    Err(Error::unsupported(format!("function {}", call.function.name())))
+}
+
+/// The expression of an operator that the IR has no node for: regular expressions, `||`, array and JSON operators.
+pub fn operator(operator: Operator, _left: Expression, _right: Expression) -> Result<Expression> {
+    Err(Error::unsupported(format!("operator {operator}")))
+}
+
+/// The aggregate function of a call.
+pub fn aggregate(call: &AggregateCall<'_>) -> Result<AggregateFunction> {
+    Ok(match call.function.name() {
+        "count" if !call.distinct && call.arguments.iter().all(is_non_null_literal) => AggregateFunction::CountAll,
+        "count" => AggregateFunction::Count,
+        "sum" => AggregateFunction::Sum,
+        "min" => AggregateFunction::Min,
+        "max" => AggregateFunction::Max,
+        "avg" => AggregateFunction::Avg,
+        "var_pop" => AggregateFunction::VariancePopulation,
+        "var" => AggregateFunction::VarianceSample,
+        "stddev_pop" => AggregateFunction::DeviationPopulation,
+        "stddev" => AggregateFunction::DeviationSample,
+        "first_value" => AggregateFunction::First { ignore_nulls: call.ignore_nulls },
+        "last_value" => AggregateFunction::Last { ignore_nulls: call.ignore_nulls },
+        "bool_and" => AggregateFunction::BoolAnd,
+        "bool_or" => AggregateFunction::BoolOr,
+        "bit_and" => AggregateFunction::BitAnd,
+        "bit_or" => AggregateFunction::BitOr,
+        "bit_xor" => AggregateFunction::BitXor,
+        other => return Err(Error::unsupported(format!("aggregate function {other}"))),
+    })
+}
+
+fn is_non_null_literal(argument: &Expression) -> bool {
+    matches!(&argument.kind, plasmon_core::expression::Kind::Literal(value) if !value.is_null())
+}
+
+/// The window function of a name.
+pub fn window(function: &Arc<WindowUDF>) -> Result<WindowFunction> {
+    Ok(match function.name() {
+        "row_number" => WindowFunction::RowNumber,
+        "rank" => WindowFunction::Rank,
+        "dense_rank" => WindowFunction::DenseRank,
+        "percent_rank" => WindowFunction::PercentRank,
+        "cume_dist" => WindowFunction::CumulativeDistribution,
+        "ntile" => WindowFunction::Ntile,
+        "lag" => WindowFunction::Lag,
+        "lead" => WindowFunction::Lead,
+        "first_value" => WindowFunction::FirstValue,
+        "last_value" => WindowFunction::LastValue,
+        "nth_value" => WindowFunction::NthValue,
+        other => return Err(Error::unsupported(format!("window function {other}"))),
+    })
+}

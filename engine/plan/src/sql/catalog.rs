@@ -1,0 +1,37 @@
+//! What the SQL front end asks its session: tables, views, paths, functions.
+
+use std::sync::Arc;
+
+use plasmon_core::Result;
+use plasmon_core::expression::Scalar;
+use plasmon_core::table::Table;
+
+use crate::function::Registry;
+
+/// Names in scope of a statement. Parts of a qualified name come outermost first, already normalized (lower case unless quoted).
+pub trait Catalog: Send + Sync {
+    /// The table of that name, if there is one.
+    fn table(&self, name: &[String]) -> Result<Option<Arc<dyn Table>>>;
+
+    /// The view of that name, if there is one.
+    fn view(&self, name: &[String]) -> Result<Option<View>>;
+
+    /// A table over files: `FROM 'path/*.parquet'`, `read_parquet('…')`. `format` is the one asked for, else it follows from the path.
+    fn path_table(&self, path: &str, format: Option<&str>) -> Result<Arc<dyn Table>>;
+
+    /// A table function of the session's own; `None` when it has none of that name. Arguments are constants.
+    fn table_function(&self, _name: &str, _arguments: &[Scalar]) -> Result<Option<Arc<dyn Table>>> {
+        Ok(None)
+    }
+
+    /// The functions that can be called.
+    fn functions(&self) -> Arc<Registry> {
+        Registry::standard()
+    }
+}
+
+/// A view: the text of its query, planned anew wherever the view is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    pub sql: String,
+}

@@ -1,0 +1,307 @@
+//! One statement's text → what is to be done, with its queries planned.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion_common::TableReference;
+use datafusion_expr::dml::InsertOp;
+use datafusion_expr::{DdlStatement, LogicalPlan, WriteOp};
+use datafusion_sql::parser::{CopyToSource, CopyToStatement, CreateExternalTable as ParsedExternalTable, ResetStatement, Statement as Parsed};
+use datafusion_sql::planner::object_name_to_table_reference;
+use datafusion_sql::sqlparser::ast::{
+    CreateView, Expr as SqlExpr, ObjectName, Set, ShowStatementFilter, ShowStatementFilterPosition, Statement as SqlStatement, Value,
+};
+use plasmon_core::table::Table;
+use plasmon_core::{Config, Error, Result};
+
+use super::catalog::{Catalog, View};
+use super::context::{Context, TableScanSource, name_parts};
+use super::logical;
+use super::split::{ExplainOptions, split_explain};
+use super::translate::translate;
+use crate::error::convert_error;
+use crate::ir::Plan;
+use crate::optimizer;
+
+/// Longer texts are planned on a stack of [`STACK_BYTES`]: long chains of operators nest deeply in the planner's trees.
+const LONG_TEXT_BYTES: usize = 8 * 1024;
+const STACK_BYTES: usize = 256 * 1024 * 1024;
+
+/// What a statement asks for. Names come as their parts, outermost first.
+#[derive(Debug)]
+pub enum Statement {
+    /// Rows; their schema is the root's.
+    Query(Plan),
+    Explain { plan: Plan, options: ExplainOptions },
+    CreateExternalTable(CreateExternalTable),
+    /// `schema` is that of the view's query at its creation.
+    CreateView { name: Vec<String>, view: View, schema: SchemaRef, or_replace: bool, if_not_exists: bool },
+    /// `CREATE TABLE … AS`, and `CREATE TABLE (columns)` with a plan of no rows.
+    CreateTable { name: Vec<String>, plan: Plan, or_replace: bool, if_not_exists: bool },
+    DropTable { name: Vec<String>, if_exists: bool },
+    DropView { name: Vec<String>, if_exists: bool },
+    /// The plan's columns are the table's, in order and type.
+    Insert { name: Vec<String>, table: Arc<dyn Table>, plan: Plan, overwrite: bool },
+    Copy(CopyTo),
+    /// Columns of a table or view.
+    Describe { name: Vec<String>, schema: SchemaRef },
+    /// Tables and views whose name is LIKE the pattern.
+    ShowTables { pattern: Option<String> },
+    ShowFunctions { pattern: Option<String> },
+    /// One setting, or all.
+    ShowSettings { name: Option<String> },
+    Set { name: String, value: String },
+    Reset { name: String },
+}
+
+/// `COPY query TO path`.
+#[derive(Debug)]
+pub struct CopyTo {
+    pub plan: Plan,
+    pub path: String,
+    /// Lower case, as given by STORED AS; else it follows from the path.
+    pub format: Option<String>,
+    /// Keys in lower case, without a `format.` prefix.
+    pub options: Vec<(String, String)>,
+    pub partition_by: Vec<String>,
+}
+
+/// `CREATE EXTERNAL TABLE`.
+#[derive(Debug, Clone)]
+pub struct CreateExternalTable {
+    pub name: Vec<String>,
+    /// Lower case: `parquet`, `csv`, `json`, `arrow`, `delta`.
+    pub format: String,
+    pub locations: Vec<String>,
+    /// Columns as declared; `None` = from the files.
+    pub schema: Option<SchemaRef>,
+    pub options: Vec<(String, String)>,
+    pub partition_columns: Vec<String>,
+    pub or_replace: bool,
+    pub if_not_exists: bool,
+}
+
+/// Plans the one statement of `sql`; an empty text or more than one statement is an error.
+pub fn plan_statement(sql: &str, catalog: &dyn Catalog, config: &Config) -> Result<Statement> {
+    if sql.len() <= LONG_TEXT_BYTES {
+        return plan_text(sql, catalog, config);
+    }
+    std::thread::scope(|scope| {
+        let planner = std::thread::Builder::new().name("plasmon-planner".to_string()).stack_size(STACK_BYTES);
+        let handle = planner.spawn_scoped(scope, || plan_text(sql, catalog, config)).map_err(|e| Error::io("planner thread", e))?;
+        handle.join().unwrap_or_else(|_| Err(Error::internal("the planner panicked")))
+    })
+}
+
+fn plan_text(sql: &str, catalog: &dyn Catalog, config: &Config) -> Result<Statement> {
+    let planner = Planner { context: Context::new(catalog), config };
+    if let Some((options, text)) = split_explain(sql)? {
+        return match planner.statement(text)? {
+            Statement::Query(plan) | Statement::CreateTable { plan, .. } | Statement::Insert { plan, .. } | Statement::Copy(CopyTo { plan, .. }) => {
+                Ok(Statement::Explain { plan, options })
+            }
+            _ => Err(Error::user("EXPLAIN: the statement has no plan")),
+        };
+    }
+    planner.statement(sql)
+}
+
+struct Planner<'a> {
+    context: Context<'a>,
+    config: &'a Config,
+}
+
+impl Planner<'_> {
+    fn statement(&self, sql: &str) -> Result<Statement> {
+        match logical::parse_statement(sql).map_err(convert_error)? {
+            Parsed::Statement(statement) => self.sql_statement(*statement),
+            Parsed::CreateExternalTable(table) => self.external_table(table),
+            Parsed::CopyTo(copy) => self.copy(copy),
+            Parsed::Reset(ResetStatement::Variable(name)) => Ok(Statement::Reset { name: setting_name(&name) }),
+            Parsed::Explain(_) => Err(Error::user("EXPLAIN of EXPLAIN")),
+        }
+    }
+
+    fn sql_statement(&self, statement: SqlStatement) -> Result<Statement> {
+        match statement {
+            SqlStatement::CreateView(view) => self.create_view(view),
+            SqlStatement::ExplainTable { table_name, .. } => self.describe(table_name),
+            SqlStatement::ShowColumns { show_options, .. } => match show_options.show_in.and_then(|i| i.parent_name) {
+                Some(name) => self.describe(name),
+                None => Err(Error::user("SHOW COLUMNS: FROM and a table name are missing")),
+            },
+            SqlStatement::ShowTables { show_options, .. } => {
+                let filter = show_options.filter_position.map(|p| match p {
+                    ShowStatementFilterPosition::Infix(filter) | ShowStatementFilterPosition::Suffix(filter) => filter,
+                });
+                Ok(Statement::ShowTables { pattern: like_pattern(filter)? })
+            }
+            SqlStatement::ShowFunctions { filter } => Ok(Statement::ShowFunctions { pattern: like_pattern(filter)? }),
+            SqlStatement::ShowVariable { variable } => {
+                let name = variable.iter().map(|i| i.value.to_ascii_lowercase()).collect::<Vec<_>>().join(".");
+                let all = matches!(name.as_str(), "all" | "settings");
+                Ok(Statement::ShowSettings { name: (!all).then_some(name) })
+            }
+            SqlStatement::Set(set) => set_statement(set),
+            SqlStatement::Drop { ref names, .. } if names.len() > 1 => Err(Error::unsupported("DROP of several objects in one statement")),
+            other => self.resolved(Parsed::Statement(Box::new(other))),
+        }
+    }
+
+    /// Statements that the planner library resolves.
+    fn resolved(&self, statement: Parsed) -> Result<Statement> {
+        match logical::resolve(statement, &self.context).map_err(convert_error)? {
+            LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(table)) => Ok(Statement::CreateTable {
+                name: name_parts(&table.name),
+                plan: self.plan(Arc::unwrap_or_clone(table.input))?,
+                or_replace: table.or_replace,
+                if_not_exists: table.if_not_exists,
+            }),
+            LogicalPlan::Ddl(DdlStatement::DropTable(drop)) => Ok(Statement::DropTable { name: name_parts(&drop.name), if_exists: drop.if_exists }),
+            LogicalPlan::Ddl(DdlStatement::DropView(drop)) => Ok(Statement::DropView { name: name_parts(&drop.name), if_exists: drop.if_exists }),
+            LogicalPlan::Ddl(other) => Err(Error::unsupported(format!("statement {}", other.name()))),
+            LogicalPlan::Dml(dml) => {
+                let overwrite = match &dml.op {
+                    WriteOp::Insert(InsertOp::Append) => false,
+                    WriteOp::Insert(InsertOp::Overwrite) => true,
+                    other => return Err(Error::unsupported(format!("statement {} on table {}", other.name(), dml.table_name))),
+                };
+                let Some(source) = dml.target.downcast_ref::<TableScanSource>() else {
+                    return Err(Error::user(format!("{} is no table that rows can be inserted into", dml.table_name)));
+                };
+                let table = source.table.clone();
+                Ok(Statement::Insert { name: name_parts(&dml.table_name), table, plan: self.plan(Arc::unwrap_or_clone(dml.input))?, overwrite })
+            }
+            LogicalPlan::Statement(other) => Err(Error::unsupported(format!("statement {}", other.name()))),
+            query => Ok(Statement::Query(self.plan(query)?)),
+        }
+    }
+
+    /// Optimizes and translates a resolved query.
+    fn plan(&self, query: LogicalPlan) -> Result<Plan> {
+        let optimized = logical::optimize(query).map_err(convert_error)?;
+        optimizer::optimize(translate(&optimized)?, self.config)
+    }
+
+    fn query(&self, sql: &str) -> Result<Plan> {
+        self.plan(logical::logical_query(sql, &self.context).map_err(convert_error)?)
+    }
+
+    fn create_view(&self, view: CreateView) -> Result<Statement> {
+        if view.materialized {
+            return Err(Error::unsupported("CREATE MATERIALIZED VIEW through this entry point"));
+        }
+        let name = table_name(view.name)?;
+        let sql = if view.columns.is_empty() {
+            view.query.to_string()
+        } else {
+            let columns = view.columns.iter().map(|c| c.name.to_string()).collect::<Vec<_>>().join(", ");
+            format!("SELECT * FROM ({}) AS view ({columns})", view.query)
+        };
+        let resolved = logical::logical_query(&sql, &self.context).map_err(convert_error)?;
+        let schema = logical::optimize(resolved).map_err(convert_error)?.schema().inner().clone();
+        Ok(Statement::CreateView { name, view: View { sql }, schema, or_replace: view.or_replace, if_not_exists: view.if_not_exists })
+    }
+
+    fn describe(&self, name: ObjectName) -> Result<Statement> {
+        let reference = reference(name)?;
+        let source = datafusion_expr::planner::ContextProvider::get_table_source(&self.context, reference.clone()).map_err(convert_error)?;
+        Ok(Statement::Describe { name: name_parts(&reference), schema: source.schema() })
+    }
+
+    fn copy(&self, copy: CopyToStatement) -> Result<Statement> {
+        let sql = match copy.source {
+            CopyToSource::Relation(name) => format!("SELECT * FROM {name}"),
+            CopyToSource::Query(query) => query.to_string(),
+        };
+        Ok(Statement::Copy(CopyTo {
+            plan: self.query(&sql)?,
+            path: copy.target,
+            format: copy.stored_as.map(|f| f.to_ascii_lowercase()),
+            options: options(&copy.options)?,
+            partition_by: copy.partitioned_by,
+        }))
+    }
+
+    fn external_table(&self, table: ParsedExternalTable) -> Result<Statement> {
+        if table.unbounded {
+            return Err(Error::unsupported("CREATE UNBOUNDED EXTERNAL TABLE"));
+        }
+        let schema = if table.columns.is_empty() {
+            None
+        } else {
+            Some(Arc::new(logical::planner(&self.context).build_schema(table.columns).map_err(convert_error)?))
+        };
+        Ok(Statement::CreateExternalTable(CreateExternalTable {
+            name: table_name(table.name)?,
+            format: table.file_type.to_ascii_lowercase(),
+            locations: table.locations,
+            schema,
+            options: options(&table.options)?,
+            partition_columns: table.table_partition_cols,
+            or_replace: table.or_replace,
+            if_not_exists: table.if_not_exists,
+        }))
+    }
+}
+
+fn reference(name: ObjectName) -> Result<TableReference> {
+    object_name_to_table_reference(name, true).map_err(convert_error)
+}
+
+fn table_name(name: ObjectName) -> Result<Vec<String>> {
+    Ok(name_parts(&reference(name)?))
+}
+
+fn setting_name(name: &ObjectName) -> String {
+    name.0.iter().map(|part| part.as_ident().map_or_else(|| part.to_string(), |i| i.value.clone()).to_ascii_lowercase()).collect::<Vec<_>>().join(".")
+}
+
+fn set_statement(set: Set) -> Result<Statement> {
+    match set {
+        Set::SingleAssignment { variable, values, .. } => match values.as_slice() {
+            [value] => Ok(Statement::Set { name: setting_name(&variable), value: setting_value(value)? }),
+            _ => Err(Error::user(format!("SET {variable}: one value expected, got {}", values.len()))),
+        },
+        Set::SetTimeZone { value, .. } => Ok(Statement::Set { name: "timezone".to_string(), value: setting_value(&value)? }),
+        other => Err(Error::unsupported(format!("statement {other}"))),
+    }
+}
+
+fn setting_value(value: &SqlExpr) -> Result<String> {
+    match value {
+        SqlExpr::Value(value) => option_value(&value.value),
+        SqlExpr::Identifier(name) => Ok(name.value.clone()),
+        other => Ok(other.to_string()),
+    }
+}
+
+fn option_value(value: &Value) -> Result<String> {
+    match value {
+        Value::SingleQuotedString(s) | Value::DoubleQuotedString(s) | Value::EscapedStringLiteral(s) | Value::NationalStringLiteral(s) => Ok(s.clone()),
+        Value::Number(n, _) => Ok(n.to_string()),
+        Value::Boolean(b) => Ok(b.to_string()),
+        Value::DollarQuotedString(s) => Ok(s.value.clone()),
+        Value::Null => Ok(String::new()),
+        other => Err(Error::user(format!("option value {other} is neither text, number nor boolean"))),
+    }
+}
+
+fn options(options: &[(String, Value)]) -> Result<Vec<(String, String)>> {
+    options
+        .iter()
+        .map(|(key, value)| {
+            let key = key.to_ascii_lowercase();
+            let key = key.strip_prefix("format.").unwrap_or(&key).to_string();
+            Ok((key, option_value(value)?))
+        })
+        .collect()
+}
+
+fn like_pattern(filter: Option<ShowStatementFilter>) -> Result<Option<String>> {
+    match filter {
+        None => Ok(None),
+        Some(ShowStatementFilter::Like(pattern) | ShowStatementFilter::ILike(pattern) | ShowStatementFilter::NoKeyword(pattern)) => Ok(Some(pattern)),
+        Some(ShowStatementFilter::Where(_)) => Err(Error::unsupported("SHOW … WHERE")),
+    }
+}
