@@ -1,1 +1,27 @@
-//! See engine/ARCHITECTURE.md.
+//! Plasmon: a vectorized, push-based SQL engine over Arrow and Parquet.
+//!
+//! ```
+//! use plasmon::{Config, Session};
+//!
+//! let session = Session::new(Config::default())?;
+//! let batches = session.sql("SELECT 6 * 7 AS answer")?.collect()?;
+//! assert_eq!(batches[0].num_rows(), 1);
+//! # Ok::<(), plasmon::Error>(())
+//! ```
+//!
+//! The façade is all that an embedder needs: [`Session`] holds tables, views, functions and settings; [`Session::sql`] gives a
+//! [`Query`] with a schema, streaming batches, cancellation and metrics. Operators alone, without SQL, are in [`core`].
+
+mod catalog;
+mod execute;
+mod memory_table;
+mod query;
+mod session;
+
+pub use memory_table::MemoryTable;
+pub use plasmon_core as core;
+pub use plasmon_core::{Config, Driver, Error, Result};
+pub use plasmon_io as io;
+pub use plasmon_plan as plan;
+pub use query::Query;
+pub use session::Session;

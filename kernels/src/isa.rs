@@ -77,9 +77,9 @@ macro_rules! tiered {
                 }
                 match $crate::isa::isa() {
                     // SAFETY: `isa()` returned this tier, so the CPU has every feature that the function enables.
-                    $crate::isa::Isa::Avx512 => return unsafe { avx512($($argument),*) },
+                    $crate::isa::Isa::Avx512 => return unsafe { avx512 $(::<$($generic),*>)? ($($argument),*) },
                     // SAFETY: as above.
-                    $crate::isa::Isa::Avx2 => return unsafe { avx2($($argument),*) },
+                    $crate::isa::Isa::Avx2 => return unsafe { avx2 $(::<$($generic),*>)? ($($argument),*) },
                     $crate::isa::Isa::Scalar => {}
                 }
             }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::*;
+use plasmon_kernels::gather::Position;
 use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer, i256};
 use arrow_schema::{DataType, IntervalUnit, Schema, SchemaRef, TimeUnit};
 
@@ -264,7 +265,7 @@ fn export_views(views: &Views, nulls: Option<NullBuffer>, data_type: &DataType) 
 }
 
 /// `array[p]` for each position, for nested types.
-pub(super) fn take<I: Copy + Into<u64>>(array: &ArrayRef, positions: &[I]) -> ArrayRef {
+pub(super) fn take<I: Position + Into<u64>>(array: &ArrayRef, positions: &[I]) -> ArrayRef {
     let indices: UInt32Array = positions.iter().map(|&p| p.into() as u32).collect::<Vec<_>>().into();
     match arrow_select::take::take(array, &indices, None) {
         Ok(taken) => taken,

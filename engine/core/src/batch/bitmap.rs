@@ -1,5 +1,6 @@
 //! A bit per row: validity (1 = valid) or a boolean column's values (1 = true).
 
+use plasmon_kernels::gather::Position;
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 
 /// `len` bits in 64-bit words, least significant bit first, starting at bit 0 of word 0; bits past `len` are zero.
@@ -82,7 +83,7 @@ impl Bitmap {
     }
 
     /// Bits at `positions`, in their order.
-    pub fn gather<I: Copy + Into<u64>>(&self, positions: &[I]) -> Self {
+    pub fn gather<I: Position + Into<u64>>(&self, positions: &[I]) -> Self {
         let mut words = vec![0u64; positions.len().div_ceil(64)];
         for (word, chunk) in words.iter_mut().zip(positions.chunks(64)) {
             for (i, &p) in chunk.iter().enumerate() {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow_array::ArrayRef;
 use arrow_buffer::{Buffer, IntervalMonthDayNano, ScalarBuffer, i256};
 use arrow_schema::DataType;
+use plasmon_kernels::gather::{Position, gather};
 
 use super::{Bitmap, Selection};
 use crate::error::Result;
@@ -203,10 +204,10 @@ impl Values {
     }
 
     /// Values at `positions` (each < len), in their order; positions may repeat.
-    pub fn gather<I: Copy + Into<u64>>(&self, positions: &[I]) -> Values {
-        with_fixed_width!(self, buffer, variant => variant(gather_slice(buffer, positions).into()), otherwise other => match other {
+    pub fn gather<I: Position + Into<u64>>(&self, positions: &[I]) -> Values {
+        with_fixed_width!(self, buffer, variant => variant(gather(buffer, positions).into()), otherwise other => match other {
             Values::Boolean(bits) => Values::Boolean(bits.gather(positions)),
-            Values::View(views) => Values::View(Views { views: gather_slice(&views.views, positions).into(), buffers: views.buffers.clone() }),
+            Values::View(views) => Values::View(Views { views: gather(&views.views, positions).into(), buffers: views.buffers.clone() }),
             Values::Nested(array) => Values::Nested(super::arrow::take(array, positions)),
             _ => unreachable!("fixed-width variants are matched above"),
         })
@@ -231,11 +232,6 @@ impl Values {
             _ => unreachable!("fixed-width variants are matched above"),
         })
     }
-}
-
-/// `source[p]` for each position; the bounds check per element is what keeps this safe, the hot paths use `plasmon_kernels::gather`.
-fn gather_slice<T: Copy, I: Copy + Into<u64>>(source: &[T], positions: &[I]) -> Vec<T> {
-    positions.iter().map(|&p| source[p.into() as usize]).collect()
 }
 
 /// Distinct values that codes point into. Never holds nulls: those are in the column's validity.
@@ -409,12 +405,12 @@ impl Column {
     }
 
     /// Rows at `positions` (each < len), in their order, keeping the encoding; positions may repeat.
-    pub fn gather<I: Copy + Into<u64>>(&self, positions: &[I]) -> Column {
+    pub fn gather<I: Position + Into<u64>>(&self, positions: &[I]) -> Column {
         let encoding = match &self.encoding {
             Encoding::Flat(values) => Encoding::Flat(values.gather(positions)),
             Encoding::Constant(values) => Encoding::Constant(values.clone()),
             Encoding::Dictionary { codes, dictionary } => Encoding::Dictionary {
-                codes: gather_slice(codes, positions).into(),
+                codes: gather(codes, positions).into(),
                 dictionary: dictionary.clone(),
             },
         };

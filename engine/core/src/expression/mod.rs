@@ -3,9 +3,18 @@
 //! Every node names its exact semantics (overflow mode, cast mode): a front end chooses, kernels have no session modes.
 //! [`evaluate`] gives a column as long as the batch (arbitrary values at unselected rows); [`select`] narrows a batch's selection.
 
+mod arithmetic;
+mod case;
+mod cast;
+mod compare;
+mod decimal;
 mod evaluate;
 mod function;
+mod in_list;
+mod like;
+mod logic;
 mod scalar;
+mod temporal;
 
 use std::fmt;
 use std::sync::Arc;

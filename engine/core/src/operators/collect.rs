@@ -3,13 +3,13 @@
 //! Under the pool driver the queue is bounded, so that workers wait for a slow reader instead of filling memory; under the inline driver the
 //! reader and the worker are one thread and the queue must not block.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, SendTimeoutError, Sender, bounded, unbounded};
 
 use crate::batch::Batch;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{CancelToken, Flow, Sink, SinkState, TaskContext};
 
@@ -19,14 +19,20 @@ const WAIT_MILLISECONDS: u64 = 20;
 /// The sink at the end of a query.
 #[derive(Debug)]
 pub struct Collect {
-    sender: Sender<Batch>,
+    /// Taken away by [`Collect::close`], so that the reader sees the end although the graph lives on for its counters.
+    sender: Mutex<Option<Sender<Batch>>>,
 }
 
 impl Collect {
     /// A sink and its reader's end; `capacity` batches wait at most (`None` = any number, never blocks).
     pub fn new(capacity: Option<usize>) -> (Self, Receiver<Batch>) {
         let (sender, receiver) = capacity.map_or_else(unbounded, bounded);
-        (Collect { sender }, receiver)
+        (Collect { sender: Mutex::new(Some(sender)) }, receiver)
+    }
+
+    /// No more batches will come: whoever drove the graph says so, after success and failure alike.
+    pub fn close(&self) {
+        self.sender.lock().unwrap_or_else(|e| e.into_inner()).take();
     }
 }
 
@@ -36,7 +42,9 @@ impl Sink for Collect {
     }
 
     fn open(&self, task: &TaskContext, _metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SinkState>> {
-        Ok(Box::new(CollectState { sender: self.sender.clone(), cancel: task.cancel.clone() }))
+        let sender = self.sender.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        let sender = sender.ok_or_else(|| Error::internal("the result queue is closed"))?;
+        Ok(Box::new(CollectState { sender, cancel: task.cancel.clone() }))
     }
 }
 

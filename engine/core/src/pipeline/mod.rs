@@ -12,4 +12,4 @@ pub use executor::{PipelineExecutor, Progress};
 pub use flow::{Flow, Next};
 pub use graph::{Part, FinalizeTask, Graph, Operator, OperatorState, Pipeline, PipelineId, Sink, SinkId, SinkState, Source, SourceState, TaskContext, Wait};
 pub use inline::InlineDriver;
-pub use pool::run_on_pool;
+pub use pool::{panic_text, run_on_pool};

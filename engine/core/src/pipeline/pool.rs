@@ -96,7 +96,7 @@ fn on_workers(pool: &rayon::ThreadPool, workers: usize, work: impl Fn(&AtomicBoo
 }
 
 /// The text of a caught panic.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| s.to_string()).or_else(|| panic.downcast_ref::<String>().cloned());
     format!("a worker panicked: {}", text.unwrap_or_else(|| "no message".to_string()))
 }

@@ -1,0 +1,69 @@
+//! Runs statements for the peer benchmark: one JSON request a line on stdin, one JSON answer a line on stdout.
+//!
+//! Request `{"setup": "SQL"}` or `{"sql": "SQL"}`; answer `{"seconds": s, "peak_kilobytes": k, "columns": [...], "rows": [[...]]}` or `{"error": "..."}`.
+//! Values are texts; the time covers planning, running and receiving every batch, not the formatting of rows.
+
+use std::io::{BufRead, Write};
+use std::time::Instant;
+
+use plasmon::{Config, Session};
+use serde_json::{Value, json};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let threads = std::env::args().nth(1).map_or(Ok(2), |t| t.parse())?;
+    let session = Session::new(Config { threads, ..Config::default() })?;
+    let mut output = std::io::stdout().lock();
+    for line in std::io::stdin().lock().lines() {
+        let request: Value = serde_json::from_str(&line?)?;
+        let answer = answer(&session, &request).unwrap_or_else(|error| json!({ "error": error.to_string() }));
+        writeln!(output, "{answer}")?;
+        output.flush()?;
+    }
+    Ok(())
+}
+
+fn answer(session: &Session, request: &Value) -> Result<Value, Box<dyn std::error::Error>> {
+    if let Some(setup) = request["setup"].as_str() {
+        session.sql(setup)?.collect()?;
+        return Ok(json!({}));
+    }
+    let sql = request["sql"].as_str().ok_or("a request needs \"setup\" or \"sql\"")?;
+    reset_peak();
+    let start = Instant::now();
+    let query = session.sql(sql)?;
+    let schema = query.schema();
+    let batches = query.collect()?;
+    let seconds = start.elapsed().as_secs_f64();
+    let peak_kilobytes = peak_kilobytes();
+    let mut rows = Vec::new();
+    for batch in &batches {
+        for row in 0..batch.num_rows() {
+            let values = batch.columns().iter().map(|column| cell(column, row)).collect::<Result<Vec<_>, _>>()?;
+            rows.push(values);
+        }
+    }
+    let columns: Vec<_> = schema.fields().iter().map(|f| f.name().clone()).collect();
+    Ok(json!({ "seconds": seconds, "peak_kilobytes": peak_kilobytes, "columns": columns, "rows": rows }))
+}
+
+fn cell(column: &arrow::array::ArrayRef, row: usize) -> Result<Value, arrow::error::ArrowError> {
+    if arrow::array::Array::is_null(column, row) {
+        return Ok(Value::Null);
+    }
+    Ok(Value::String(arrow::util::display::array_value_to_string(column, row)?))
+}
+
+/// Starts the process's peak resident size anew (Linux; elsewhere the peak is the process's).
+fn reset_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// Peak resident size in kilobytes since the last reset; 0 where the system does not tell.
+fn peak_kilobytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|k| k.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,36 @@
+//! Embeds the query texts and expected answers of the benchmark suites, so that the installed command needs no source tree.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+fn main() -> std::io::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or_else(|| std::io::Error::other("cargo sets OUT_DIR"))?);
+    embed(&root.join("benchmarks/tpch/queries"), "TPCH_QUERIES", "sql", &out.join("tpch_queries.rs"))?;
+    embed(&root.join("benchmarks/tpch/answers/sf1"), "TPCH_ANSWERS_SF1", "csv", &out.join("tpch_answers_sf1.rs"))?;
+    embed(&root.join("benchmarks/tpch/answers/sf10"), "TPCH_ANSWERS_SF10", "csv", &out.join("tpch_answers_sf10.rs"))?;
+    embed(&root.join("tests/tpcds/queries"), "TPCDS_QUERIES", "sql", &out.join("tpcds_queries.rs"))
+}
+
+/// Writes `const NAME: &[(usize, &str)]` of the files `…NN.extension` in `folder`, by number; variants (`14b`) follow their number.
+fn embed(folder: &Path, name: &str, extension: &str, target: &Path) -> std::io::Result<()> {
+    println!("cargo:rerun-if-changed={}", folder.display());
+    let mut files: Vec<(usize, PathBuf)> = Vec::new();
+    if folder.is_dir() {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+            let digits: String = stem.chars().filter(char::is_ascii_digit).collect();
+            if let (Some(true), Ok(number)) = (path.extension().map(|e| e == extension), digits.parse()) {
+                files.push((number, path.canonicalize()?));
+            }
+        }
+    }
+    files.sort();
+    let mut text = format!("const {name}: &[(usize, &str)] = &[\n");
+    for (number, path) in files {
+        let _ = writeln!(text, "    ({number}, include_str!({:?})),", path.display().to_string());
+    }
+    text.push_str("];\n");
+    std::fs::write(target, text)
+}

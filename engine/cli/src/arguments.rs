@@ -1,0 +1,185 @@
+//! What the command line accepts; its help is the manual.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Fast SQL over Parquet, CSV, JSON lines and Arrow files.
+///
+/// Without a command it opens the interactive shell.
+#[derive(Debug, Parser)]
+#[command(name = "plasmon", version, after_help = "Examples:\n  plasmon sql \"SELECT count(*) FROM 'data/*.parquet'\"\n  plasmon sql -f report.sql --format csv > report.csv\n  plasmon explain --analyze \"SELECT …\"\n  plasmon demo")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub engine: EngineOptions,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// How queries run.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EngineOptions {
+    /// Worker threads [default: all cores]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Memory that one query may reserve, e.g. 512MB or 2GB [default: no limit]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = parse_size)]
+    pub memory: Option<usize>,
+    /// Who runs a query: a pool of threads, or the calling thread alone
+    #[arg(long, global = true, value_enum, default_value_t = DriverChoice::Pool)]
+    pub driver: DriverChoice,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DriverChoice {
+    Pool,
+    Inline,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run statements and print their results
+    Sql(SqlOptions),
+    /// Show how a statement is run
+    Explain(ExplainOptions),
+    /// Open the interactive shell
+    Shell,
+    /// Generate TPC-H scale 1, run its 22 queries and check the answers
+    Demo(DemoOptions),
+    /// The TPC-H benchmark: data and queries
+    Tpch {
+        #[command(subcommand)]
+        command: TpchCommand,
+    },
+    /// The TPC-DS benchmark
+    Tpcds {
+        #[command(subcommand)]
+        command: TpcdsCommand,
+    },
+    /// List SQL functions
+    Functions {
+        /// Only names that contain this text
+        pattern: Option<String>,
+    },
+    /// Print a completion script for a shell, e.g. `plasmon completions bash > /etc/bash_completion.d/plasmon`
+    Completions { shell: Shell },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SqlOptions {
+    /// Statements, separated by semicolons; `-` reads them from standard input
+    #[arg(required_unless_present = "file")]
+    pub text: Option<String>,
+    /// Read the statements from a file
+    #[arg(short, long, conflicts_with = "text", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// How results are printed
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// Write the last result there instead of standard output (needed for parquet)
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Boxes, for people
+    Table,
+    /// Comma-separated values with a header
+    Csv,
+    /// One JSON object a row
+    Json,
+    /// A Parquet file
+    Parquet,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainOptions {
+    /// The statement
+    pub text: String,
+    /// Run it, and show rows and times
+    #[arg(long)]
+    pub analyze: bool,
+    /// text, json, or html (a self-contained page)
+    #[arg(long, default_value = "text", value_parser = ["text", "json", "html"])]
+    pub format: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoOptions {
+    /// Where the data is kept [default: ~/.local/share/plasmon/tpch-sf1]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TpchCommand {
+    /// Generate the eight tables as Parquet
+    Generate(GenerateOptions),
+    /// Run the queries
+    Run(SuiteOptions),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TpcdsCommand {
+    /// Run the queries over generated data (see tests/oracle for how to make it)
+    Run(SuiteOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateOptions {
+    /// Scale factor: 1 is about 350 MB of Parquet
+    #[arg(long, default_value_t = 1.0)]
+    pub scale: f64,
+    /// Folder to write to; made when missing
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SuiteOptions {
+    /// Folder of the tables, `<table>.parquet` or `<table>/*.parquet` each
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Numbers of the queries, e.g. 1,6,9-12 [default: all]
+    #[arg(long, value_name = "LIST")]
+    pub queries: Option<String>,
+    /// Runs of each query; the fastest counts
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub repeat: usize,
+    /// `table`, or `json`: one object a query
+    #[arg(long, default_value = "table", value_parser = ["table", "json"])]
+    pub format: String,
+}
+
+/// Bytes from `123`, `64KB`, `512MB`, `2GB`, `1.5GiB` (all powers of 1024).
+pub(crate) fn parse_size(text: &str) -> Result<usize, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().map_err(|_| format!("{text:?} is no size; write for example 512MB or 2GB"))?;
+    let factor: f64 = match unit.trim().to_ascii_uppercase().trim_end_matches('B').trim_end_matches('I') {
+        "" => 1.0,
+        "K" => 1024.0,
+        "M" => 1024.0 * 1024.0,
+        "G" => 1024.0 * 1024.0 * 1024.0,
+        "T" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
+        _ => return Err(format!("{unit:?} is no unit; use KB, MB, GB or TB")),
+    };
+    Ok((number * factor) as usize)
+}
+
+/// Numbers from `1,6,9-12`, each within `1..=last`.
+pub(crate) fn parse_numbers(text: &str, last: usize) -> Result<Vec<usize>, String> {
+    let mut numbers = Vec::new();
+    for part in text.split(',') {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        let parse = |t: &str| t.trim().parse::<usize>().ok().filter(|n| (1..=last).contains(n));
+        match (parse(from), parse(to)) {
+            (Some(from), Some(to)) if from <= to => numbers.extend(from..=to),
+            _ => return Err(format!("{part:?} is no query number or range within 1-{last}")),
+        }
+    }
+    Ok(numbers)
+}

@@ -1,0 +1,167 @@
+//! Runs a suite of numbered queries over a folder of tables, checks answers, prints a table or JSON lines.
+
+use std::path::Path;
+use std::time::Instant;
+
+use arrow::array::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use plasmon::Session;
+use serde_json::json;
+
+use crate::Failure;
+
+/// One query of a suite.
+pub(crate) struct SuiteQuery {
+    pub number: usize,
+    pub text: &'static str,
+    /// The expected answer as CSV with a header, when there is one for this data.
+    pub expected: Option<&'static str>,
+}
+
+/// What running one query came to.
+pub(crate) struct Outcome {
+    pub number: usize,
+    pub rows: usize,
+    pub seconds: f64,
+    pub scanned_rows: u64,
+    pub peak_bytes: usize,
+    /// `ok`, `wrong` or `unchecked`.
+    pub answer: &'static str,
+    pub difference: Option<String>,
+}
+
+/// Registers `<table>.parquet` or the folder `<table>` for every name.
+pub(crate) fn register_tables(session: &Session, data: &Path, names: &[&str]) -> Result<(), Failure> {
+    for name in names {
+        let file = data.join(format!("{name}.parquet"));
+        let location = if file.exists() { file } else { data.join(name) };
+        if !location.exists() {
+            return Err(format!("{}: no table {name} there (looked for {name}.parquet and {name}/)", data.display()).into());
+        }
+        session.register_path(name, &location.to_string_lossy())?;
+    }
+    Ok(())
+}
+
+/// Runs a query `repeat` times and keeps the fastest; the answer of the last run is checked.
+pub(crate) fn run_query(session: &Session, query: &SuiteQuery, repeat: usize) -> Result<Outcome, Failure> {
+    let mut best = f64::INFINITY;
+    let mut outcome = None;
+    for _ in 0..repeat.max(1) {
+        let start = Instant::now();
+        let mut running = session.sql(query.text)?;
+        let mut batches: Vec<RecordBatch> = Vec::new();
+        for batch in running.by_ref() {
+            batches.push(batch.map_err(|e| format!("query {}: {e}", query.number))?);
+        }
+        best = best.min(start.elapsed().as_secs_f64());
+        let scanned_rows = running.graph().map_or(0, |graph| {
+            let scans = graph.pipelines.iter().filter(|p| p.source.part.name().ends_with("Scan") && p.source.part.name() != "MaterializedScan");
+            scans.map(|p| p.source.part.input_rows()).sum()
+        });
+        let difference = query.expected.and_then(|expected| compare(&batches, expected).err());
+        let answer = match (query.expected, &difference) {
+            (None, _) => "unchecked",
+            (Some(_), None) => "ok",
+            (Some(_), Some(_)) => "wrong",
+        };
+        let rows = batches.iter().map(RecordBatch::num_rows).sum();
+        outcome = Some(Outcome { number: query.number, rows, seconds: best, scanned_rows, peak_bytes: running.peak_memory_bytes(), answer, difference });
+    }
+    outcome.ok_or_else(|| "no run".into())
+}
+
+/// One JSON object of an outcome.
+pub(crate) fn outcome_json(outcome: &Outcome) -> String {
+    json!({ "query": outcome.number, "rows": outcome.rows, "seconds": outcome.seconds, "answer": outcome.answer }).to_string()
+}
+
+/// Compares a result with expected CSV: same rows in the same order, except that rows which the query's order leaves tied may be swapped;
+/// numbers within 1e-6 relative or one unit of the last expected place.
+pub(crate) fn compare(batches: &[RecordBatch], expected: &str) -> Result<(), String> {
+    let mut wanted = parse_csv(expected);
+    if !wanted.is_empty() {
+        wanted.remove(0);
+    }
+    let mut given = rows(batches).map_err(|e| e.to_string())?;
+    if given.len() != wanted.len() {
+        return Err(format!("{} rows, expected {}", given.len(), wanted.len()));
+    }
+    let equal = |a: &[Vec<String>], b: &[Vec<String>]| a.iter().zip(b).position(|(a, b)| !same_row(a, b));
+    if equal(&given, &wanted).is_none() {
+        return Ok(());
+    }
+    given.sort();
+    wanted.sort();
+    match equal(&given, &wanted) {
+        None => Ok(()),
+        Some(row) => Err(format!("row {} is {:?}, expected {:?}", row + 1, given[row], wanted[row])),
+    }
+}
+
+fn rows(batches: &[RecordBatch]) -> Result<Vec<Vec<String>>, arrow::error::ArrowError> {
+    let options = FormatOptions::default().with_null("");
+    let mut rows = Vec::new();
+    for batch in batches {
+        let formatters = batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options)).collect::<Result<Vec<_>, _>>()?;
+        rows.extend((0..batch.num_rows()).map(|row| formatters.iter().map(|f| f.value(row).to_string()).collect::<Vec<_>>()));
+    }
+    Ok(rows)
+}
+
+fn same_row(a: &[String], b: &[String]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_value(a, b))
+}
+
+fn same_value(given: &str, wanted: &str) -> bool {
+    if given == wanted || given.trim_end() == wanted.trim_end() {
+        return true;
+    }
+    let (Ok(a), Ok(b)) = (given.parse::<f64>(), wanted.parse::<f64>()) else { return false };
+    let places = wanted.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    (a - b).abs() <= (1e-6 * b.abs()).max(if places <= 4 { 10f64.powi(-(places as i32)) * 1.000_001 } else { 1e-9 })
+}
+
+/// Records of simple CSV with double-quote quoting.
+fn parse_csv(text: &str) -> Vec<Vec<String>> {
+    let mut records = Vec::new();
+    let (mut record, mut field, mut quoted) = (Vec::new(), String::new(), false);
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        match (c, quoted) {
+            ('"', true) if characters.peek() == Some(&'"') => {
+                field.push('"');
+                characters.next();
+            }
+            ('"', _) => quoted = !quoted,
+            (',', false) => record.push(std::mem::take(&mut field)),
+            ('\r', false) => {}
+            ('\n', false) => {
+                record.push(std::mem::take(&mut field));
+                records.push(std::mem::take(&mut record));
+            }
+            (c, _) => field.push(c),
+        }
+    }
+    if !field.is_empty() || !record.is_empty() {
+        record.push(field);
+        records.push(record);
+    }
+    records
+}
+
+/// The table that people read at the end of a suite.
+pub(crate) fn outcomes_table(outcomes: &[Outcome]) -> String {
+    use comfy_table::{Cell, CellAlignment, Table, presets};
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["query", "rows", "time", "rows/s scanned", "peak memory", "answer"]);
+    let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+    for o in outcomes {
+        let rate = o.scanned_rows as f64 / o.seconds / 1e6;
+        let memory = format!("{:.1} MB", o.peak_bytes as f64 / 1e6);
+        table.add_row([right(o.number.to_string()), right(o.rows.to_string()), right(format!("{:.3} s", o.seconds)), right(format!("{rate:.0} M")), right(memory), Cell::new(o.answer)]);
+    }
+    let total: f64 = outcomes.iter().map(|o| o.seconds).sum();
+    format!("{table}\ntotal {total:.2} s\n")
+}

@@ -1,0 +1,173 @@
+//! One running statement: its schema, batches, cancellation and metrics.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use crossbeam::channel::Receiver;
+use plasmon_core::batch::{Batch, arrow::export_batch};
+use plasmon_core::operators::collect::Collect;
+use plasmon_core::pipeline::{CancelToken, Graph, InlineDriver, Progress, TaskContext, run_on_pool};
+use plasmon_core::{Config, Driver, Error, Result};
+use plasmon_plan::ir::Plan;
+use plasmon_plan::lower::lower;
+
+/// Batches that may wait for the reader before workers do: enough to hide a reader's hiccup, small against a query's own state.
+const QUEUE_BATCHES: usize = 64;
+
+/// A statement that runs; its batches come by iteration, in the result's order when it has one. Dropping it cancels what still runs.
+pub struct Query {
+    schema: SchemaRef,
+    task: TaskContext,
+    run: Run,
+    plan: Option<Arc<Plan>>,
+    graph: Option<Arc<Graph>>,
+}
+
+enum Run {
+    /// Rows that exist already (DESCRIBE, SHOW, …).
+    Ready(std::vec::IntoIter<RecordBatch>),
+    /// A coordinator thread drives the pool; batches arrive in the queue.
+    Pool { queue: Receiver<Batch>, coordinator: Option<JoinHandle<Result<()>>> },
+    /// The reader's thread drives.
+    Inline { queue: Receiver<Batch>, driver: Box<InlineDriver>, done: bool },
+    Failed,
+}
+
+impl Query {
+    /// A result that exists already.
+    pub(crate) fn ready(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
+        Query { schema, task: TaskContext::new(Config::default()), run: Run::Ready(batches.into_iter()), plan: None, graph: None }
+    }
+
+    /// Starts `plan`.
+    pub(crate) fn start(plan: Plan, schema: SchemaRef, task: TaskContext) -> Result<Self> {
+        let capacity = (task.config.driver == Driver::Pool).then_some(QUEUE_BATCHES);
+        let (sink, queue) = Collect::new(capacity);
+        let sink = Arc::new(sink);
+        let graph = Arc::new(lower(&plan, sink.clone(), &task.config)?);
+        let run = match task.config.driver {
+            Driver::Inline => Run::Inline { queue, driver: Box::new(InlineDriver::new(graph.clone(), task.clone())), done: false },
+            Driver::Pool => Run::Pool { queue, coordinator: Some(spawn_coordinator(graph.clone(), sink, task.clone())?) },
+        };
+        Ok(Query { schema, task, run, plan: Some(Arc::new(plan)), graph: Some(graph) })
+    }
+
+    /// Columns of the result.
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// A token that stops the query from any thread.
+    pub fn cancel_token(&self) -> CancelToken {
+        self.task.cancel.clone()
+    }
+
+    /// The most bytes that the query had reserved at once.
+    pub fn peak_memory_bytes(&self) -> usize {
+        self.task.memory.peak()
+    }
+
+    /// The pipelines with their counters; `None` for statements that run none.
+    pub fn graph(&self) -> Option<&Arc<Graph>> {
+        self.graph.as_ref()
+    }
+
+    /// The optimized plan; `None` for statements that have none.
+    pub fn plan(&self) -> Option<&Arc<Plan>> {
+        self.plan.as_ref()
+    }
+
+    /// All batches.
+    pub fn collect(self) -> Result<Vec<RecordBatch>> {
+        let mut batches = Vec::new();
+        for batch in self {
+            batches.push(batch?);
+        }
+        Ok(batches)
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        let batch = match &mut self.run {
+            Run::Failed => None,
+            Run::Ready(batches) => return Ok(batches.next()),
+            Run::Pool { queue, coordinator } => match queue.recv() {
+                Ok(batch) => Some(batch),
+                // Every sender is gone: the graph has run, or failed.
+                Err(_) => {
+                    join_coordinator(coordinator)?;
+                    None
+                }
+            },
+            Run::Inline { queue, driver, done } => loop {
+                if let Ok(batch) = queue.try_recv() {
+                    break Some(batch);
+                }
+                if *done {
+                    break None;
+                }
+                match guarded(|| driver.step())? {
+                    Progress::Done => *done = true,
+                    Progress::Blocked => std::thread::yield_now(),
+                    Progress::Moved => {}
+                }
+            },
+        };
+        batch.map(|b| export_batch(b, &self.schema)).transpose()
+    }
+}
+
+impl Iterator for Query {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.next_batch() {
+            Ok(batch) => batch.map(Ok),
+            Err(error) => {
+                self.task.cancel.cancel();
+                self.run = Run::Failed;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+impl Drop for Query {
+    fn drop(&mut self) {
+        self.task.cancel.cancel();
+        if let Run::Pool { queue, coordinator } = &mut self.run {
+            // Free a worker that waits for the reader, then wait for all of them: nothing of the query outlives it.
+            drop(std::mem::replace(queue, crossbeam::channel::never()));
+            let _ = join_coordinator(coordinator);
+        }
+    }
+}
+
+fn spawn_coordinator(graph: Arc<Graph>, sink: Arc<Collect>, task: TaskContext) -> Result<JoinHandle<Result<()>>> {
+    let threads = task.config.threads.max(1);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|i| format!("plasmon-worker-{i}"))
+        .build()
+        .map_err(|e| Error::io("starting worker threads", e))?;
+    let run = move || {
+        let outcome = guarded(|| run_on_pool(&graph, &task, &pool));
+        sink.close();
+        outcome
+    };
+    std::thread::Builder::new().name("plasmon-query".into()).spawn(run).map_err(|e| Error::io("starting the query thread", e))
+}
+
+fn join_coordinator(coordinator: &mut Option<JoinHandle<Result<()>>>) -> Result<()> {
+    match coordinator.take() {
+        Some(handle) => handle.join().unwrap_or_else(|_| Err(Error::internal("the query thread panicked"))),
+        None => Ok(()),
+    }
+}
+
+/// Runs `work`, turning a panic into an internal error.
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(Error::internal(plasmon_core::pipeline::panic_text(&*panic))))
+}
