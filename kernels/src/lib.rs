@@ -20,3 +20,5 @@ pub mod hash;
 pub mod isa;
 pub mod like;
 pub mod select;
+pub mod sort;
+pub mod sort_key;

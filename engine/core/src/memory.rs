@@ -104,6 +104,15 @@ impl Reservation {
         self.budget.used.fetch_sub(freed, Ordering::Relaxed);
     }
 
+    /// A second token of the same consumer that takes over up to `bytes` of this one's.
+    pub fn split(&self, bytes: usize) -> Reservation {
+        let moved = bytes.min(self.held());
+        let consumer = Arc::new(Consumer { name: self.consumer.name.clone(), held: AtomicUsize::new(moved) });
+        self.consumer.held.fetch_sub(moved, Ordering::Relaxed);
+        self.budget.lock().push(consumer.clone());
+        Reservation { budget: self.budget.clone(), consumer }
+    }
+
     /// Bytes held.
     pub fn held(&self) -> usize {
         self.consumer.held.load(Ordering::Relaxed)

@@ -7,6 +7,8 @@ pub mod join;
 pub mod limit;
 pub mod materialize;
 pub mod project;
+#[cfg(test)]
+pub(crate) mod random_rows;
 pub mod recursive;
 pub mod runtime_filter;
 pub mod scalar_subquery;
