@@ -22,3 +22,4 @@ pub mod like;
 pub mod select;
 pub mod sort;
 pub mod sort_key;
+pub mod window;
