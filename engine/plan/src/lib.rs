@@ -1,6 +1,7 @@
 //! Plans: the IR, the SQL front end, optimizer passes, and lowering to pipelines.
 
 mod error;
+pub mod explain;
 pub mod function;
 pub mod ir;
 pub mod optimizer;

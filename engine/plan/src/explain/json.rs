@@ -1,0 +1,38 @@
+//! The plan as JSON: `{"sections": [{"title", "plan": node}], "elapsed_nanos"}`.
+
+use serde_json::{Map, Value, json};
+
+use super::{DescribedNode, Measurement, Section};
+
+pub(super) fn render(sections: &[Section], measured: Option<&Measurement>) -> String {
+    let sections: Vec<Value> = sections.iter().map(|s| json!({ "title": s.title, "plan": node(&s.root) })).collect();
+    let mut document = json!({ "sections": sections });
+    if let Some(measured) = measured {
+        document["elapsed_nanos"] = json!(measured.elapsed_nanos);
+        document["worker_nanos"] = json!(measured.total_nanos());
+    }
+    serde_json::to_string_pretty(&document).unwrap_or_default()
+}
+
+fn node(described: &DescribedNode) -> Value {
+    let details: Map<String, Value> = described
+        .description
+        .details
+        .iter()
+        .map(|(label, text)| ((if label.is_empty() { "expressions" } else { label }).to_string(), Value::String(text.clone())))
+        .collect();
+    let mut value = json!({ "node": described.number, "name": described.description.name, "details": details });
+    if let Some(rows) = described.estimated_rows {
+        value["estimated_rows"] = json!(rows);
+    }
+    if let Some(metrics) = &described.metrics {
+        value["rows"] = json!(metrics.rows);
+        value["batches"] = json!(metrics.batches);
+        value["nanos"] = json!(metrics.nanos);
+        value["bytes_reserved"] = json!(metrics.bytes_reserved);
+        value["bytes_spilled"] = json!(metrics.bytes_spilled);
+        value["notes"] = metrics.notes.iter().map(|(n, v)| (n.clone(), Value::String(v.clone()))).collect::<Map<_, _>>().into();
+    }
+    value["children"] = described.children.iter().map(node).collect();
+    value
+}

@@ -1,0 +1,169 @@
+//! A plan made readable: an indented tree, JSON, or one HTML page with a picture; with what was measured when the plan has run.
+//!
+//! Nodes are numbered in pre-order over the root, then the scalar sub-queries, then the shared sub-plans, as lowering numbers them.
+
+mod describe;
+mod html;
+mod json;
+mod text;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use plasmon_core::metrics::OperatorMetrics;
+use plasmon_core::pipeline::Graph;
+
+use crate::ir::{Plan, Relation};
+use crate::sql::{ExplainFormat, ExplainOptions};
+use describe::Description;
+
+/// What one plan node did, summed over its parts and workers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NodeMetrics {
+    /// Rows and batches that came out.
+    pub rows: u64,
+    pub batches: u64,
+    /// Worker time, in nanoseconds.
+    pub nanos: u64,
+    /// Peak bytes reserved, and bytes spilled.
+    pub bytes_reserved: u64,
+    pub bytes_spilled: u64,
+    pub notes: Vec<(String, String)>,
+}
+
+/// What was measured while a plan ran.
+#[derive(Debug, Clone, Default)]
+pub struct Measurement {
+    /// By node number; missing nodes were not run.
+    pub nodes: Vec<NodeMetrics>,
+    /// From start to end, in nanoseconds.
+    pub elapsed_nanos: u64,
+}
+
+impl Measurement {
+    /// Reads the counters of a graph that has run. A node's rows are those that left its last part in each pipeline.
+    pub fn of_graph(graph: &Graph, elapsed_nanos: u64) -> Self {
+        let mut measurement = Measurement { nodes: Vec::new(), elapsed_nanos };
+        let mut counted = HashSet::new();
+        for pipeline in &graph.pipelines {
+            let source = (pipeline.source.plan_node, &pipeline.source.metrics);
+            let parts: Vec<_> = std::iter::once(source).chain(pipeline.operators.iter().map(|o| (o.plan_node, &o.metrics))).collect();
+            for (position, (node, metrics)) in parts.iter().enumerate() {
+                let is_last = !parts[position + 1..].iter().any(|(other, _)| other == node);
+                measurement.add(*node, metrics, is_last, &mut counted);
+            }
+        }
+        for sink in &graph.sinks {
+            measurement.add(sink.plan_node, &sink.metrics, false, &mut counted);
+        }
+        measurement
+    }
+
+    fn add(&mut self, node: usize, metrics: &Arc<OperatorMetrics>, gives_rows: bool, counted: &mut HashSet<*const OperatorMetrics>) {
+        // Operators that stand in several pipelines share their counters.
+        if !counted.insert(Arc::as_ptr(metrics)) {
+            return;
+        }
+        if self.nodes.len() <= node {
+            self.nodes.resize(node + 1, NodeMetrics::default());
+        }
+        let total = &mut self.nodes[node];
+        if gives_rows {
+            total.rows += metrics.rows_out.load(Relaxed);
+            total.batches += metrics.batches_out.load(Relaxed);
+        }
+        total.nanos += metrics.nanos.load(Relaxed);
+        total.bytes_reserved += metrics.bytes_reserved.load(Relaxed);
+        total.bytes_spilled += metrics.bytes_spilled.load(Relaxed);
+        total.notes.extend(metrics.notes());
+    }
+
+    /// Worker time of all nodes, in nanoseconds; at least 1.
+    fn total_nanos(&self) -> u64 {
+        self.nodes.iter().map(|n| n.nanos).sum::<u64>().max(1)
+    }
+}
+
+/// The plan in the format that `options` ask for.
+pub fn explain(plan: &Plan, options: ExplainOptions, measured: Option<&Measurement>) -> String {
+    let sections = sections(plan, options.verbose, measured);
+    match options.format {
+        ExplainFormat::Text => text::render(&sections, measured),
+        ExplainFormat::Json => json::render(&sections, measured),
+        ExplainFormat::Html => html::render(&sections, measured),
+    }
+}
+
+/// One tree of the plan under its heading.
+struct Section {
+    title: String,
+    root: DescribedNode,
+}
+
+/// A node ready to print.
+struct DescribedNode {
+    number: usize,
+    description: Description,
+    estimated_rows: Option<f64>,
+    metrics: Option<NodeMetrics>,
+    children: Vec<DescribedNode>,
+}
+
+fn sections(plan: &Plan, verbose: bool, measured: Option<&Measurement>) -> Vec<Section> {
+    let mut number = 0;
+    let mut section = |title: String, relation: &Relation| Section { title, root: described(relation, plan, verbose, measured, &mut number) };
+    let mut sections = vec![section("Plan".to_string(), &plan.root)];
+    for (index, (_, relation)) in plan.subqueries.iter().enumerate() {
+        sections.push(section(format!("Sub-query ${index}"), relation));
+    }
+    for (index, relation) in plan.shared.iter().enumerate() {
+        sections.push(section(format!("Shared {index}"), relation));
+    }
+    sections
+}
+
+fn described(relation: &Relation, plan: &Plan, verbose: bool, measured: Option<&Measurement>, number: &mut usize) -> DescribedNode {
+    let own = *number;
+    *number += 1;
+    DescribedNode {
+        number: own,
+        description: describe::describe(relation, plan, verbose),
+        estimated_rows: relation.estimated_rows,
+        metrics: measured.map(|m| m.nodes.get(own).cloned().unwrap_or_default()),
+        children: relation.children().into_iter().map(|c| described(c, plan, verbose, measured, number)).collect(),
+    }
+}
+
+/// `1234567` → `1,234,567`.
+fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Nanoseconds in the unit that suits.
+fn duration(nanos: u64) -> String {
+    match nanos {
+        0..1_000 => format!("{nanos} ns"),
+        1_000..1_000_000 => format!("{:.1} µs", nanos as f64 / 1e3),
+        1_000_000..10_000_000_000 => format!("{:.1} ms", nanos as f64 / 1e6),
+        _ => format!("{:.2} s", nanos as f64 / 1e9),
+    }
+}
+
+/// Bytes in the unit that suits.
+fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_024 => format!("{bytes} B"),
+        1_024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        _ => format!("{:.2} GiB", bytes as f64 / 1_073_741_824.0),
+    }
+}
