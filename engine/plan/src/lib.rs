@@ -6,3 +6,6 @@ pub mod function;
 pub mod ir;
 pub mod optimizer;
 pub mod sql;
+
+#[cfg(test)]
+mod tests;
