@@ -15,7 +15,9 @@
 //! Modules in the order in which data flows; the index with tiers and benchmarks is `README.md` beside this crate.
 
 pub mod arithmetic;
+pub mod byte_table;
 pub mod gather;
+pub mod group;
 pub mod hash;
 pub mod isa;
 pub mod like;

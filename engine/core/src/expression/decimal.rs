@@ -184,7 +184,7 @@ fn wide_value(op: ArithmeticOp, a: i256, b: i256, scales: Scales) -> Option<i256
 }
 
 /// Quotient rounded half away from zero.
-pub(super) fn divide_rounded(a: i256, b: i256) -> Option<i256> {
+pub(crate) fn divide_rounded(a: i256, b: i256) -> Option<i256> {
     let quotient = a.checked_div(b)?;
     let remainder = a.checked_rem(b)?;
     let twice = remainder.checked_add(remainder)?;

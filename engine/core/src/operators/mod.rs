@@ -4,6 +4,7 @@ pub mod aggregate;
 pub mod collect;
 pub mod filter;
 pub mod join;
+pub mod key;
 pub mod limit;
 pub mod materialize;
 pub mod project;

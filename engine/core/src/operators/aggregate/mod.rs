@@ -1,4 +1,18 @@
-//! Hash aggregation: what is asked.
+//! Hash aggregation: every worker aggregates its share; shares are merged by partition of the keys' hash.
+//!
+//! ```text
+//! push: keys → group ids (groups.rs), arguments → accumulators      combine: decode keys, split groups by hash
+//! finalize: one task a partition merges all workers' states          source: results, a batch at a time
+//! ```
+//! What grows: groups and accumulators, under one reservation a worker. With one worker nothing is merged. Order is not kept.
+
+mod accumulator;
+mod custom;
+mod distinct;
+mod first_last;
+mod groups;
+mod min_max;
+mod operator;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -6,6 +20,7 @@ use std::sync::Arc;
 use arrow_array::ArrayRef;
 use arrow_schema::DataType;
 
+use super::Breaker;
 use crate::error::Result;
 use crate::expression::{Expression, SortKey};
 
@@ -113,4 +128,9 @@ pub trait CustomAccumulator: Send {
     fn evaluate(&mut self) -> Result<ArrayRef>;
     /// Bytes held.
     fn memory_bytes(&self) -> usize;
+}
+
+/// The aggregation's sink and source.
+pub fn aggregate(spec: AggregateSpec) -> Result<Breaker> {
+    operator::breaker(spec)
 }

@@ -1,0 +1,95 @@
+//! DISTINCT inside an aggregate: keeps the set of (group, arguments), and feeds each member once to the plain accumulator at the end.
+
+use arrow_schema::DataType;
+
+use super::accumulator::Accumulator;
+use super::groups::Groups;
+use crate::batch::{Bitmap, Column, Encoding, Values};
+use crate::error::{Error, Result};
+
+/// Members fed to the plain accumulator at once.
+const FEED_ROWS: usize = 1 << 14;
+
+pub(super) struct Distinct {
+    plain: Box<dyn Accumulator>,
+    /// Keys: group id, then the arguments.
+    members: Groups,
+    argument_types: Vec<DataType>,
+    groups: usize,
+    is_fed: bool,
+}
+
+impl Distinct {
+    pub(super) fn new(plain: Box<dyn Accumulator>, types: &[DataType], collide: bool) -> Result<Self> {
+        let keys: Vec<DataType> = std::iter::once(DataType::UInt32).chain(types.iter().cloned()).collect();
+        Ok(Distinct { plain, members: Groups::new(&keys, collide)?, argument_types: types.to_vec(), groups: 0, is_fed: false })
+    }
+
+    fn feed(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.is_fed, true) {
+            return Ok(());
+        }
+        self.plain.resize(self.groups)?;
+        for start in (0..self.members.len()).step_by(FEED_ROWS) {
+            let mut keys = self.members.keys(start..(start + FEED_ROWS).min(self.members.len()))?;
+            let arguments = keys.split_off(1);
+            let Values::UInt32(groups) = keys[0].flat_values() else { return Err(Error::internal("group ids of a distinct aggregate")) };
+            self.plain.update(&arguments, &groups)?;
+        }
+        Ok(())
+    }
+}
+
+impl Accumulator for Distinct {
+    fn resize(&mut self, groups: usize) -> Result<()> {
+        self.groups = groups;
+        Ok(())
+    }
+
+    fn update(&mut self, arguments: &[Column], groups: &[u32]) -> Result<()> {
+        // A null argument never counts in an aggregate that ignores nulls, which all native ones do.
+        let validity = arguments.iter().fold(None, |all, c| Bitmap::and_optional(all.as_ref(), c.validity()));
+        let keep: Option<Vec<u32>> = validity.map(|v| (0..groups.len() as u32).filter(|&row| v.get(row as usize)).collect());
+        let mut keys = vec![Column::new(Encoding::Flat(Values::UInt32(groups.to_vec().into())), None)];
+        keys.extend(arguments.iter().cloned());
+        if let Some(rows) = &keep {
+            keys = keys.iter().map(|k| k.gather(rows)).collect();
+        }
+        let rows = keep.map_or(groups.len(), |k| k.len());
+        self.members.find_or_insert(&keys, rows, &mut Vec::with_capacity(rows))
+    }
+
+    fn merge(&mut self, states: &[Column], groups: &[u32]) -> Result<()> {
+        // One state row is one member: see `state_rows`.
+        self.update(states, groups)
+    }
+
+    fn state_rows(&mut self, groups: &[u32]) -> Result<(Vec<Column>, Vec<u32>)> {
+        // One state row is one member.
+        let mut wanted = vec![u32::MAX; self.groups];
+        groups.iter().enumerate().for_each(|(index, &g)| wanted[g as usize] = index as u32);
+        let mut members = self.members.keys(0..self.members.len())?;
+        let arguments = members.split_off(1);
+        let Values::UInt32(of) = members[0].flat_values() else { return Err(Error::internal("group ids of a distinct aggregate")) };
+        let rows: Vec<u32> = (0..of.len() as u32).filter(|&row| wanted[of[row as usize] as usize] != u32::MAX).collect();
+        let owners = rows.iter().map(|&row| wanted[of[row as usize] as usize]).collect();
+        Ok((arguments.iter().map(|c| c.gather(&rows)).collect(), owners))
+    }
+
+    fn state(&mut self, _groups: &[u32]) -> Result<Vec<Column>> {
+        Err(Error::unsupported("DISTINCT in a partial aggregation: aggregate by the distinct arguments first"))
+    }
+
+    fn finish(&mut self, groups: std::ops::Range<usize>) -> Result<Column> {
+        self.feed()?;
+        self.plain.finish(groups)
+    }
+
+    fn state_types(&self) -> Vec<DataType> {
+        self.argument_types.clone()
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.members.memory_bytes() + self.plain.memory_bytes()
+    }
+}

@@ -1,0 +1,175 @@
+//! Group keys → group ids, whatever the keys' types.
+
+use arrow_schema::DataType;
+use plasmon_kernels::group::{TupleTable, WordTable};
+
+use crate::batch::{Column, Encoding};
+use crate::error::Result;
+use crate::operators::key::KeyEncoder;
+
+/// The groups seen so far by one worker or in one partition.
+pub(super) struct Groups {
+    encoder: KeyEncoder,
+    table: Table,
+    combinations: Combinations,
+}
+
+/// Groups of the combinations of codes of the last few dictionaries.
+#[derive(Default)]
+struct Combinations {
+    /// Dictionary ids of the key columns.
+    ids: Vec<u64>,
+    /// Mixed-radix number of the codes → group, or `UNKNOWN`.
+    groups: Vec<u32>,
+}
+
+const UNKNOWN: u32 = u32::MAX;
+/// Most combinations of codes that are looked up directly.
+const COMBINATIONS_MAX: usize = 1 << 14;
+
+enum Table {
+    /// No keys: one group, present from the start.
+    Unit,
+    Word(WordTable),
+    Tuple(TupleTable),
+}
+
+impl Groups {
+    pub(super) fn new(types: &[DataType], collide: bool) -> Result<Self> {
+        let encoder = KeyEncoder::new(types, collide)?;
+        let table = match (types.is_empty(), encoder.width()) {
+            (true, _) => Table::Unit,
+            // Colliding words would be found by comparison all the same; the tuple table takes the knob.
+            (false, 1) if !collide => Table::Word(WordTable::default()),
+            (false, width) => Table::Tuple(TupleTable::new(width.max(2), collide)),
+        };
+        Ok(Groups { encoder, table, combinations: Combinations::default() })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match &self.table {
+            Table::Unit => 1,
+            Table::Word(table) => table.words().len(),
+            Table::Tuple(table) => table.len(),
+        }
+    }
+
+    /// How groups are looked up, for EXPLAIN ANALYZE.
+    pub(super) fn mode(&self) -> &'static str {
+        match &self.table {
+            Table::Unit => "one group",
+            Table::Word(table) if table.is_array() => "array",
+            Table::Word(_) => "normalized key",
+            Table::Tuple(_) => "generic",
+        }
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.encoder.memory_bytes()
+            + match &self.table {
+                Table::Unit => 0,
+                Table::Word(table) => table.memory_bytes(),
+                Table::Tuple(table) => table.memory_bytes(),
+            }
+    }
+
+    /// The group of every row of the key columns, appended to `out`.
+    pub(super) fn find_or_insert(&mut self, keys: &[Column], rows: usize, out: &mut Vec<u32>) -> Result<()> {
+        match self.combined_codes(keys, rows) {
+            Some(combined) => self.find_combinations(keys, &combined, out),
+            None => self.find_rows(keys, rows, out),
+        }
+    }
+
+    /// One number a row for the combination of codes, when all keys are small dictionaries without nulls.
+    fn combined_codes(&mut self, keys: &[Column], rows: usize) -> Option<Vec<u32>> {
+        if keys.is_empty() {
+            return None;
+        }
+        let (mut combined, mut size, mut ids) = (vec![0u32; rows], 1usize, Vec::with_capacity(keys.len()));
+        for key in keys {
+            let Encoding::Dictionary { dictionary, .. } = key.encoding() else { return None };
+            size = size.checked_mul(dictionary.values.len())?;
+            if key.validity().is_some() || size > COMBINATIONS_MAX {
+                return None;
+            }
+            ids.push(dictionary.id);
+        }
+        for key in keys {
+            let Encoding::Dictionary { codes, dictionary } = key.encoding() else { return None };
+            let radix = dictionary.values.len() as u32;
+            combined.iter_mut().zip(codes.iter()).for_each(|(c, &code)| *c = *c * radix + code);
+        }
+        if self.combinations.ids != ids {
+            self.combinations = Combinations { ids, groups: vec![UNKNOWN; size] };
+        }
+        Some(combined)
+    }
+
+    fn find_combinations(&mut self, keys: &[Column], combined: &[u32], out: &mut Vec<u32>) -> Result<()> {
+        let start = out.len();
+        out.extend(combined.iter().map(|&c| self.combinations.groups[c as usize]));
+        // Combinations not met before, once each: the row where each appears first.
+        let mut fresh: Vec<u32> = (0..combined.len() as u32).filter(|&row| out[start + row as usize] == UNKNOWN).collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        fresh.sort_by_key(|&row| (combined[row as usize], row));
+        fresh.dedup_by_key(|row| combined[*row as usize]);
+        fresh.sort_unstable();
+        let columns: Vec<Column> = keys.iter().map(|k| k.gather(&fresh)).collect();
+        let mut groups = Vec::with_capacity(fresh.len());
+        self.find_rows(&columns, fresh.len(), &mut groups)?;
+        fresh.iter().zip(&groups).for_each(|(&row, &group)| self.combinations.groups[combined[row as usize] as usize] = group);
+        out[start..].iter_mut().zip(combined).for_each(|(group, &c)| *group = self.combinations.groups[c as usize]);
+        Ok(())
+    }
+
+    fn find_rows(&mut self, keys: &[Column], rows: usize, out: &mut Vec<u32>) -> Result<()> {
+        match &mut self.table {
+            Table::Unit => out.resize(out.len() + rows, 0),
+            Table::Word(table) => {
+                let encoded = self.encoder.encode(keys, rows)?;
+                match &encoded.validity {
+                    None => table.find_or_insert(&encoded.words, out),
+                    Some(validity) => {
+                        let words: Vec<u64> = (0..rows).filter(|&row| validity.get(row)).map(|row| encoded.words[row]).collect();
+                        let null = if words.len() < rows { table.null_group_or_insert() } else { 0 };
+                        let mut found = Vec::with_capacity(words.len());
+                        table.find_or_insert(&words, &mut found);
+                        let mut found = found.into_iter();
+                        out.extend((0..rows).map(|row| if validity.get(row) { found.next().unwrap_or(null) } else { null }));
+                    }
+                }
+            }
+            Table::Tuple(table) => {
+                let encoded = self.encoder.encode(keys, rows)?;
+                if self.encoder.width() == 1 {
+                    // One word and the null bit make a pair.
+                    let null = |row: usize| encoded.validity.as_ref().is_some_and(|v| !v.get(row));
+                    let pairs: Vec<u64> = (0..rows).flat_map(|row| if null(row) { [0, 1] } else { [encoded.words[row], 0] }).collect();
+                    table.find_or_insert(&pairs, out);
+                } else {
+                    table.find_or_insert(&encoded.words, out);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Key columns of the groups `range`.
+    pub(super) fn keys(&self, range: std::ops::Range<usize>) -> Result<Vec<Column>> {
+        let start = range.start;
+        match &self.table {
+            Table::Unit => Ok(Vec::new()),
+            Table::Word(table) => {
+                let is_null = |row: usize| table.null_group() == Some((start + row) as u32);
+                self.encoder.decode(table.words()[range].chunks_exact(1), &is_null)
+            }
+            Table::Tuple(table) => {
+                let is_null = |row: usize| self.encoder.width() == 1 && table.tuple(start + row)[1] == 1;
+                self.encoder.decode(range.map(|group| table.tuple(group)), &is_null)
+            }
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Keys of any types as fixed-width words: the one form in which aggregation, joins and windows compare keys.
+//!
+//! Every key column becomes one or more 64-bit words such that two keys are equal exactly when their words are: integers by value, floats by
+//! canonical bits (−0.0 = 0.0, one NaN), text and nested values by the id of an interned byte string (nested ones by Arrow's row
+//! encoding). A dictionary's values are interned once per dictionary, not per row. One key column of one word gives just that, with nulls
+//! apart; otherwise a last word holds the null bits, so that nulls equal each other there too.
+
+use arrow_buffer::{IntervalMonthDayNano, i256};
+use arrow_row::{RowConverter, SortField};
+use arrow_schema::DataType;
+use plasmon_kernels::byte_table::ByteTable;
+
+use crate::batch::arrow::{export_column, import_column};
+use crate::batch::{Bitmap, Column, Encoding, Physical, Values, Views, physical_type};
+use crate::error::{Error, Result};
+
+/// Word of a string that is not interned (join probes only): equals no key.
+const NOT_INTERNED: u64 = u64::MAX;
+
+/// Turns key columns into words, holding what was interned.
+pub struct KeyEncoder {
+    columns: Vec<KeyColumn>,
+    width: usize,
+}
+
+struct KeyColumn {
+    data_type: DataType,
+    physical: Physical,
+    interned: ByteTable,
+    converter: Option<RowConverter>,
+    /// Ids of the last dictionary's values.
+    dictionary: Option<(u64, Vec<u64>)>,
+}
+
+/// Words of some rows: `width` per row, row after row.
+pub struct EncodedKeys {
+    pub words: Vec<u64>,
+    /// For keys of one word: rows that are not null; `None` = all.
+    pub validity: Option<Bitmap>,
+    /// Rows in which some key is null (whatever the number of columns).
+    pub any_null: Option<Bitmap>,
+}
+
+impl KeyEncoder {
+    /// An encoder of keys of these types; `collide` is the test knob of the tables inside.
+    pub fn new(types: &[DataType], collide: bool) -> Result<Self> {
+        let columns = types
+            .iter()
+            .map(|data_type| {
+                let physical = physical_type(data_type);
+                let converter = match physical {
+                    Physical::Nested => Some(RowConverter::new(vec![SortField::new(data_type.clone())]).map_err(|e| Error::unsupported(format!("{data_type} as a key: {e}")))?),
+                    _ => None,
+                };
+                Ok(KeyColumn { data_type: data_type.clone(), physical, interned: ByteTable::new(collide), converter, dictionary: None })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let words: usize = columns.iter().map(|c| words_of(c.physical)).sum();
+        let width = if columns.len() == 1 && words == 1 { 1 } else { words + 1 };
+        if columns.len() > 64 {
+            return Err(Error::unsupported(format!("{} key columns, at most 64", columns.len())));
+        }
+        Ok(KeyEncoder { columns, width })
+    }
+
+    /// Words per row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Bytes held by interned strings.
+    pub fn memory_bytes(&self) -> usize {
+        self.columns.iter().map(|c| c.interned.memory_bytes()).sum()
+    }
+
+    /// Words of every row of the columns, interning new strings.
+    pub fn encode(&mut self, columns: &[Column], rows: usize) -> Result<EncodedKeys> {
+        self.encode_with(columns, rows, true)
+    }
+
+    /// Words of every row, interning nothing: rows with an unknown string get a word that equals no key.
+    pub fn encode_known(&mut self, columns: &[Column], rows: usize) -> Result<EncodedKeys> {
+        self.encode_with(columns, rows, false)
+    }
+
+    fn encode_with(&mut self, columns: &[Column], rows: usize, insert: bool) -> Result<EncodedKeys> {
+        let any_null = columns.iter().fold(None, |nulls, c| Bitmap::and_optional(nulls.as_ref(), c.validity()));
+        if let ([column], [key]) = (columns, &mut self.columns[..])
+            && self.width == 1
+        {
+            let words = key.words(column, insert)?;
+            return Ok(EncodedKeys { words, validity: column.validity().cloned(), any_null });
+        }
+        let width = self.width;
+        let mut words = vec![0u64; rows * width];
+        let mut at = 0;
+        let mut nulls = vec![0u64; rows];
+        for (index, (column, key)) in columns.iter().zip(&mut self.columns).enumerate() {
+            let count = words_of(key.physical);
+            key.scatter_words(column, insert, &mut words, width, at)?;
+            if let Some(validity) = column.validity() {
+                for row in (0..rows).filter(|&row| !validity.get(row)) {
+                    nulls[row] |= 1 << index;
+                    words[row * width + at..row * width + at + count].fill(0);
+                }
+            }
+            at += count;
+        }
+        nulls.into_iter().enumerate().for_each(|(row, bits)| words[row * width + width - 1] = bits);
+        Ok(EncodedKeys { words, validity: None, any_null })
+    }
+
+    /// Key columns from the words of some groups; `is_null` tells of groups whose single key is null.
+    pub fn decode<'a>(&self, groups: impl ExactSizeIterator<Item = &'a [u64]> + Clone, is_null: &dyn Fn(usize) -> bool) -> Result<Vec<Column>> {
+        let mut at = 0;
+        let mut decoded = Vec::with_capacity(self.columns.len());
+        for (index, key) in self.columns.iter().enumerate() {
+            let null = |(row, words): (usize, &'a [u64])| {
+                if self.width == 1 { is_null(row) } else { words[self.width - 1] >> index & 1 == 1 }
+            };
+            let valid = Bitmap::from_bools(groups.clone().enumerate().map(|g| !null(g)).collect::<Vec<_>>().into_iter());
+            let column = key.decode(groups.clone().map(|words| &words[at..at + words_of(key.physical)]), &valid)?;
+            decoded.push(column.with_validity(Some(valid)));
+            at += words_of(key.physical);
+        }
+        Ok(decoded)
+    }
+}
+
+fn words_of(physical: Physical) -> usize {
+    match physical {
+        Physical::Int128 | Physical::Interval => 2,
+        Physical::Int256 => 4,
+        _ => 1,
+    }
+}
+
+impl KeyColumn {
+    /// One word per row, for types of one word.
+    fn words(&mut self, column: &Column, insert: bool) -> Result<Vec<u64>> {
+        if matches!(self.physical, Physical::View | Physical::Nested) {
+            return self.interned_words(column, insert);
+        }
+        if let Encoding::Dictionary { codes, dictionary } = column.encoding() {
+            let values = fixed_words(&Column::flat(dictionary.values.clone()).widen(self.physical))?;
+            return Ok(plasmon_kernels::gather::gather(&values, codes));
+        }
+        fixed_words(&column.flatten().widen(self.physical))
+    }
+
+    fn scatter_words(&mut self, column: &Column, insert: bool, out: &mut [u64], width: usize, at: usize) -> Result<()> {
+        let wide = column.flatten().widen(self.physical);
+        let mut put = |row: usize, words: &[u64]| out[row * width + at..row * width + at + words.len()].copy_from_slice(words);
+        match (self.physical, wide.encoding()) {
+            (Physical::Int128, Encoding::Flat(Values::Int128(v))) => v.iter().enumerate().for_each(|(row, &x)| put(row, &[x as u64, (x >> 64) as u64])),
+            (Physical::Int256, Encoding::Flat(Values::Int256(v))) => v.iter().enumerate().for_each(|(row, x)| put(row, &wide_words(x))),
+            (Physical::Interval, Encoding::Flat(Values::Interval(v))) => {
+                v.iter().enumerate().for_each(|(row, x)| put(row, &[(x.months as u32 as u64) << 32 | x.days as u32 as u64, x.nanoseconds as u64]))
+            }
+            _ => self.words(column, insert)?.iter().enumerate().for_each(|(row, &word)| put(row, &[word])),
+        }
+        Ok(())
+    }
+
+    fn interned_words(&mut self, column: &Column, insert: bool) -> Result<Vec<u64>> {
+        if let Encoding::Dictionary { codes, dictionary } = column.encoding()
+            && self.physical == Physical::View
+        {
+            // Ids found without inserting may be outdated by later insertions, so only inserting encoders and sealed tables reuse them: both do.
+            if self.dictionary.as_ref().is_none_or(|(id, _)| *id != dictionary.id) {
+                let Values::View(views) = &dictionary.values else { return Err(mismatch(column)) };
+                let ids = (0..views.views.len()).map(|i| intern(&mut self.interned, views.value(i), insert)).collect();
+                self.dictionary = Some((dictionary.id, ids));
+            }
+            let ids = self.dictionary.as_ref().map_or(&[][..], |(_, ids)| ids);
+            return Ok(plasmon_kernels::gather::gather(ids, codes));
+        }
+        if let Some((_, valid)) = column.as_constant() {
+            let one = if valid { self.interned_words(&column.slice(0, 1.min(column.len())).flatten(), insert)? } else { vec![0] };
+            return Ok(vec![one.first().copied().unwrap_or(0); column.len()]);
+        }
+        let flat = column.flatten();
+        match (flat.encoding(), &self.converter) {
+            (Encoding::Flat(Values::View(views)), _) => {
+                Ok((0..column.len()).map(|row| if column.is_valid(row) { intern(&mut self.interned, views.value(row), insert) } else { 0 }).collect())
+            }
+            (_, Some(converter)) => {
+                let rows = converter.convert_columns(&[export_column(&flat, &self.data_type)?])?;
+                Ok((0..column.len()).map(|row| intern(&mut self.interned, rows.row(row).as_ref(), insert)).collect())
+            }
+            _ => Err(mismatch(column)),
+        }
+    }
+
+    /// The column whose words these are; values under nulls are arbitrary.
+    fn decode<'a>(&self, words: impl Iterator<Item = &'a [u64]>, valid: &Bitmap) -> Result<Column> {
+        let first = words.map(|w| (w[0], w));
+        let values = match self.physical {
+            Physical::Boolean => Values::Boolean(Bitmap::from_bools(first.map(|w| w.0 == 1).collect::<Vec<_>>().into_iter())),
+            Physical::Int8 => Values::Int8(first.map(|w| w.0 as i8).collect()),
+            Physical::Int16 => Values::Int16(first.map(|w| w.0 as i16).collect()),
+            Physical::Int32 => Values::Int32(first.map(|w| w.0 as i32).collect()),
+            Physical::Int64 => Values::Int64(first.map(|w| w.0 as i64).collect()),
+            Physical::UInt8 => Values::UInt8(first.map(|w| w.0 as u8).collect()),
+            Physical::UInt16 => Values::UInt16(first.map(|w| w.0 as u16).collect()),
+            Physical::UInt32 => Values::UInt32(first.map(|w| w.0 as u32).collect()),
+            Physical::UInt64 => Values::UInt64(first.map(|w| w.0).collect()),
+            Physical::Float32 => Values::Float32(first.map(|w| f32::from_bits(w.0 as u32)).collect()),
+            Physical::Float64 => Values::Float64(first.map(|w| f64::from_bits(w.0)).collect()),
+            Physical::Int128 => Values::Int128(first.map(|(_, w)| w[0] as i128 & u64::MAX as i128 | (w[1] as i128) << 64).collect()),
+            Physical::Int256 => Values::Int256(first.map(|(_, w)| i256::from_parts(w[0] as u128 | (w[1] as u128) << 64, (w[2] as u128 | (w[3] as u128) << 64) as i128)).collect()),
+            Physical::Interval => Values::Interval(first.map(|(_, w)| IntervalMonthDayNano::new((w[0] >> 32) as i32, w[0] as i32, w[1] as i64)).collect()),
+            Physical::View => {
+                let texts = first.enumerate().map(|(row, w)| if valid.get(row) { self.interned.get(w.0 as u32) } else { &[][..] });
+                Values::View(Views::from_values(texts))
+            }
+            Physical::Nested => return self.decode_nested(first.map(|w| w.0), valid),
+        };
+        Ok(Column::flat(values))
+    }
+
+    fn decode_nested(&self, ids: impl Iterator<Item = u64>, valid: &Bitmap) -> Result<Column> {
+        let converter = self.converter.as_ref().ok_or_else(|| Error::internal("a nested key without converter"))?;
+        let parser = converter.parser();
+        let null = converter.convert_columns(&[arrow_array::new_null_array(&self.data_type, 1)])?;
+        let rows = ids.enumerate().map(|(row, id)| if valid.get(row) { parser.parse(self.interned.get(id as u32)) } else { null.row(0) });
+        let arrays = converter.convert_rows(rows)?;
+        import_column(&arrays[0])
+    }
+}
+
+fn mismatch(column: &Column) -> Error {
+    Error::internal(format!("a key column of {:?} values", column.physical()))
+}
+
+fn intern(table: &mut ByteTable, bytes: &[u8], insert: bool) -> u64 {
+    if insert { table.find_or_insert(bytes) as u64 } else { table.find(bytes).map_or(NOT_INTERNED, u64::from) }
+}
+
+fn wide_words(value: &i256) -> [u64; 4] {
+    let (low, high) = value.to_parts();
+    [low as u64, (low >> 64) as u64, high as u64, (high >> 64) as u64]
+}
+
+/// One word per row of a flat fixed-width column.
+fn fixed_words(column: &Column) -> Result<Vec<u64>> {
+    use plasmon_kernels::arithmetic::map1;
+    let Encoding::Flat(values) = column.encoding() else { return Err(mismatch(column)) };
+    Ok(match values {
+        Values::Boolean(v) => (0..v.len()).map(|row| u64::from(v.get(row))).collect(),
+        Values::Int8(v) => map1(v, |x| x as i64 as u64),
+        Values::Int16(v) => map1(v, |x| x as i64 as u64),
+        Values::Int32(v) => map1(v, |x| x as i64 as u64),
+        Values::Int64(v) => map1(v, |x| x as u64),
+        Values::UInt8(v) => map1(v, |x| x as u64),
+        Values::UInt16(v) => map1(v, |x| x as u64),
+        Values::UInt32(v) => map1(v, |x| x as u64),
+        Values::UInt64(v) => v.to_vec(),
+        Values::Float32(v) => map1(v, |x| (if x.is_nan() { f32::NAN } else { x + 0.0 }).to_bits() as u64),
+        Values::Float64(v) => map1(v, |x| (if x.is_nan() { f64::NAN } else { x + 0.0 }).to_bits()),
+        _ => return Err(mismatch(column)),
+    })
+}
