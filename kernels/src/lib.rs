@@ -20,6 +20,7 @@ pub mod gather;
 pub mod group;
 pub mod hash;
 pub mod isa;
+pub mod join_table;
 pub mod like;
 pub mod select;
 pub mod sort;

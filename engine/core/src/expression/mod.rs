@@ -21,8 +21,6 @@ use std::sync::Arc;
 
 use arrow_schema::DataType;
 
-pub(crate) use case::merge;
-pub(crate) use compare::{compare_views, views_equal};
 pub(crate) use decimal::divide_rounded;
 pub use evaluate::{evaluate, select};
 pub use function::{FunctionCall, ScalarFunction};

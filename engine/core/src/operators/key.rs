@@ -5,6 +5,8 @@
 //! encoding). A dictionary's values are interned once per dictionary, not per row. One key column of one word gives just that, with nulls
 //! apart; otherwise a last word holds the null bits, so that nulls equal each other there too.
 
+use std::sync::Arc;
+
 use arrow_buffer::{IntervalMonthDayNano, i256};
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
@@ -17,17 +19,19 @@ use crate::error::{Error, Result};
 /// Word of a string that is not interned (join probes only): equals no key.
 const NOT_INTERNED: u64 = u64::MAX;
 
-/// Turns key columns into words, holding what was interned.
+/// Turns key columns into words, holding what was interned. Clones share it: cheap, for workers that only look up.
+#[derive(Clone)]
 pub struct KeyEncoder {
     columns: Vec<KeyColumn>,
     width: usize,
 }
 
+#[derive(Clone)]
 struct KeyColumn {
     data_type: DataType,
     physical: Physical,
-    interned: ByteTable,
-    converter: Option<RowConverter>,
+    interned: Arc<ByteTable>,
+    converter: Option<Arc<RowConverter>>,
     /// Ids of the last dictionary's values.
     dictionary: Option<(u64, Vec<u64>)>,
 }
@@ -52,7 +56,7 @@ impl KeyEncoder {
                     Physical::Nested => Some(RowConverter::new(vec![SortField::new(data_type.clone())]).map_err(|e| Error::unsupported(format!("{data_type} as a key: {e}")))?),
                     _ => None,
                 };
-                Ok(KeyColumn { data_type: data_type.clone(), physical, interned: ByteTable::new(collide), converter, dictionary: None })
+                Ok(KeyColumn { data_type: data_type.clone(), physical, interned: Arc::new(ByteTable::new(collide)), converter: converter.map(Arc::new), dictionary: None })
             })
             .collect::<Result<Vec<_>>>()?;
         let words: usize = columns.iter().map(|c| words_of(c.physical)).sum();
@@ -233,8 +237,8 @@ fn mismatch(column: &Column) -> Error {
     Error::internal(format!("a key column of {:?} values", column.physical()))
 }
 
-fn intern(table: &mut ByteTable, bytes: &[u8], insert: bool) -> u64 {
-    if insert { table.find_or_insert(bytes) as u64 } else { table.find(bytes).map_or(NOT_INTERNED, u64::from) }
+fn intern(table: &mut Arc<ByteTable>, bytes: &[u8], insert: bool) -> u64 {
+    if insert { Arc::make_mut(table).find_or_insert(bytes) as u64 } else { table.find(bytes).map_or(NOT_INTERNED, u64::from) }
 }
 
 fn wide_words(value: &i256) -> [u64; 4] {

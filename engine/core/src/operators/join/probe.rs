@@ -1,0 +1,275 @@
+//! Operator: left rows → pairs with build rows → output.
+//!
+//! A batch is worked off in steps of at most `batch_rows` candidate pairs, so that a key with many matches never makes an unbounded output.
+//! Phases per batch: encode keys, find candidate ranges (all at once: misses overlap), then per step compare and collect pairs, evaluate the residual over
+//! them, emit. What concerns whole left rows (unmatched rows, semi, anti, mark) is emitted after the last step.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{JoinKind, JoinShared, build};
+use crate::batch::{Batch, Bitmap, Column, Encoding, Selection, Values};
+use crate::error::Result;
+use crate::expression::{evaluate, select};
+use crate::metrics::OperatorMetrics;
+use crate::operators::key::KeyEncoder;
+use crate::pipeline::{Flow, Operator, OperatorState, TaskContext};
+
+#[derive(Debug)]
+pub(super) struct JoinProbe {
+    pub(super) shared: Arc<JoinShared>,
+}
+
+impl Operator for JoinProbe {
+    fn name(&self) -> &'static str {
+        "JoinProbe"
+    }
+
+    fn describe(&self) -> String {
+        let spec = &self.shared.spec;
+        let keys = spec.left_keys.iter().zip(&spec.right_keys).map(|(l, r)| format!("{l} = {r}")).collect::<Vec<_>>().join(" AND ");
+        format!("{:?} {keys}", spec.kind)
+    }
+
+    fn open(&self, task: &TaskContext, _metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn OperatorState>> {
+        let encoder = self.shared.built()?.encoder.clone();
+        Ok(Box::new(ProbeState { shared: self.shared.clone(), encoder, batch_rows: task.config.batch_rows.max(1), current: None }))
+    }
+}
+
+struct ProbeState {
+    shared: Arc<JoinShared>,
+    /// Shares what the build interned; has its own dictionary cache.
+    encoder: KeyEncoder,
+    batch_rows: usize,
+    current: Option<Current>,
+}
+
+/// The batch being worked off.
+struct Current {
+    batch: Batch,
+    /// Positions of the selected rows, and per such row its key words and candidate entries.
+    positions: Vec<u16>,
+    words: Vec<u64>,
+    ranges: Vec<(u32, u32)>,
+    /// Rows whose key is null where null equals nothing.
+    nulls: Option<Bitmap>,
+    /// Next row, and next entry of it.
+    row: usize,
+    entry: u32,
+    /// Rows (by rank among the selected) that have a match.
+    matched: Vec<bool>,
+    /// All steps are done, what concerns whole rows is not emitted yet.
+    is_exhausted: bool,
+}
+
+impl OperatorState for ProbeState {
+    fn push(&mut self, batch: Batch) -> Result<Flow> {
+        let built = self.shared.built()?;
+        let kind = self.shared.spec.kind;
+        if built.rows == 0 && matches!(kind, JoinKind::Inner | JoinKind::LeftSemi | JoinKind::Right | JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark) {
+            return Ok(Flow::Finished);
+        }
+        self.current = Some(self.start(batch)?);
+        self.step()
+    }
+
+    fn resume(&mut self) -> Result<Flow> {
+        self.step()
+    }
+}
+
+impl ProbeState {
+    fn start(&mut self, batch: Batch) -> Result<Current> {
+        let spec = &self.shared.spec;
+        let built = self.shared.built()?;
+        let positions: Vec<u16> = match batch.selection() {
+            Some(selection) => selection.positions().to_vec(),
+            None => (0..batch.rows() as u16).collect(),
+        };
+        let keys = spec
+            .left_keys
+            .iter()
+            .map(|k| {
+                let key = evaluate(k, &batch)?;
+                Ok(match batch.selection() {
+                    Some(selection) => key.select(selection),
+                    None => key,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let words = if keys.is_empty() { Vec::new() } else { self.encoder.encode_known(&keys, positions.len())?.words };
+        let mut ranges = Vec::new();
+        built.table.probe(&words, positions.len(), &mut ranges);
+        let nulls = build::excluded(&self.shared, &keys);
+        if let Some(valid) = &nulls {
+            ranges.iter_mut().enumerate().filter(|(row, _)| !valid.get(*row)).for_each(|(_, range)| *range = (0, 0));
+        }
+        let matched = vec![false; positions.len()];
+        let entry = ranges.first().map_or(0, |r| r.0);
+        Ok(Current { batch, positions, words, ranges, nulls, row: 0, entry, matched, is_exhausted: false })
+    }
+
+    /// Works on until something can be given.
+    fn step(&mut self) -> Result<Flow> {
+        loop {
+            let Some(current) = &mut self.current else { return Ok(Flow::NeedInput) };
+            if current.is_exhausted {
+                let rest = self.whole_rows()?;
+                self.current = None;
+                return Ok(rest.map_or(Flow::NeedInput, Flow::Output));
+            }
+            let pairs = collect_pairs(&self.shared, current, self.batch_rows)?;
+            let output = self.pairs_output(pairs)?;
+            if let Some(batch) = output {
+                return Ok(Flow::More(batch));
+            }
+        }
+    }
+
+    /// Applies the residual to the pairs, notes matches, and makes the output of kinds that give pairs.
+    fn pairs_output(&mut self, pairs: Pairs) -> Result<Option<Batch>> {
+        let Some(current) = &mut self.current else { return Ok(None) };
+        let (spec, built) = (&self.shared.spec, self.shared.built()?);
+        let pairs = match &spec.residual {
+            Some(residual) if !pairs.left.is_empty() => {
+                let joined = pair_batch(&self.shared, current, &pairs, &residual.referenced_columns())?;
+                let kept = select(residual, joined)?;
+                match kept.selection() {
+                    None => pairs,
+                    Some(selection) => pairs.kept(selection.positions()),
+                }
+            }
+            _ => pairs,
+        };
+        pairs.left.iter().for_each(|&rank| current.matched[rank as usize] = true);
+        if spec.kind.marks_right() {
+            pairs.right.iter().for_each(|&row| built.met[row as usize].store(true, Ordering::Relaxed));
+        }
+        if !spec.kind.gives_pairs() || pairs.left.is_empty() {
+            return Ok(None);
+        }
+        let left = spec.left_types.len();
+        let positions: Vec<u16> = pairs.left.iter().map(|&rank| current.positions[rank as usize]).collect();
+        let whole = positions.len() == current.batch.rows() && positions.iter().enumerate().all(|(i, &p)| i == p as usize);
+        let columns = self.shared.outputs.iter().map(|&output| match output.checked_sub(left) {
+            Some(right) => built.columns[right].gather(&pairs.right),
+            None if whole => current.batch.column(output).clone(),
+            None => current.batch.column(output).gather(&positions),
+        });
+        Ok(Some(Batch::new(columns.collect(), positions.len())))
+    }
+
+    /// What concerns whole left rows, after all pairs.
+    fn whole_rows(&mut self) -> Result<Option<Batch>> {
+        let Some(current) = &self.current else { return Ok(None) };
+        let (spec, built) = (&self.shared.spec, self.shared.built()?);
+        if !spec.kind.keeps_left() && !spec.kind.is_left_only() {
+            return Ok(None);
+        }
+        let is_null = |rank: usize| current.nulls.as_ref().is_some_and(|v| !v.get(rank));
+        // NOT IN: a null on either side leaves the answer open, unless there is nothing to compare with.
+        let unknown = |rank: usize| spec.null_aware && built.rows > 0 && !current.matched[rank] && (is_null(rank) || built.has_null_key);
+        let chosen = |wanted: &dyn Fn(usize) -> bool| -> Vec<u16> {
+            (0..current.positions.len()).filter(|&rank| wanted(rank)).map(|rank| current.positions[rank]).collect()
+        };
+        if spec.kind == JoinKind::LeftMark {
+            return Ok(Some(self.marked(current, &unknown)));
+        }
+        let positions = match spec.kind {
+            JoinKind::LeftSemi => chosen(&|rank| current.matched[rank]),
+            JoinKind::LeftAnti => chosen(&|rank| !current.matched[rank] && !unknown(rank)),
+            _ => chosen(&|rank| !current.matched[rank]),
+        };
+        if positions.is_empty() {
+            return Ok(None);
+        }
+        let left = spec.left_types.len();
+        if spec.kind.keeps_left() {
+            let nulls = vec![built.rows as u32; positions.len()];
+            let columns = self.shared.outputs.iter().map(|&output| match output.checked_sub(left) {
+                Some(right) => built.columns[right].gather(&nulls),
+                None => current.batch.column(output).gather(&positions),
+            });
+            return Ok(Some(Batch::new(columns.collect(), positions.len())));
+        }
+        let columns = self.shared.outputs.iter().map(|&output| current.batch.column(output).clone()).collect();
+        Ok(Some(current.batch.with_columns(columns).with_selection(Selection::new(positions))))
+    }
+
+    /// The left rows with their mark.
+    fn marked(&self, current: &Current, unknown: &dyn Fn(usize) -> bool) -> Batch {
+        let rows = current.batch.rows();
+        let (mut values, mut valid) = (vec![false; rows], vec![true; rows]);
+        for (rank, &position) in current.positions.iter().enumerate() {
+            values[position as usize] = current.matched[rank];
+            valid[position as usize] = !unknown(rank);
+        }
+        let validity = Bitmap::from_bools(valid.into_iter());
+        let mark = Column::new(Encoding::Flat(Values::Boolean(Bitmap::from_bools(values.into_iter()))), Some(validity));
+        let left = self.shared.spec.left_types.len();
+        let columns = self.shared.outputs.iter().map(|&output| if output == left { mark.clone() } else { current.batch.column(output).clone() }).collect();
+        current.batch.with_columns(columns)
+    }
+}
+
+/// Candidate pairs: rank of the left row among the selected ones, build row.
+#[derive(Default)]
+struct Pairs {
+    left: Vec<u16>,
+    right: Vec<u32>,
+}
+
+impl Pairs {
+    fn kept(&self, positions: &[u16]) -> Pairs {
+        Pairs {
+            left: positions.iter().map(|&p| self.left[p as usize]).collect(),
+            right: positions.iter().map(|&p| self.right[p as usize]).collect(),
+        }
+    }
+}
+
+/// The next pairs with equal keys, at most `limit`; notes where it stopped.
+fn collect_pairs(shared: &JoinShared, current: &mut Current, limit: usize) -> Result<Pairs> {
+    let built = shared.built()?;
+    let width = current.words.len().checked_div(current.positions.len()).unwrap_or(0);
+    // Without residual, one match tells all that a left-only kind wants to know.
+    let first_only = shared.spec.kind.is_left_only() && shared.spec.residual.is_none();
+    let mut pairs = Pairs { left: Vec::with_capacity(limit.min(current.positions.len())), right: Vec::with_capacity(limit.min(current.positions.len())) };
+    while current.row < current.ranges.len() {
+        let (row, end) = (current.row, current.ranges[current.row].1);
+        let key = &current.words[row * width..(row + 1) * width];
+        while current.entry < end {
+            if pairs.left.len() == limit {
+                return Ok(pairs);
+            }
+            let found = built.table.row_if_equal(current.entry, key);
+            current.entry += 1;
+            if let Some(build_row) = found {
+                pairs.left.push(row as u16);
+                pairs.right.push(build_row);
+                if first_only {
+                    break;
+                }
+            }
+        }
+        current.row += 1;
+        current.entry = current.ranges.get(current.row).map_or(0, |r| r.0);
+    }
+    current.is_exhausted = true;
+    Ok(pairs)
+}
+
+/// Left and right columns of the pairs; columns that are not `read` are left null.
+fn pair_batch(shared: &JoinShared, current: &Current, pairs: &Pairs, read: &[usize]) -> Result<Batch> {
+    let (spec, built) = (&shared.spec, shared.built()?);
+    let positions: Vec<u16> = pairs.left.iter().map(|&rank| current.positions[rank as usize]).collect();
+    let rows = positions.len();
+    let types = spec.left_types.iter().chain(&spec.right_types);
+    let columns = types.enumerate().map(|(index, data_type)| match (read.binary_search(&index), index.checked_sub(spec.left_types.len())) {
+        (Err(_), _) => crate::batch::arrow::null_column(data_type, rows),
+        (Ok(_), Some(right)) => built.columns[right].gather(&pairs.right),
+        (Ok(_), None) => current.batch.column(index).gather(&positions),
+    });
+    Ok(Batch::new(columns.collect(), rows))
+}

@@ -1,0 +1,68 @@
+//! Runtime filters from the build side's keys: the tightest form that is cheap to hold and to test.
+
+use crate::batch::{Column, Values};
+use crate::error::Result;
+use crate::operators::runtime_filter::KeyFilter;
+
+use super::JoinShared;
+
+/// Most bits of an exact bitmap: 64 MB.
+const BITMAP_BITS_MAX: u64 = 1 << 29;
+/// A bitmap may have this many bits per key …
+const BITMAP_BITS_PER_KEY: u64 = 256;
+/// … or always up to this many in all.
+const BITMAP_BITS_ALWAYS: u64 = 1 << 20;
+
+/// Publishes every filter of the join; `batches` are the key columns of each build batch.
+pub(super) fn publish(shared: &JoinShared, batches: &[&[Column]], rows: usize) -> Result<()> {
+    for (key, filter) in &shared.publishes {
+        filter.publish(key_filter(batches, *key, rows));
+    }
+    Ok(())
+}
+
+fn key_filter(batches: &[&[Column]], key: usize, rows: usize) -> KeyFilter {
+    if rows == 0 {
+        return KeyFilter::Empty;
+    }
+    let (mut min, mut max, mut keys) = (i64::MAX, i64::MIN, 0u64);
+    let mut integers = true;
+    each_key(batches, key, &mut integers, |value| {
+        min = min.min(value);
+        max = max.max(value);
+        keys += 1;
+    });
+    match (integers, keys) {
+        (false, _) => return KeyFilter::All,
+        (true, 0) => return KeyFilter::Empty,
+        _ => {}
+    }
+    let span = max.wrapping_sub(min) as u64;
+    if span < BITMAP_BITS_ALWAYS.max(keys.saturating_mul(BITMAP_BITS_PER_KEY)).min(BITMAP_BITS_MAX) {
+        let mut bits = vec![0u64; (span / 64 + 1) as usize];
+        each_key(batches, key, &mut integers, |value| {
+            let bit = value.wrapping_sub(min) as u64;
+            bits[(bit / 64) as usize] |= 1 << (bit % 64);
+        });
+        return KeyFilter::Bitmap { min, max, bits };
+    }
+    KeyFilter::Range { min, max }
+}
+
+/// Calls `visit` for every valid integer key; clears `integers` when the keys are of another kind.
+fn each_key(batches: &[&[Column]], key: usize, integers: &mut bool, mut visit: impl FnMut(i64)) {
+    for column in batches.iter().map(|keys| &keys[key]) {
+        let mut each = |row: usize, value: i64| {
+            if column.is_valid(row) {
+                visit(value);
+            }
+        };
+        match column.flat_values() {
+            Values::Int64(v) => v.iter().enumerate().for_each(|(row, &x)| each(row, x)),
+            Values::Int32(v) => v.iter().enumerate().for_each(|(row, &x)| each(row, x as i64)),
+            Values::Int16(v) => v.iter().enumerate().for_each(|(row, &x)| each(row, x as i64)),
+            Values::Int8(v) => v.iter().enumerate().for_each(|(row, &x)| each(row, x as i64)),
+            _ => *integers = false,
+        }
+    }
+}
