@@ -205,6 +205,39 @@ fn merge_many(lengths: &[usize], less: impl Fn(usize, usize, usize, usize) -> bo
     }
 }
 
+/// Deals rows to `buckets` (a power of two ≥ 2) by the highest bits of their hashes: appends row numbers to `positions`, bucket after bucket and
+/// ascending within each; answers where each bucket starts, and their end.
+pub fn bucket_rows(hashes: &[u64], buckets: usize, positions: &mut Vec<u32>) -> Vec<usize> {
+    assert!(buckets.is_power_of_two() && buckets > 1, "{buckets} buckets");
+    let shift = 64 - buckets.ilog2();
+    let mut starts = vec![0usize; buckets + 1];
+    hashes.iter().for_each(|&hash| starts[(hash >> shift) as usize + 1] += 1);
+    for bucket in 0..buckets {
+        starts[bucket + 1] += starts[bucket];
+    }
+    let mut next = starts.clone();
+    positions.clear();
+    positions.resize(hashes.len(), 0);
+    for (row, &hash) in hashes.iter().enumerate() {
+        let slot = &mut next[(hash >> shift) as usize];
+        positions[*slot] = row as u32;
+        *slot += 1;
+    }
+    starts
+}
+
+/// Where groups of equal neighbours start among `len` elements, and `len` itself at the end; nothing but `[0]` when there is none.
+pub fn group_starts(len: usize, equal: impl Fn(usize, usize) -> bool) -> Vec<u32> {
+    assert!(len < u32::MAX as usize, "{len} elements");
+    let mut starts = Vec::new();
+    if len > 0 {
+        starts.push(0);
+    }
+    starts.extend((1..len).filter(|&i| !equal(i - 1, i)).map(|i| i as u32));
+    starts.push(len as u32);
+    starts
+}
+
 /// Values of several source slices: `sources[run[i]][row[i]]`.
 pub fn gather_runs<T: Copy>(sources: &[&[T]], runs: &[u32], rows: &[u32], output: &mut Vec<T>) {
     assert!(runs.len() == rows.len(), "{} runs for {} rows", runs.len(), rows.len());

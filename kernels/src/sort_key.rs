@@ -13,6 +13,8 @@
 //!    Example, keys `(a DESC, b)` with a ∈ 3..=5, b ∈ 100..=107, rows (5,101) (3,107): codes (0,1) (2,7), keys `00_001` and `10_111`.
 //! 4. Keys of more than 96 bits, or with long text, become byte rows ([`ByteRows`]) that compare by `memcmp`.
 
+use crate::hash::{NULL_HASH, combine, hash_word};
+
 /// An unsigned integer that images come in: 64 or 128 bits.
 pub trait ImageWord: Copy + Ord {
     /// Zero-extended.
@@ -101,6 +103,16 @@ pub fn image_range<T: SortImage>(values: &[T], validity: Option<&[u64]>) -> Opti
         Some(_) => images.fold((first, first), |(min, max), image| (min.min(image), max.max(image))),
     };
     Some((min.to_u128(), max.to_u128()))
+}
+
+/// Folds the images' hashes (nulls: [`NULL_HASH`]) into `hashes`.
+pub fn hash_images<T: SortImage>(values: &[T], validity: Option<&[u64]>, hashes: &mut [u64]) {
+    assert!(values.len() == hashes.len(), "{} values for {} hashes", values.len(), hashes.len());
+    for (row, (value, hash)) in values.iter().zip(hashes).enumerate() {
+        let image = value.image().to_u128();
+        let own = if is_valid(validity, row) { combine(hash_word(image as u64), (image >> 64) as u64) } else { NULL_HASH };
+        *hash = combine(*hash, own);
+    }
 }
 
 /// How the images of one field become codes.

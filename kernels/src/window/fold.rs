@@ -102,6 +102,44 @@ pub fn fold_frames<F: Fold>(frames: &Frames, rows: usize, leaf: impl Fn(u32) -> 
         .collect()
 }
 
+/// As [`fold_frames`], each distinct value of a frame once: `ids[row]` identifies the row's value; rows that do not count have [`NO_ROW`].
+pub fn fold_distinct_in_frames<F: Fold>(frames: &Frames, ids: &[u32], leaf: impl Fn(u32) -> F) -> Vec<F> {
+    let distinct = ids.iter().filter(|&&id| id != NO_ROW).max().map_or(0, |&id| id as usize + 1);
+    // The last frame in which each value was seen.
+    let mut seen = vec![NO_ROW; distinct];
+    let bounds = frames.starts.iter().zip(&frames.ends).enumerate();
+    bounds
+        .map(|(frame, (&start, &end))| {
+            (start..end).fold(F::EMPTY, |sum, row| {
+                let id = ids[row as usize];
+                if id == NO_ROW || seen[id as usize] == frame as u32 {
+                    return sum;
+                }
+                seen[id as usize] = frame as u32;
+                sum.merge(leaf(row))
+            })
+        })
+        .collect()
+}
+
+/// Bits of the rows that hold the first counted occurrence of their value since their partition's frames start; for frames that only grow,
+/// these are the rows of a DISTINCT aggregate.
+pub fn first_occurrences(partitions: &[u32], frames: &Frames, ids: &[u32]) -> Vec<u64> {
+    let distinct = ids.iter().filter(|&&id| id != NO_ROW).max().map_or(0, |&id| id as usize + 1);
+    let mut seen = vec![NO_ROW; distinct];
+    let mut bits = vec![0u64; ids.len().div_ceil(64)];
+    for (ordinal, partition) in super::ranges(partitions).enumerate() {
+        for row in frames.starts[partition.start as usize]..partition.end {
+            let id = ids[row as usize];
+            if id != NO_ROW && seen[id as usize] != ordinal as u32 {
+                seen[id as usize] = ordinal as u32;
+                bits[row as usize / 64] |= 1 << (row % 64);
+            }
+        }
+    }
+    bits
+}
+
 /// Node n holds the fold of nodes 2n and 2n + 1; leaves are nodes rows..2 * rows.
 fn build_tree<F: Fold>(rows: usize, leaf: &impl Fn(u32) -> F) -> Vec<F> {
     let mut tree = vec![F::EMPTY; 2 * rows];
@@ -130,6 +168,21 @@ fn query_tree<F: Fold>(tree: &[F], rows: usize, start: usize, end: usize) -> F {
         high /= 2;
     }
     left.merge(right)
+}
+
+/// Exact sum modulo 2¹²⁸ and how many values there were.
+#[derive(Debug, Clone, Copy)]
+pub struct IntegerSum {
+    pub sum: i128,
+    pub count: u64,
+}
+
+impl Fold for IntegerSum {
+    const EMPTY: Self = IntegerSum { sum: 0, count: 0 };
+    #[inline]
+    fn merge(self, other: Self) -> Self {
+        IntegerSum { sum: self.sum.wrapping_add(other.sum), count: self.count + other.count }
+    }
 }
 
 /// Sum of floats and how many there were.

@@ -6,6 +6,7 @@
 //! A frame is a half-open range of rows inside its row's partition, `starts[i]..ends[i]` with `starts[i] <= ends[i]`; both never
 //! decrease from row to row. [`NO_ROW`] stands for a row that does not exist. Outputs are appended.
 
+pub mod axis;
 pub mod fold;
 pub mod frame;
 pub mod navigate;

@@ -7,9 +7,10 @@ use arrow_array::ArrayRef;
 use arrow_buffer::IntervalMonthDayNano;
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::{DataType, SortOptions};
-use plasmon_kernels::sort::{sort_rows, sort_words};
+use plasmon_kernels::hash::{NULL_HASH, combine, hash_bytes};
+use plasmon_kernels::sort::{group_starts, sort_rows, sort_words};
 use plasmon_kernels::sort_key::{
-    ByteRows, FieldCode, KeyWord, SortImage, TextOrder, fixed_bytes, image_range, inline_view_image, pack_field, shorten_view_image, text_bytes,
+    ByteRows, FieldCode, KeyWord, SortImage, TextOrder, fixed_bytes, hash_images, image_range, inline_view_image, pack_field, shorten_view_image, text_bytes,
 };
 
 use crate::batch::arrow::export_column;
@@ -87,6 +88,27 @@ impl KeyParts {
     /// What occurs in each field.
     pub(crate) fn stats(&self) -> Result<KeyStats> {
         Ok(KeyStats { fields: self.parts.iter().map(Part::stats).collect::<Result<_>>()? })
+    }
+
+    /// Fields of the key.
+    pub(crate) fn len(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// A hash per row; equal keys hash equal.
+    pub(crate) fn hashes(&self) -> Result<Vec<u64>> {
+        let mut hashes = vec![0; self.rows];
+        for part in &self.parts {
+            match &part.values {
+                PartValues::Fixed(values) => with_numbers!(values, v => hash_images(v, part.words(), &mut hashes)),
+                PartValues::Images(images) => hash_images(images, part.words(), &mut hashes),
+                PartValues::Text(views) => {
+                    let text = |row| part.text(views, row).map_or(NULL_HASH, hash_bytes);
+                    hashes.iter_mut().enumerate().for_each(|(row, hash)| *hash = combine(*hash, text(row)));
+                }
+            }
+        }
+        Ok(hashes)
     }
 
     fn orders(&self) -> impl Iterator<Item = KeyOrder> {
@@ -308,12 +330,13 @@ impl Layout {
         }
     }
 
-    /// Packed keys without row numbers; `None` when this layout's keys do not fit a word of 64 bits.
-    pub(crate) fn encode_words(&self, parts: &KeyParts) -> Result<Option<Vec<u64>>> {
-        match self.packed_bits {
-            Some(bits) if bits <= 64 => Ok(Some(self.pack::<u64>(parts)?)),
-            _ => Ok(None),
-        }
+    /// Bits of the packed fields from `first` on; `None` for byte rows.
+    pub(crate) fn bits_from(&self, first: usize) -> Option<u32> {
+        let bits = |field: &Field| match field {
+            Field::Fixed(code) | Field::ShortText { code, .. } => code.bits(),
+            Field::Text(_) => 0,
+        };
+        self.packed_bits.map(|_| self.fields[first..].iter().map(bits).sum())
     }
 
     fn pack<K: KeyWord>(&self, parts: &KeyParts) -> Result<Vec<K>> {
@@ -428,6 +451,15 @@ impl Keys {
             Keys::Narrow { words, row_bits, .. } => Key::Packed((words[index] as u128) >> row_bits),
             Keys::Wide { words, .. } => Key::Packed(words[index] >> 32),
             Keys::Rows { rows, order } => Key::Bytes(rows.row(order[index] as usize)),
+        }
+    }
+
+    /// Where groups of equal keys start among sorted keys, looking at all but the lowest `ignored_bits` bits of packed keys, and the number of keys.
+    pub(crate) fn group_starts(&self, ignored_bits: u32) -> Vec<u32> {
+        match self {
+            Keys::Narrow { words, row_bits, .. } => group_starts(words.len(), |a, b| (words[a] ^ words[b]).checked_shr(row_bits + ignored_bits).unwrap_or(0) == 0),
+            Keys::Wide { words, .. } => group_starts(words.len(), |a, b| (words[a] ^ words[b]).checked_shr(32 + ignored_bits).unwrap_or(0) == 0),
+            Keys::Rows { rows, order } => group_starts(order.len(), |a, b| rows.row(order[a] as usize) == rows.row(order[b] as usize)),
         }
     }
 
