@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
-use plasmon_core::expression::{Expression, ScalarSlot, SortKey};
+use plasmon_core::Result;
+use plasmon_core::expression::{Expression, Kind, ScalarSlot, SortKey};
 use plasmon_core::operators::aggregate::{AggregateExpression, AggregatePhase};
 use plasmon_core::operators::join::JoinKind;
 use plasmon_core::operators::runtime_filter::{RuntimeFilter, TopNThreshold};
@@ -104,6 +105,15 @@ impl Relation {
         Relation::new(Node::Project { input: Box::new(self), expressions }, schema)
     }
 
+    /// The relation with every input replaced by what `rewrite` makes of it.
+    pub fn map_children(mut self, rewrite: &mut dyn FnMut(Relation) -> Result<Relation>) -> Result<Relation> {
+        for child in self.children_mut() {
+            let hole = Relation::new(Node::Empty { one_row: false }, Arc::new(Schema::empty()));
+            *child = rewrite(std::mem::replace(child, hole))?;
+        }
+        Ok(self)
+    }
+
     /// Inputs, left to right, mutable.
     pub fn children_mut(&mut self) -> Vec<&mut Relation> {
         match &mut self.node {
@@ -158,6 +168,24 @@ impl Relation {
                 .collect(),
             _ => vec![],
         }
+    }
+}
+
+impl Plan {
+    /// Rewrites every tree: root, sub-queries, shared sub-plans.
+    pub fn map_trees(mut self, rewrite: &mut dyn FnMut(Relation) -> Result<Relation>) -> Result<Plan> {
+        self.root = rewrite(self.root)?;
+        self.subqueries = self.subqueries.into_iter().map(|(slot, r)| Ok((slot, rewrite(r)?))).collect::<Result<_>>()?;
+        self.shared = self.shared.into_iter().map(rewrite).collect::<Result<_>>()?;
+        Ok(self)
+    }
+}
+
+/// Operands of a conjunction; anything else is its one operand.
+pub fn conjuncts(predicate: Expression) -> Vec<Expression> {
+    match predicate.kind {
+        Kind::And(operands) => operands.into_iter().flat_map(conjuncts).collect(),
+        _ => vec![predicate],
     }
 }
 

@@ -1,10 +1,66 @@
-//! The straight list of passes over the plan IR.
+//! The optimizer: one straight list of named, timed, switchable passes over the plan IR.
+//!
+//! DataFusion's rules have already simplified, decorrelated and pushed filters and columns down; what is left is what needs statistics
+//! or knows how the engine runs. In order:
+//!
+//! 1. `simplify`: ORs of equalities become IN lists, filters over scans go into them.
+//! 2. `join_order`: inner joins are put into the cheapest order, semi joins low where they are selective.
+//! 3. `build_side`: the smaller input of each join is its right one, which is built.
+//! 5. `runtime_filters`: a build's keys restrict the scans of the probe side.
+//! 6. `top_n_threshold`: a top-N's worst kept key restricts its scan.
+//! 7. `prune_columns`: nothing is scanned, joined or carried that is not read above.
+//! 8. `estimate`: every node gets its estimated number of rows, for EXPLAIN and lowering.
 
-use plasmon_core::{Config, Result};
+mod build_side;
+mod column_path;
+mod join_graph;
+mod join_order;
+mod prune_columns;
+mod runtime_filters;
+mod selectivity;
+mod simplify;
+mod statistics;
+mod top_n_threshold;
+mod verify;
+
+use std::time::{Duration, Instant};
+
+use plasmon_core::{Config, Error, Result};
 
 use crate::ir::Plan;
 
+/// A pass: a plan that gives the same rows.
+type Pass = fn(Plan) -> Result<Plan>;
+
+/// Every pass in the order in which it runs. Names are those of `Config::disabled_passes`.
+pub const PASSES: [(&str, Pass); 7] = [
+    ("simplify", simplify::run),
+    ("join_order", join_order::run),
+    ("build_side", build_side::run),
+    ("runtime_filters", runtime_filters::run),
+    ("top_n_threshold", top_n_threshold::run),
+    ("prune_columns", prune_columns::run),
+    ("estimate", statistics::run),
+];
+
 /// Runs every pass that `config` does not disable.
-pub fn optimize(plan: Plan, _config: &Config) -> Result<Plan> {
-    Ok(plan)
+pub fn optimize(plan: Plan, config: &Config) -> Result<Plan> {
+    Ok(optimize_timed(plan, config)?.0)
+}
+
+/// As [`optimize`], and what each pass took.
+pub fn optimize_timed(mut plan: Plan, config: &Config) -> Result<(Plan, Vec<(&'static str, Duration)>)> {
+    let mut times = Vec::with_capacity(PASSES.len());
+    for (name, pass) in PASSES {
+        if config.disabled_passes.iter().any(|disabled| disabled == name) {
+            continue;
+        }
+        let start = Instant::now();
+        plan = pass(plan)?;
+        times.push((name, start.elapsed()));
+        if cfg!(debug_assertions) {
+            verify::verify(&plan).map_err(|e| Error::internal(format!("after pass {name}: {e}")))?;
+        }
+    }
+    Ok((plan, times))
 }

@@ -4,7 +4,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion_common::{DFSchema, JoinType, NullEquality};
 use datafusion_expr::logical_plan::{FetchType, SkipType};
 use datafusion_expr::{Distinct, Limit, LogicalPlan, Projection, RecursiveQuery, TableScan, Unnest as LogicalUnnest, Values};
-use plasmon_core::expression::{CastMode, Expression, Kind};
+use plasmon_core::expression::{CastMode, Expression};
 use plasmon_core::operators::aggregate::AggregatePhase;
 use plasmon_core::operators::join::JoinKind;
 use plasmon_core::{Error, Result};
@@ -12,7 +12,7 @@ use plasmon_core::{Error, Result};
 use super::Translator;
 use super::expression::{cast_to, same_type};
 use crate::error::convert_error;
-use crate::ir::{Join, Node, Relation, Unnest, UnnestOutput, types};
+use crate::ir::{Join, Node, Relation, Unnest, UnnestOutput, conjuncts, types};
 use crate::sql::context::{TableScanSource, WorkTableSource};
 
 impl Translator {
@@ -206,14 +206,6 @@ fn join_kind(kind: JoinType) -> JoinKind {
         JoinType::RightAnti => JoinKind::RightAnti,
         JoinType::LeftMark => JoinKind::LeftMark,
         JoinType::RightMark => JoinKind::RightMark,
-    }
-}
-
-/// Operands of a conjunction; anything else is one operand.
-fn conjuncts(predicate: Expression) -> Vec<Expression> {
-    match predicate.kind {
-        Kind::And(operands) => operands.into_iter().flat_map(conjuncts).collect(),
-        _ => vec![predicate],
     }
 }
 

@@ -1,0 +1,62 @@
+//! The smaller input of a join becomes the right one, of which the hash table is built.
+//!
+//! The kind is mirrored with the sides (Left↔Right, LeftSemi↔RightSemi, …); the join's projection puts the columns back into order. A
+//! null-aware anti join stays: it has no mirror image.
+
+use plasmon_core::Result;
+use plasmon_core::operators::join::JoinKind;
+
+use super::statistics::profile;
+use crate::ir::{Join, Node, Plan, Relation};
+
+/// The left input has to be this much smaller before sides are changed: a tie stays as written.
+const MARGIN: f64 = 0.8;
+
+pub(super) fn run(plan: Plan) -> Result<Plan> {
+    plan.map_trees(&mut choose)
+}
+
+fn choose(relation: Relation) -> Result<Relation> {
+    let relation = relation.map_children(&mut choose)?;
+    match relation.node {
+        Node::Join { left, right, join } if !join.null_aware && join.projection.is_none() && profile(&left).rows < MARGIN * profile(&right).rows => {
+            Ok(Relation { node: swap(*left, *right, join), ..relation })
+        }
+        node => Ok(Relation { node, ..relation }),
+    }
+}
+
+fn swap(left: Relation, right: Relation, join: Join) -> Node {
+    let (left_width, right_width) = (left.schema.fields().len(), right.schema.fields().len());
+    let kind = mirrored(join.kind);
+    let moved = |c: usize| if c < left_width { c + right_width } else { c - left_width };
+    let projection = match kind {
+        JoinKind::Inner | JoinKind::Left | JoinKind::Right | JoinKind::Full => Some((0..left_width + right_width).map(moved).collect()),
+        // One side only (and the mark after it): the same columns from the other side.
+        _ => None,
+    };
+    let join = Join {
+        kind,
+        left_keys: join.right_keys,
+        right_keys: join.left_keys,
+        residual: join.residual.map(|r| r.map_columns(&moved)),
+        projection,
+        ..join
+    };
+    Node::Join { left: Box::new(right), right: Box::new(left), join }
+}
+
+fn mirrored(kind: JoinKind) -> JoinKind {
+    match kind {
+        JoinKind::Inner => JoinKind::Inner,
+        JoinKind::Full => JoinKind::Full,
+        JoinKind::Left => JoinKind::Right,
+        JoinKind::Right => JoinKind::Left,
+        JoinKind::LeftSemi => JoinKind::RightSemi,
+        JoinKind::RightSemi => JoinKind::LeftSemi,
+        JoinKind::LeftAnti => JoinKind::RightAnti,
+        JoinKind::RightAnti => JoinKind::LeftAnti,
+        JoinKind::LeftMark => JoinKind::RightMark,
+        JoinKind::RightMark => JoinKind::LeftMark,
+    }
+}
