@@ -10,6 +10,7 @@ use plasmon_core::expression::{Expression, Kind, ScalarSlot, SortKey};
 use plasmon_core::operators::aggregate::{AggregateExpression, AggregatePhase};
 use plasmon_core::operators::join::JoinKind;
 use plasmon_core::operators::runtime_filter::{RuntimeFilter, TopNThreshold};
+pub use plasmon_core::operators::unnest::UnnestOutput;
 use plasmon_core::operators::window::WindowExpression;
 use plasmon_core::table::{RuntimeFilterTarget, Table};
 
@@ -223,15 +224,4 @@ pub struct Unnest {
     pub outputs: Vec<UnnestOutput>,
     /// Rows whose lists are all null or empty still give one row.
     pub preserve_nulls: bool,
-}
-
-/// One output column of an unnest.
-#[derive(Debug, Clone)]
-pub enum UnnestOutput {
-    /// Input column repeated.
-    Keep(usize),
-    /// Elements of list column `column`, unnested `depth` levels.
-    List { column: usize, depth: usize },
-    /// Field `field` of struct column `column`.
-    StructField { column: usize, field: usize },
 }

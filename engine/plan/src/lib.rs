@@ -4,6 +4,7 @@ mod error;
 pub mod explain;
 pub mod function;
 pub mod ir;
+pub mod lower;
 pub mod optimizer;
 pub mod sql;
 

@@ -14,6 +14,7 @@ pub mod recursive;
 pub mod runtime_filter;
 pub mod scalar_subquery;
 pub mod sort;
+pub mod unnest;
 pub mod values;
 pub mod window;
 

@@ -3,12 +3,15 @@
 //! The registry answers the planner's questions (does it exist, what does it return); [`scalar`], [`aggregate`], [`window`] and
 //! [`operator`] turn a planned call into the IR's form: a native one where the engine has it, else the library's behind our traits.
 
+mod aggregate;
+mod operators;
 mod registry;
+mod scalar;
 
 use std::sync::Arc;
 
 use arrow::datatypes::FieldRef;
-use datafusion_expr::{AggregateUDF, Operator, ScalarUDF, WindowUDF};
+use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use plasmon_core::expression::{Expression, SortKey};
 use plasmon_core::operators::aggregate::AggregateFunction;
 use plasmon_core::operators::window::WindowFunction;
@@ -38,13 +41,10 @@ pub struct AggregateCall<'a> {
 
 /// The expression of a scalar call.
 pub fn scalar(call: ScalarCall<'_>) -> Result<Expression> {
-    Err(Error::unsupported(format!("function {}", call.function.name())))
+    Ok(scalar::adapt(call))
 }
 
-/// The expression of an operator that the IR has no node for: regular expressions, `||`, array and JSON operators.
-pub fn operator(operator: Operator, _left: Expression, _right: Expression) -> Result<Expression> {
-    Err(Error::unsupported(format!("operator {operator}")))
-}
+pub use operators::operator;
 
 /// The aggregate function of a call.
 pub fn aggregate(call: &AggregateCall<'_>) -> Result<AggregateFunction> {
@@ -66,7 +66,7 @@ pub fn aggregate(call: &AggregateCall<'_>) -> Result<AggregateFunction> {
         "bit_and" => AggregateFunction::BitAnd,
         "bit_or" => AggregateFunction::BitOr,
         "bit_xor" => AggregateFunction::BitXor,
-        other => return Err(Error::unsupported(format!("aggregate function {other}"))),
+        _ => return Ok(AggregateFunction::Custom(aggregate::adapt(call)?)),
     })
 }
 

@@ -1,0 +1,174 @@
+//! Unnest: one output row per list element (of the longest list of the row), struct fields as columns. Holds one batch; keeps order.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::DataType;
+
+use crate::batch::arrow::{export_column, import_column, null_column};
+use crate::batch::{Batch, Column};
+use crate::error::{Error, Result};
+use crate::metrics::OperatorMetrics;
+use crate::pipeline::{Flow, Operator, OperatorState, TaskContext};
+
+/// One output column of an unnest.
+#[derive(Debug, Clone, PartialEq)]
+pub enum UnnestOutput {
+    /// Input column repeated.
+    Keep(usize),
+    /// Elements of list column `column`, unnested `depth` levels.
+    List { column: usize, depth: usize },
+    /// Field `field` of struct column `column`.
+    StructField { column: usize, field: usize },
+}
+
+/// The operator `UNNEST`.
+#[derive(Debug)]
+pub struct Unnest {
+    plan: Arc<UnnestPlan>,
+}
+
+#[derive(Debug)]
+struct UnnestPlan {
+    outputs: Vec<UnnestOutput>,
+    preserve_nulls: bool,
+    types: Vec<DataType>,
+}
+
+impl Unnest {
+    /// `types` are those of the input columns; with `preserve_nulls` a row whose lists are all null still gives one row.
+    pub fn new(outputs: Vec<UnnestOutput>, preserve_nulls: bool, types: Vec<DataType>) -> Self {
+        Unnest { plan: Arc::new(UnnestPlan { outputs, preserve_nulls, types }) }
+    }
+}
+
+impl Operator for Unnest {
+    fn name(&self) -> &'static str {
+        "Unnest"
+    }
+
+    fn open(&self, task: &TaskContext, _metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn OperatorState>> {
+        Ok(Box::new(UnnestState { plan: self.plan.clone(), batch_rows: task.config.batch_rows.max(1), waiting: None }))
+    }
+}
+
+struct UnnestState {
+    plan: Arc<UnnestPlan>,
+    batch_rows: usize,
+    /// Output columns still to be given, and the row to go on from.
+    waiting: Option<(Vec<ArrayRef>, usize)>,
+}
+
+impl OperatorState for UnnestState {
+    fn push(&mut self, batch: Batch) -> Result<Flow> {
+        let batch = batch.compact();
+        let columns = unnest(&self.plan, &batch)?;
+        self.waiting = Some((columns, 0));
+        self.resume()
+    }
+
+    fn resume(&mut self) -> Result<Flow> {
+        let Some((columns, start)) = &mut self.waiting else { return Ok(Flow::NeedInput) };
+        let rows = columns.first().map_or(0, |c| c.len());
+        let len = self.batch_rows.min(rows - *start);
+        if len == 0 {
+            self.waiting = None;
+            return Ok(Flow::NeedInput);
+        }
+        let batch = Batch::new(columns.iter().map(|c| import_column(&c.slice(*start, len))).collect::<Result<_>>()?, len);
+        *start += len;
+        Ok(Flow::More(batch))
+    }
+}
+
+/// All output columns of one batch, by levels: the deepest lists are opened first level by level.
+fn unnest(plan: &UnnestPlan, batch: &Batch) -> Result<Vec<ArrayRef>> {
+    let mut columns: Vec<ArrayRef> = batch.columns().iter().zip(&plan.types).map(|(c, t)| export_column(c, t)).collect::<Result<_>>()?;
+    // One working column per output, so that every level repeats them alike.
+    let mut working: Vec<ArrayRef> = Vec::with_capacity(plan.outputs.len());
+    for output in &plan.outputs {
+        working.push(match output {
+            UnnestOutput::Keep(column) | UnnestOutput::List { column, .. } => columns[*column].clone(),
+            UnnestOutput::StructField { column, field } => struct_field(&columns[*column], *field)?,
+        });
+    }
+    columns.clear();
+    let depth = |output: &UnnestOutput| if let UnnestOutput::List { depth, .. } = output { *depth } else { 0 };
+    let deepest = plan.outputs.iter().map(depth).max().unwrap_or(0);
+    // Columns of lesser depth join at the level that leaves just their own levels to do.
+    for level in (1..=deepest).rev() {
+        let opens: Vec<bool> = plan.outputs.iter().map(|o| depth(o) >= level).collect();
+        working = open_level(&working, &opens, plan.preserve_nulls)?;
+    }
+    Ok(working)
+}
+
+fn struct_field(array: &ArrayRef, field: usize) -> Result<ArrayRef> {
+    let fields = array.as_struct_opt().ok_or_else(|| Error::internal(format!("unnest of {} as a struct", array.data_type())))?;
+    let column = fields.column(field);
+    // A null struct has null fields.
+    let nulls = arrow_buffer::NullBuffer::union(fields.nulls(), column.nulls());
+    let data_type = column.data_type().clone();
+    let imported = import_column(column)?;
+    let validity = nulls.map(|n| crate::batch::Bitmap::from_arrow(n.inner()));
+    export_column(&imported.with_validity(validity), &data_type)
+}
+
+/// Offsets and values of any list type: element range of each row.
+fn list_parts(array: &ArrayRef) -> Result<(Vec<(usize, usize)>, ArrayRef)> {
+    let range = |row: usize, start: usize, end: usize| if array.is_null(row) { (0, 0) } else { (start, end) };
+    match array.data_type() {
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            let offsets = list.value_offsets();
+            Ok(((0..list.len()).map(|r| range(r, offsets[r] as usize, offsets[r + 1] as usize)).collect(), list.values().clone()))
+        }
+        DataType::LargeList(_) => {
+            let list = array.as_list::<i64>();
+            let offsets = list.value_offsets();
+            Ok(((0..list.len()).map(|r| range(r, offsets[r] as usize, offsets[r + 1] as usize)).collect(), list.values().clone()))
+        }
+        DataType::FixedSizeList(_, size) => {
+            let list = array.as_fixed_size_list();
+            let size = *size as usize;
+            Ok(((0..list.len()).map(|r| range(r, r * size, (r + 1) * size)).collect(), list.values().clone()))
+        }
+        other => Err(Error::unsupported(format!("UNNEST of {other}"))),
+    }
+}
+
+/// Opens one level of the chosen list columns and repeats the others.
+fn open_level(columns: &[ArrayRef], opens: &[bool], preserve_nulls: bool) -> Result<Vec<ArrayRef>> {
+    let rows = columns.first().map_or(0, |c| c.len());
+    let lists = columns.iter().zip(opens).map(|(c, open)| open.then(|| list_parts(c)).transpose()).collect::<Result<Vec<_>>>()?;
+    let mut longest: Vec<usize> = (0..rows).map(|row| lists.iter().flatten().map(|(ranges, _)| ranges[row].1 - ranges[row].0).max().unwrap_or(0)).collect();
+    if preserve_nulls {
+        let null = |row: usize| columns.iter().zip(opens).filter(|(_, open)| **open).all(|(c, _)| c.is_null(row));
+        (0..rows).filter(|&row| longest[row] == 0 && null(row)).collect::<Vec<_>>().into_iter().for_each(|row| longest[row] = 1);
+    }
+    columns
+        .iter()
+        .zip(&lists)
+        .map(|(column, list)| {
+            // Index 0 is a null put in front; the rest are shifted by one.
+            let (source, data_type) = match list {
+                Some((_, values)) => (values.clone(), values.data_type().clone()),
+                None => (column.clone(), column.data_type().clone()),
+            };
+            let parts = [null_column(&data_type, 1), import_column(&source)?];
+            let with_null = Column::concat(&parts, &data_type)?;
+            let mut indices: Vec<u32> = Vec::with_capacity(longest.iter().sum());
+            for (row, &count) in longest.iter().enumerate() {
+                match list {
+                    Some((ranges, _)) => {
+                        let (start, end) = ranges[row];
+                        indices.extend((0..count).map(|i| if start + i < end { (start + i) as u32 + 1 } else { 0 }));
+                    }
+                    None => indices.extend(std::iter::repeat_n(row as u32 + 1, count)),
+                }
+            }
+            export_column(&with_null.gather(&indices), &data_type)
+        })
+        .collect()
+}

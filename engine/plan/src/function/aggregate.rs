@@ -1,0 +1,198 @@
+//! The library's aggregate functions behind our trait: one of its accumulators per group.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, UInt32Array};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use datafusion_common::ScalarValue;
+use datafusion_expr::{Accumulator, AggregateUDF};
+use datafusion_functions_aggregate_common::accumulator::{AccumulatorArgs, StateFieldsArgs};
+use datafusion_physical_expr::expressions::{Column, Literal};
+use datafusion_physical_expr_common::physical_expr::PhysicalExpr;
+use datafusion_physical_expr_common::sort_expr::PhysicalSortExpr;
+use plasmon_core::batch::arrow::export_column;
+use plasmon_core::expression::{Expression, Kind};
+use plasmon_core::operators::aggregate::{CustomAccumulator, CustomAggregate};
+use plasmon_core::{Error, Result};
+
+use super::AggregateCall;
+use crate::error::convert_error;
+
+/// The call as a custom aggregate.
+pub(super) fn adapt(call: &AggregateCall<'_>) -> Result<Arc<dyn CustomAggregate>> {
+    let order_fields: Vec<FieldRef> =
+        call.order_by.iter().enumerate().map(|(i, k)| Arc::new(Field::new(format!("order{i}"), k.expression.data_type.clone(), true))).collect();
+    let fields: Vec<FieldRef> = call.argument_fields.iter().chain(&order_fields).cloned().collect();
+    let schema = Schema::new(fields.iter().enumerate().map(|(i, f)| Field::new(format!("c{i}"), f.data_type().clone(), true)).collect::<Vec<_>>());
+    let expressions = call.arguments.iter().enumerate().map(|(i, a)| physical(a, i)).collect::<Result<Vec<_>>>()?;
+    let first_order = call.arguments.len();
+    let order_by = call
+        .order_by
+        .iter()
+        .enumerate()
+        .map(|(i, k)| PhysicalSortExpr {
+            expr: Arc::new(Column::new(&format!("c{}", first_order + i), first_order + i)),
+            options: arrow::compute::SortOptions { descending: k.descending, nulls_first: k.nulls_first },
+        })
+        .collect();
+    Ok(Arc::new(LibraryAggregate {
+        function: call.function.clone(),
+        argument_fields: call.argument_fields.clone(),
+        order_fields,
+        schema,
+        expressions,
+        order_by,
+        distinct: call.distinct,
+        ignore_nulls: call.ignore_nulls,
+        return_field: call.return_field.clone(),
+    }))
+}
+
+/// Constants stay visible as such (a delimiter, a percentile); everything else is a column.
+fn physical(argument: &Expression, index: usize) -> Result<Arc<dyn PhysicalExpr>> {
+    if let Kind::Literal(value) = &argument.kind {
+        let array = export_column(&value.to_column(&argument.data_type, 1)?, &argument.data_type)?;
+        return Ok(Arc::new(Literal::new(ScalarValue::try_from_array(&array, 0).map_err(convert_error)?)));
+    }
+    Ok(Arc::new(Column::new(&format!("c{index}"), index)))
+}
+
+#[derive(Debug)]
+struct LibraryAggregate {
+    function: Arc<AggregateUDF>,
+    argument_fields: Vec<FieldRef>,
+    order_fields: Vec<FieldRef>,
+    schema: Schema,
+    expressions: Vec<Arc<dyn PhysicalExpr>>,
+    order_by: Vec<PhysicalSortExpr>,
+    distinct: bool,
+    ignore_nulls: bool,
+    return_field: FieldRef,
+}
+
+impl LibraryAggregate {
+    fn accumulator(&self) -> Result<Box<dyn Accumulator>> {
+        let arguments = AccumulatorArgs {
+            return_field: self.return_field.clone(),
+            schema: &self.schema,
+            ignore_nulls: self.ignore_nulls,
+            order_bys: &self.order_by,
+            is_reversed: false,
+            name: self.function.name(),
+            is_distinct: self.distinct,
+            exprs: &self.expressions,
+            expr_fields: &self.argument_fields,
+        };
+        self.function.accumulator(arguments).map_err(convert_error)
+    }
+}
+
+impl CustomAggregate for LibraryAggregate {
+    fn name(&self) -> &str {
+        self.function.name()
+    }
+
+    fn state_types(&self) -> Vec<DataType> {
+        let arguments = StateFieldsArgs {
+            name: self.function.name(),
+            input_fields: &self.argument_fields,
+            return_field: self.return_field.clone(),
+            ordering_fields: &self.order_fields,
+            is_distinct: self.distinct,
+        };
+        self.function.state_fields(arguments).map(|fields| fields.iter().map(|f| f.data_type().clone()).collect()).unwrap_or_default()
+    }
+
+    fn argument_types(&self) -> Vec<DataType> {
+        self.argument_fields.iter().chain(&self.order_fields).map(|f| f.data_type().clone()).collect()
+    }
+
+    fn create(&self) -> Result<Box<dyn CustomAccumulator>> {
+        let own = LibraryAggregate {
+            function: self.function.clone(),
+            argument_fields: self.argument_fields.clone(),
+            order_fields: self.order_fields.clone(),
+            schema: self.schema.clone(),
+            expressions: self.expressions.clone(),
+            order_by: self.order_by.clone(),
+            distinct: self.distinct,
+            ignore_nulls: self.ignore_nulls,
+            return_field: self.return_field.clone(),
+        };
+        Ok(Box::new(PerGroup { function: own, groups: Vec::new() }))
+    }
+}
+
+struct PerGroup {
+    function: LibraryAggregate,
+    groups: Vec<Box<dyn Accumulator>>,
+}
+
+impl PerGroup {
+    fn resize(&mut self, count: usize) -> Result<()> {
+        while self.groups.len() < count {
+            self.groups.push(self.function.accumulator()?);
+        }
+        Ok(())
+    }
+
+    /// Calls `feed` once for every group that has rows, with that group's rows in arrival order.
+    fn by_group(&mut self, arrays: &[ArrayRef], groups: &[usize], feed: impl Fn(&mut dyn Accumulator, &[ArrayRef]) -> datafusion_common::Result<()>) -> Result<()> {
+        let Some(&first) = groups.first() else { return Ok(()) };
+        if groups.iter().all(|&g| g == first) {
+            return feed(self.groups[first].as_mut(), arrays).map_err(convert_error);
+        }
+        let mut rows: Vec<u32> = (0..groups.len() as u32).collect();
+        rows.sort_by_key(|&row| groups[row as usize]);
+        for run in rows.chunk_by(|a, b| groups[*a as usize] == groups[*b as usize]) {
+            let indices = UInt32Array::from(run.to_vec());
+            let taken = arrays.iter().map(|a| arrow::compute::take(a, &indices, None)).collect::<Result<Vec<_>, _>>()?;
+            feed(self.groups[groups[run[0] as usize]].as_mut(), &taken).map_err(convert_error)?;
+        }
+        Ok(())
+    }
+}
+
+impl CustomAccumulator for PerGroup {
+    fn update(&mut self, arguments: &[ArrayRef], groups: &[usize], group_count: usize) -> Result<()> {
+        self.resize(group_count)?;
+        self.by_group(arguments, groups, |accumulator, arrays| accumulator.update_batch(arrays))
+    }
+
+    fn merge(&mut self, states: &[ArrayRef], groups: &[usize], group_count: usize) -> Result<()> {
+        self.resize(group_count)?;
+        self.by_group(states, groups, |accumulator, arrays| accumulator.merge_batch(arrays))
+    }
+
+    fn state(&mut self) -> Result<Vec<ArrayRef>> {
+        let types = self.function.state_types();
+        let mut columns: Vec<Vec<ScalarValue>> = vec![Vec::with_capacity(self.groups.len()); types.len()];
+        for accumulator in &mut self.groups {
+            let state = accumulator.state().map_err(convert_error)?;
+            if state.len() != columns.len() {
+                return Err(Error::internal(format!("{} gave {} state values of {}", self.function.name(), state.len(), columns.len())));
+            }
+            columns.iter_mut().zip(state).for_each(|(column, value)| column.push(value));
+        }
+        self.groups.clear();
+        columns.into_iter().zip(&types).map(|(values, t)| to_array(values, t)).collect()
+    }
+
+    fn evaluate(&mut self) -> Result<ArrayRef> {
+        let values = self.groups.iter_mut().map(|a| a.evaluate()).collect::<datafusion_common::Result<Vec<_>>>().map_err(convert_error)?;
+        self.groups.clear();
+        to_array(values, self.function.return_field.data_type())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.groups.iter().map(|a| a.size()).sum()
+    }
+}
+
+fn to_array(values: Vec<ScalarValue>, data_type: &DataType) -> Result<ArrayRef> {
+    if values.is_empty() {
+        return Ok(arrow::array::new_empty_array(data_type));
+    }
+    let array = ScalarValue::iter_to_array(values).map_err(convert_error)?;
+    Ok(if array.data_type() == data_type { array } else { arrow::compute::cast(&array, data_type)? })
+}
