@@ -57,7 +57,7 @@ pub(crate) fn run_query(session: &Session, query: &SuiteQuery, repeat: usize) ->
         best = best.min(start.elapsed().as_secs_f64());
         let scanned_rows = running.graph().map_or(0, |graph| {
             let scans = graph.pipelines.iter().filter(|p| p.source.part.name().ends_with("Scan") && p.source.part.name() != "MaterializedScan");
-            scans.map(|p| p.source.part.input_rows()).sum()
+            scans.map(|p| p.source.metrics.rows_in.load(std::sync::atomic::Ordering::Relaxed)).sum()
         });
         let difference = query.expected.and_then(|expected| compare(&batches, expected).err());
         let answer = match (query.expected, &difference) {

@@ -18,3 +18,8 @@ pub mod table;
 pub use batch::{Batch, Bitmap, Column, Dictionary, Encoding, Selection, Values, Views};
 pub use config::{Config, Driver};
 pub use error::{Error, Result};
+
+/// Whether `text` is LIKE `pattern` (`%` any characters, `_` one).
+pub fn matches_like(text: &str, pattern: &str) -> bool {
+    plasmon_kernels::like::LikePattern::new(pattern, None, false).matches(text.as_bytes())
+}

@@ -1,1 +1,26 @@
-//! See engine/ARCHITECTURE.md.
+//! Files as tables and results as files: Parquet, CSV, JSON lines, Arrow IPC.
+
+mod format;
+mod location;
+mod parquet;
+mod text;
+mod writer;
+
+use std::sync::Arc;
+
+use plasmon_core::Result;
+use plasmon_core::table::Table;
+
+pub use format::{Format, Options};
+pub use parquet::ParquetTable;
+pub use writer::Writer;
+
+/// The table over the file, folder or pattern at `location`; without `format`, the extension of its files tells.
+pub fn open_table(location: &str, format: Option<Format>, options: &Options) -> Result<Arc<dyn Table>> {
+    let files = location::find_files(location)?;
+    let format = format.map_or_else(|| Format::of_path(&files[0]), Ok)?;
+    match format {
+        Format::Parquet => ParquetTable::open(location, files),
+        Format::Csv | Format::Json | Format::Arrow => text::open(location, files, format, options),
+    }
+}

@@ -1,0 +1,254 @@
+//! The scan: row groups as morsels; in each, filters are applied to the columns that they read before any other column is decoded.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::datatypes::{DataType, SchemaRef};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter};
+use plasmon_core::batch::arrow::{import_column, null_column};
+use plasmon_core::batch::{Batch, Bitmap, Column, Dictionary, Encoding, Selection, Values};
+use plasmon_core::expression::{Expression, select};
+use plasmon_core::metrics::OperatorMetrics;
+use plasmon_core::operators::runtime_filter::KeyFilter;
+use plasmon_core::pipeline::{Next, Source, SourceState, TaskContext};
+use plasmon_core::table::ScanRequest;
+use plasmon_core::{Error, Result};
+
+use super::{ParquetFile, guarded, prune};
+
+/// Scans files by row group.
+#[derive(Debug)]
+pub(super) struct ParquetScan {
+    shared: Arc<ScanShared>,
+}
+
+#[derive(Debug)]
+struct ScanShared {
+    files: Arc<Vec<ParquetFile>>,
+    schema: SchemaRef,
+    request: ScanRequest,
+    /// (file, row group) of every morsel, once pruned: at open, when runtime filters are there.
+    morsels: OnceLock<Vec<(usize, usize)>>,
+    cursor: AtomicUsize,
+}
+
+impl ParquetScan {
+    pub(super) fn new(files: Arc<Vec<ParquetFile>>, schema: SchemaRef, request: ScanRequest) -> Self {
+        ParquetScan { shared: Arc::new(ScanShared { files, schema, request, morsels: OnceLock::new(), cursor: AtomicUsize::new(0) }) }
+    }
+}
+
+impl ScanShared {
+    fn morsels(&self) -> &[(usize, usize)] {
+        self.morsels.get_or_init(|| {
+            let wanted = self.files.iter().enumerate().flat_map(|(index, file)| {
+                let groups = prune::wanted_groups(file, &self.schema, &self.request);
+                groups.into_iter().enumerate().filter(|(_, wanted)| *wanted).map(move |(group, _)| (index, group))
+            });
+            wanted.collect()
+        })
+    }
+}
+
+impl Source for ParquetScan {
+    fn name(&self) -> &'static str {
+        "ParquetScan"
+    }
+
+    fn describe(&self) -> String {
+        let request = &self.shared.request;
+        let columns: Vec<&str> = request.projection.iter().map(|&c| self.shared.schema.field(c).name().as_str()).collect();
+        format!("{} of {} files", columns.join(", "), self.shared.files.len())
+    }
+
+    fn max_workers(&self) -> usize {
+        self.shared.morsels().len()
+    }
+
+    fn open(&self, _task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SourceState>> {
+        let all: usize = self.shared.files.iter().map(|f| f.metadata.metadata().num_row_groups()).sum();
+        metrics.note("row groups", format!("{} of {all}", self.shared.morsels().len()));
+        Ok(Box::new(ScanState { shared: self.shared.clone(), metrics: metrics.clone(), current: None, dictionaries: HashMap::new() }))
+    }
+}
+
+struct ScanState {
+    shared: Arc<ScanShared>,
+    metrics: Arc<OperatorMetrics>,
+    current: Option<(ParquetRecordBatchReader, usize)>,
+    /// The last dictionary of each output column, so that batches of one row group share one.
+    dictionaries: HashMap<usize, (ArrayRef, Arc<Dictionary>)>,
+}
+
+impl SourceState for ScanState {
+    fn next(&mut self) -> Result<Next> {
+        loop {
+            if let Some((reader, file)) = &mut self.current {
+                let name = self.shared.files[*file].name();
+                let batch = guarded(&name, || reader.next().transpose().map_err(|e| parquet::errors::ParquetError::ArrowError(e.to_string())))?;
+                match batch {
+                    Some(batch) => {
+                        let file = *file;
+                        return Ok(Next::Batch(self.import(&batch, file)?));
+                    }
+                    None => self.current = None,
+                }
+            }
+            let index = self.shared.cursor.fetch_add(1, Ordering::Relaxed);
+            let Some(&(file, group)) = self.shared.morsels().get(index) else { return Ok(Next::Finished) };
+            self.metrics.rows_in.fetch_add(self.shared.files[file].metadata.metadata().row_group(group).num_rows() as u64, Ordering::Relaxed);
+            self.current = Some((self.open_group(file, group)?, file));
+        }
+    }
+}
+
+impl ScanState {
+    fn open_group(&self, index: usize, group: usize) -> Result<ParquetRecordBatchReader> {
+        let (shared, file) = (&self.shared, &self.shared.files[index]);
+        let name = format!("{} row group {group}", file.name());
+        let handle = File::open(&file.path).map_err(|e| Error::io(&name, e))?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(handle, file.metadata.clone());
+        let mask = |columns: &[usize]| {
+            let roots = columns.iter().filter_map(|&c| file.metadata.schema().index_of(shared.schema.field(c).name()).ok());
+            ProjectionMask::roots(file.metadata.parquet_schema(), roots)
+        };
+        let mut predicates: Vec<Box<dyn parquet::arrow::arrow_reader::ArrowPredicate>> = Vec::new();
+        for (columns, test) in self.tests(file) {
+            let (mask, shared, file) = (mask(&columns), shared.clone(), file.metadata.schema().clone());
+            let predicate = ArrowPredicateFn::new(mask, move |batch| {
+                let passed = import_named(&shared.schema, &file, &columns, &batch).and_then(|b| test(b));
+                passed.map(|bits| BooleanArray::new(bits.to_arrow(), None)).map_err(|e| arrow::error::ArrowError::ExternalError(Box::new(e)))
+            });
+            predicates.push(Box::new(predicate));
+        }
+        let builder = builder.with_row_groups(vec![group]).with_batch_size(shared.request.batch_rows.max(1)).with_projection(mask(&shared.request.projection));
+        guarded(&name, || if predicates.is_empty() { builder.build() } else { builder.with_row_filter(RowFilter::new(predicates)).build() })
+    }
+
+    /// What rows must pass, cheapest first: columns read, and the test that gives a bit per row.
+    fn tests(&self, file: &ParquetFile) -> Vec<(Vec<usize>, Test)> {
+        let request = &self.shared.request;
+        let mut by_columns: Vec<(Vec<usize>, Vec<Expression>)> = Vec::new();
+        for filter in &request.filters {
+            let read = filter.referenced_columns();
+            match by_columns.iter_mut().find(|(columns, _)| *columns == read) {
+                Some((_, filters)) => filters.push(filter.clone()),
+                None => by_columns.push((read, vec![filter.clone()])),
+            }
+        }
+        by_columns.sort_by_key(|(columns, _)| columns.len());
+        let mut tests: Vec<(Vec<usize>, Test)> = Vec::new();
+        for (columns, filters) in by_columns {
+            let position = |c: usize| columns.binary_search(&c).unwrap_or(c);
+            let predicate = Expression::and(filters.iter().map(|f| f.map_columns(&position)).collect());
+            tests.push((columns, Box::new(move |batch| passing(&predicate, batch))));
+        }
+        for target in &request.runtime_filters {
+            let Some(keys) = target.filter.keys().cloned() else { continue };
+            let exists = file.metadata.schema().index_of(self.shared.schema.field(target.column).name()).is_ok();
+            if exists && !matches!(*keys, KeyFilter::All | KeyFilter::Bloom { .. }) {
+                tests.push((vec![target.column], Box::new(move |batch| Ok(passing_keys(&keys, batch.column(0))))));
+            }
+        }
+        tests
+    }
+
+    fn import(&mut self, batch: &RecordBatch, file: usize) -> Result<Batch> {
+        let shared = self.shared.clone();
+        let file_schema = shared.files[file].metadata.schema();
+        let columns = shared.request.projection.iter().map(|&c| {
+            let field = shared.schema.field(c);
+            match batch.column_by_name(field.name()) {
+                None => Ok(null_column(field.data_type(), batch.num_rows())),
+                Some(array) if matches!(array.data_type(), DataType::Dictionary(_, _)) => self.import_dictionary(c, array),
+                Some(array) => import_as(array, field.data_type()),
+            }
+        });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        debug_assert!(file_schema.fields().len() >= batch.num_columns());
+        Ok(Batch::new(columns, batch.num_rows()))
+    }
+
+    fn import_dictionary(&mut self, column: usize, array: &ArrayRef) -> Result<Column> {
+        let values = array.as_any_dictionary().values();
+        if values.is_empty() || values.null_count() > 0 {
+            return import_column(array);
+        }
+        let cached = self.dictionaries.get(&column).filter(|(known, _)| Arc::ptr_eq(known, values) || known.to_data().ptr_eq(&values.to_data()));
+        let dictionary = match cached {
+            Some((_, dictionary)) => dictionary.clone(),
+            None => {
+                let flat = import_column(values)?.flat_values();
+                let dictionary = Arc::new(Dictionary::new(flat));
+                self.dictionaries.insert(column, (values.clone(), dictionary.clone()));
+                dictionary
+            }
+        };
+        let codes = array.as_dictionary::<arrow::datatypes::Int32Type>().keys();
+        let last = values.len() as i32 - 1;
+        let codes = codes.values().iter().map(|&k| k.clamp(0, last) as u32).collect();
+        let validity = array.nulls().map(|n| Bitmap::from_arrow(n.inner()));
+        Ok(Column::dictionary(codes, dictionary, validity))
+    }
+}
+
+type Test = Box<dyn Fn(Batch) -> Result<Bitmap> + Send>;
+
+/// The column in the table's type.
+fn import_as(array: &ArrayRef, data_type: &DataType) -> Result<Column> {
+    match (array.data_type(), data_type) {
+        (a, b) if a == b => import_column(array),
+        (DataType::Decimal64(_, s), DataType::Decimal128(_, t)) if s == t => import_column(array),
+        (DataType::Dictionary(_, _), _) => import_column(array),
+        _ => import_column(&arrow::compute::cast(array, data_type)?),
+    }
+}
+
+/// The named columns of a predicate's batch, in the order of `columns`.
+fn import_named(schema: &SchemaRef, _file: &SchemaRef, columns: &[usize], batch: &RecordBatch) -> Result<Batch> {
+    let imported = columns.iter().map(|&c| {
+        let field = schema.field(c);
+        match batch.column_by_name(field.name()) {
+            Some(array) => import_as(array, field.data_type()),
+            None => Ok(null_column(field.data_type(), batch.num_rows())),
+        }
+    });
+    Ok(Batch::new(imported.collect::<Result<Vec<_>>>()?, batch.num_rows()))
+}
+
+fn passing(predicate: &Expression, batch: Batch) -> Result<Bitmap> {
+    let rows = batch.rows();
+    let passed = select(predicate, batch)?;
+    Ok(match passed.selection() {
+        None => Bitmap::constant(true, rows),
+        Some(selection) => bits(selection, rows),
+    })
+}
+
+fn bits(selection: &Selection, rows: usize) -> Bitmap {
+    Bitmap::new(plasmon_kernels::select::selection_to_bits(selection.positions(), rows), rows)
+}
+
+/// Rows whose key may be present; a null matches nothing.
+fn passing_keys(keys: &KeyFilter, column: &Column) -> Bitmap {
+    let flat = column.flatten();
+    let rows = flat.len();
+    let test = |values: &mut dyn Iterator<Item = i64>| {
+        let mut words = vec![0u64; rows.div_ceil(64)];
+        values.enumerate().for_each(|(row, key)| words[row / 64] |= u64::from(keys.may_contain(key)) << (row % 64));
+        Bitmap::new(words, rows)
+    };
+    let passed = match flat.encoding() {
+        Encoding::Flat(Values::Int64(v)) => test(&mut v.iter().copied()),
+        Encoding::Flat(Values::Int32(v)) => test(&mut v.iter().map(|&x| x as i64)),
+        Encoding::Flat(Values::Int16(v)) => test(&mut v.iter().map(|&x| x as i64)),
+        Encoding::Flat(Values::Int8(v)) => test(&mut v.iter().map(|&x| x as i64)),
+        _ if matches!(keys, KeyFilter::Empty) => Bitmap::constant(false, rows),
+        _ => Bitmap::constant(true, rows),
+    };
+    Bitmap::and_optional(Some(&passed), flat.validity()).unwrap_or(passed)
+}

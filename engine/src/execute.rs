@@ -1,0 +1,248 @@
+//! Statements that are no plain query: definitions, settings, COPY, EXPLAIN, SHOW.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use plasmon_core::pipeline::TaskContext;
+use plasmon_core::{Config, Error, Result};
+use plasmon_io as io;
+use plasmon_plan::explain::{Measurement, explain};
+use plasmon_plan::ir::Plan;
+use plasmon_plan::sql::{CopyTo, CreateExternalTable, Statement};
+
+use crate::Session;
+use crate::catalog::Entry;
+use crate::memory_table::MemoryTable;
+use crate::query::Query;
+
+/// Runs one planned statement.
+pub(crate) fn execute(session: &Session, statement: Statement, config: Config) -> Result<Query> {
+    match statement {
+        Statement::Query(plan) => start(plan, config),
+        Statement::Explain { plan, options } => {
+            let measured = if options.analyze { Some(measure(plan.clone(), config)?) } else { None };
+            let text = match &measured {
+                Some((plan, measurement)) => explain(plan, options, Some(measurement)),
+                None => explain(&plan, options, None),
+            };
+            text_rows("plan", &[text])
+        }
+        Statement::CreateExternalTable(create) => create_external_table(session, &create),
+        Statement::CreateView { name, view, or_replace, if_not_exists, .. } => {
+            define(session, &name, or_replace, if_not_exists, || Ok(Entry::View(view.sql)))
+        }
+        Statement::CreateTable { name, plan, or_replace, if_not_exists } => define(session, &name, or_replace, if_not_exists, || {
+            let schema = plan.root.schema.clone();
+            let batches = start(plan, config)?.collect()?;
+            Ok(Entry::Memory(Arc::new(MemoryTable::new(schema, &batches)?)))
+        }),
+        Statement::DropTable { name, if_exists } | Statement::DropView { name, if_exists } => {
+            let name = last(&name);
+            if !session.catalog.remove(&name) && !if_exists {
+                return Err(Error::user(format!("there is no {name}; write DROP … IF EXISTS to ignore that")));
+            }
+            nothing()
+        }
+        Statement::Insert { name, plan, overwrite, .. } => insert(session, &last(&name), plan, overwrite, config),
+        Statement::Copy(copy) => copy_to(copy, config),
+        Statement::Describe { schema, .. } => describe(&schema),
+        Statement::ShowTables { pattern } => show_tables(session, pattern.as_deref()),
+        Statement::ShowFunctions { pattern } => show_functions(session, pattern.as_deref()),
+        Statement::ShowSettings { name } => show_settings(session, name.as_deref()),
+        Statement::Set { name, value } => {
+            let mut config = session.config();
+            set(&mut config, &name, &value)?;
+            session.set_config(config)?;
+            nothing()
+        }
+        Statement::Reset { name } => {
+            let (mut config, default) = (session.config(), Config::default());
+            let value = settings(&default).into_iter().find(|s| s.0 == name).map(|s| s.1);
+            set(&mut config, &name, &value.unwrap_or_default())?;
+            session.set_config(config)?;
+            nothing()
+        }
+    }
+}
+
+fn start(plan: Plan, config: Config) -> Result<Query> {
+    let schema = plan.root.schema.clone();
+    Query::start(plan, schema, TaskContext::new(config))
+}
+
+fn last(name: &[String]) -> String {
+    name.last().cloned().unwrap_or_default()
+}
+
+/// Runs a plan for its counters alone.
+fn measure(plan: Plan, config: Config) -> Result<(Plan, Measurement)> {
+    let begin = Instant::now();
+    let mut query = start(plan.clone(), config)?;
+    for batch in query.by_ref() {
+        batch?;
+    }
+    let elapsed = begin.elapsed().as_nanos() as u64;
+    let graph = query.graph().ok_or_else(|| Error::internal("a query without pipelines"))?;
+    Ok((plan, Measurement::of_graph(graph, elapsed)))
+}
+
+fn define(session: &Session, name: &[String], or_replace: bool, if_not_exists: bool, entry: impl FnOnce() -> Result<Entry>) -> Result<Query> {
+    let name = last(name);
+    if if_not_exists && session.catalog.get(&name).is_some() {
+        return nothing();
+    }
+    session.catalog.define(&name, entry()?, or_replace)?;
+    nothing()
+}
+
+fn create_external_table(session: &Session, create: &CreateExternalTable) -> Result<Query> {
+    define(session, &create.name, create.or_replace, create.if_not_exists, || {
+        let [location] = &create.locations[..] else { return Err(Error::unsupported("CREATE EXTERNAL TABLE with several locations: use a pattern like 'dir/*.parquet'")) };
+        let options = io::Options { schema: create.schema.clone(), values: create.options.clone() };
+        Ok(Entry::Table(io::open_table(location, Some(io::Format::parse(&create.format)?), &options)?))
+    })
+}
+
+fn insert(session: &Session, name: &str, plan: Plan, overwrite: bool, config: Config) -> Result<Query> {
+    let Some(Entry::Memory(table)) = session.catalog.get(name) else {
+        return Err(Error::unsupported(format!("INSERT INTO {name}: only in-memory tables take rows; use COPY … TO for files")));
+    };
+    let batches = start(plan, config)?.collect()?;
+    let rows = batches.iter().map(|b| b.num_rows() as u64).sum();
+    if overwrite {
+        let fresh = Arc::new(MemoryTable::new(plasmon_core::table::Table::schema(table.as_ref()), &batches)?);
+        session.catalog.define(name, Entry::Memory(fresh), true)?;
+    } else {
+        table.append(&batches)?;
+    }
+    count(rows)
+}
+
+fn copy_to(copy: CopyTo, config: Config) -> Result<Query> {
+    let format = copy.format.as_deref().map(io::Format::parse).transpose()?;
+    let options = io::Options { schema: None, values: copy.options.clone() };
+    let mut writer = io::Writer::create(&copy.path, format, &options, copy.plan.root.schema.clone(), &copy.partition_by)?;
+    let mut rows = 0;
+    for batch in start(copy.plan, config)? {
+        let batch = batch?;
+        rows += batch.num_rows() as u64;
+        writer.write(&batch)?;
+    }
+    writer.finish()?;
+    count(rows)
+}
+
+/// No columns, no rows.
+fn nothing() -> Result<Query> {
+    Ok(Query::ready(Arc::new(Schema::empty()), Vec::new()))
+}
+
+fn count(rows: u64) -> Result<Query> {
+    table(&[("count", DataType::UInt64)], vec![Arc::new(UInt64Array::from(vec![rows]))])
+}
+
+fn table(fields: &[(&str, DataType)], columns: Vec<ArrayRef>) -> Result<Query> {
+    let schema: SchemaRef = Arc::new(Schema::new(fields.iter().map(|(n, t)| Field::new(*n, t.clone(), true)).collect::<Vec<_>>()));
+    let batch = RecordBatch::try_new(schema.clone(), columns)?;
+    Ok(Query::ready(schema, vec![batch]))
+}
+
+fn text_rows(name: &str, rows: &[String]) -> Result<Query> {
+    table(&[(name, DataType::Utf8)], vec![texts(rows.iter().map(String::as_str))])
+}
+
+fn texts<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(values))
+}
+
+fn describe(schema: &SchemaRef) -> Result<Query> {
+    let fields = schema.fields();
+    let types: Vec<String> = fields.iter().map(|f| f.data_type().to_string()).collect();
+    let columns: Vec<ArrayRef> = vec![
+        texts(fields.iter().map(|f| f.name().as_str())),
+        texts(types.iter().map(String::as_str)),
+        Arc::new(BooleanArray::from(fields.iter().map(|f| f.is_nullable()).collect::<Vec<_>>())),
+    ];
+    table(&[("column_name", DataType::Utf8), ("data_type", DataType::Utf8), ("is_nullable", DataType::Boolean)], columns)
+}
+
+/// Whether `name` is LIKE the pattern; no pattern takes all.
+fn like(name: &str, pattern: Option<&str>) -> bool {
+    pattern.is_none_or(|p| plasmon_core::matches_like(name, p))
+}
+
+fn show_tables(session: &Session, pattern: Option<&str>) -> Result<Query> {
+    let entries: Vec<_> = session.catalog.list().into_iter().filter(|(name, _)| like(name, pattern)).collect();
+    let details: Vec<String> = entries
+        .iter()
+        .map(|(_, entry)| match entry {
+            Entry::Table(table) => table.describe(),
+            Entry::Memory(table) => plasmon_core::table::Table::describe(table.as_ref()),
+            Entry::View(sql) => sql.clone(),
+        })
+        .collect();
+    let kind = |entry: &Entry| if matches!(entry, Entry::View(_)) { "view" } else { "table" };
+    let columns = vec![
+        texts(entries.iter().map(|(name, _)| name.as_str())),
+        texts(entries.iter().map(|(_, entry)| kind(entry))),
+        texts(details.iter().map(String::as_str)),
+    ];
+    table(&[("table_name", DataType::Utf8), ("kind", DataType::Utf8), ("details", DataType::Utf8)], columns)
+}
+
+fn show_functions(session: &Session, pattern: Option<&str>) -> Result<Query> {
+    let registry = session.registry();
+    let kinds = [("scalar", registry.scalar_names()), ("aggregate", registry.aggregate_names()), ("window", registry.window_names())];
+    let mut rows: Vec<(String, &str)> = kinds.into_iter().flat_map(|(kind, names)| names.into_iter().map(move |n| (n, kind))).filter(|(n, _)| like(n, pattern)).collect();
+    rows.sort();
+    let columns = vec![texts(rows.iter().map(|r| r.0.as_str())), texts(rows.iter().map(|r| r.1))];
+    table(&[("function_name", DataType::Utf8), ("kind", DataType::Utf8)], columns)
+}
+
+/// Every setting: name, value, meaning.
+fn settings(config: &Config) -> Vec<(&'static str, String, &'static str)> {
+    vec![
+        ("batch_rows", config.batch_rows.to_string(), "rows per batch, 1 to 32768"),
+        ("disabled_passes", config.disabled_passes.join(","), "optimizer passes to leave out, separated by commas"),
+        ("driver", if config.driver == plasmon_core::Driver::Inline { "inline" } else { "pool" }.to_string(), "who runs a query: pool or inline"),
+        ("hash_collisions", config.hash_collisions.to_string(), "test knob: every key hashes alike"),
+        ("memory_bytes", config.memory_bytes.map_or("none".to_string(), |m| m.to_string()), "memory that one query may reserve, or none"),
+        ("threads", config.threads.to_string(), "worker threads of a query"),
+    ]
+}
+
+fn show_settings(session: &Session, name: Option<&str>) -> Result<Query> {
+    let rows: Vec<_> = settings(&session.config()).into_iter().filter(|s| name.is_none_or(|n| n == s.0)).collect();
+    if let (Some(name), true) = (name, rows.is_empty()) {
+        return Err(unknown_setting(name));
+    }
+    let columns = vec![texts(rows.iter().map(|r| r.0)), texts(rows.iter().map(|r| r.1.as_str())), texts(rows.iter().map(|r| r.2))];
+    table(&[("name", DataType::Utf8), ("value", DataType::Utf8), ("description", DataType::Utf8)], columns)
+}
+
+fn unknown_setting(name: &str) -> Error {
+    let names: Vec<&str> = settings(&Config::default()).iter().map(|s| s.0).collect();
+    Error::user(format!("there is no setting {name}; there are {}", names.join(", ")))
+}
+
+fn set(config: &mut Config, name: &str, value: &str) -> Result<()> {
+    let number = || value.parse::<usize>().map_err(|_| Error::user(format!("SET {name}: {value:?} is no whole number")));
+    match name {
+        "batch_rows" => config.batch_rows = number()?,
+        "threads" => config.threads = number()?,
+        "memory_bytes" => config.memory_bytes = if value.eq_ignore_ascii_case("none") { None } else { Some(number()?) },
+        "hash_collisions" => config.hash_collisions = value.parse().map_err(|_| Error::user(format!("SET {name}: {value:?} is neither true nor false")))?,
+        "disabled_passes" => config.disabled_passes = value.split(',').map(str::trim).filter(|p| !p.is_empty()).map(str::to_string).collect(),
+        "driver" => {
+            config.driver = match value.to_lowercase().as_str() {
+                "pool" => plasmon_core::Driver::Pool,
+                "inline" => plasmon_core::Driver::Inline,
+                _ => return Err(Error::user(format!("SET driver: {value:?} is neither pool nor inline"))),
+            }
+        }
+        _ => return Err(unknown_setting(name)),
+    }
+    Ok(())
+}
