@@ -16,6 +16,7 @@
 
 pub mod arithmetic;
 pub mod byte_table;
+pub mod decode;
 pub mod gather;
 pub mod group;
 pub mod hash;

@@ -1,0 +1,15 @@
+//! Encoded page bytes → values: bit-unpacking, the run-length/bit-packed hybrid, plain layouts.
+//!
+//! Input bytes come from files and may be malformed: these kernels check every length and answer [`Malformed`], they never panic on bytes.
+
+mod hybrid;
+mod plain;
+mod unpack;
+
+pub use hybrid::HybridCursor;
+pub use plain::{plain_big_endian, plain_byte_arrays, skip_byte_arrays, spread};
+pub use unpack::unpack_u32;
+
+/// Bytes that no writer of the format produces; tells what is wrong with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed(pub &'static str);
