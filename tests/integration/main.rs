@@ -1,1 +1,6 @@
+//! Every integration test in one binary: linking the engine is dear.
 
+mod broken_input;
+mod results;
+mod slt;
+mod tidy;

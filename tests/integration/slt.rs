@@ -1,0 +1,95 @@
+//! Runs every `tests/slt/**/*.slt` under several settings.
+
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::DataType;
+use arrow::util::display::array_value_to_string;
+use plasmon::{Config, Driver, Error, Session};
+use sqllogictest::{DBOutput, DefaultColumnType};
+
+struct Database(Session);
+
+impl sqllogictest::DB for Database {
+    type Error = Error;
+    type ColumnType = DefaultColumnType;
+
+    fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
+        let query = self.0.sql(sql)?;
+        let columns = query.schema().fields().len();
+        let batches = query.collect()?;
+        if columns == 0 {
+            return Ok(DBOutput::StatementComplete(0));
+        }
+        let rows = batches.iter().flat_map(|b| (0..b.num_rows()).map(|row| (0..columns).map(|c| cell(b, c, row)).collect()));
+        Ok(DBOutput::Rows { types: vec![DefaultColumnType::Any; columns], rows: rows.collect() })
+    }
+
+    fn engine_name(&self) -> &str {
+        "plasmon"
+    }
+}
+
+/// The canonical text of a value: NULL, (empty), floats to twelve digits.
+fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
+    let array = batch.column(column);
+    if array.is_null(row) {
+        return "NULL".to_string();
+    }
+    let text = array_value_to_string(array, row).unwrap_or_else(|e| e.to_string());
+    match array.data_type() {
+        DataType::Float32 | DataType::Float64 => text.parse::<f64>().map_or(text, |f| format!("{}", format!("{f:.9e}").parse::<f64>().unwrap_or(f))),
+        _ if text.is_empty() => "(empty)".to_string(),
+        _ => text,
+    }
+}
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("tests/slt exists") {
+        let path = entry.expect("readable folder").path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension().is_some_and(|e| e == "slt") {
+            found.push(path);
+        }
+    }
+    found.sort();
+}
+
+fn run_all(config: Config) {
+    let mut found = Vec::new();
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("slt"), &mut found);
+    assert!(!found.is_empty());
+    let mut failures = Vec::new();
+    for file in found {
+        let config = config.clone();
+        let mut runner = sqllogictest::Runner::new(move || {
+            let config = config.clone();
+            async move { Session::new(config).map(Database) }
+        });
+        if let Err(error) = runner.run_file(&file) {
+            failures.push(format!("{}: {error}", file.display()));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn with_defaults() {
+    run_all(Config { threads: 2, ..Config::default() });
+}
+
+#[test]
+fn with_one_thread_inline() {
+    run_all(Config { driver: Driver::Inline, ..Config::default() });
+}
+
+#[test]
+fn with_tiny_batches() {
+    run_all(Config { batch_rows: 7, threads: 2, ..Config::default() });
+}
+
+#[test]
+fn with_colliding_hashes() {
+    run_all(Config { hash_collisions: true, threads: 2, ..Config::default() });
+}

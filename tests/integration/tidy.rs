@@ -1,0 +1,99 @@
+//! The rules of the house: who may depend on whom, how long files may be, where `unsafe` may stand, what must not be left behind.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the workspace")
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.expect("readable folder").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            sources(&path, found);
+        } else if name.ends_with(".rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn all_sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for room in ["kernels", "engine", "benchmarks", "tests"] {
+        sources(&root().join(room), &mut found);
+    }
+    let relative = |p: &PathBuf| p.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
+    found.iter().map(|p| (relative(p), std::fs::read_to_string(p).expect("readable file"))).collect()
+}
+
+/// Lines before the unit tests.
+fn body(text: &str) -> &str {
+    text.split("#[cfg(test)]").next().unwrap_or(text)
+}
+
+#[test]
+fn rooms_depend_only_on_allowed_rooms() {
+    let output = Command::new(env!("CARGO")).args(["metadata", "--format-version", "1", "--no-deps", "--offline"]).current_dir(root()).output().expect("cargo runs");
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
+    let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        ("plasmon-kernels", &[][..]),
+        ("plasmon-core", &["plasmon-kernels"]),
+        ("plasmon-plan", &["plasmon-core"]),
+        ("plasmon-io", &["plasmon-core", "plasmon-kernels"]),
+        ("plasmon", &["plasmon-core", "plasmon-plan", "plasmon-io"]),
+        ("plasmon-cli", &["plasmon"]),
+    ]);
+    let async_crates = ["tokio", "futures", "object_store"];
+    for package in metadata["packages"].as_array().expect("packages") {
+        let name = package["name"].as_str().expect("a name");
+        let Some(allowed) = allowed.get(name) else { continue };
+        for dependency in package["dependencies"].as_array().expect("dependencies").iter().filter(|d| d["kind"].is_null()) {
+            let to = dependency["name"].as_str().expect("a name");
+            assert!(!to.starts_with("plasmon") || allowed.contains(&to), "{name} must not depend on {to}");
+            assert!(!async_crates.contains(&to) || name == "plasmon-io", "{name}: only io may use {to}");
+            assert!(name != "plasmon-kernels", "kernels must not depend on {to}");
+            assert!(!to.starts_with("datafusion") || name == "plasmon-plan", "{name}: only plan may use {to}");
+        }
+    }
+}
+
+#[test]
+fn files_stay_readable() {
+    const LINES_MAX: usize = 800;
+    for (path, text) in all_sources() {
+        let lines = body(&text).lines().count();
+        assert!(lines <= LINES_MAX, "{path}: {lines} lines before tests, at most {LINES_MAX}");
+        assert!(text.starts_with("//!") || path.ends_with("build.rs"), "{path}: starts without a //! sentence of what it is");
+    }
+}
+
+#[test]
+fn unsafe_stands_only_where_allowed() {
+    for (path, text) in all_sources() {
+        let allowed = path.starts_with("kernels/") || path.starts_with("engine/core/src/row") || path == "engine/core/src/batch/arrow.rs" || path.starts_with("ffi/") || path.ends_with("tidy.rs");
+        let uses = text.lines().any(|l| !l.trim_start().starts_with("//") && (l.contains("unsafe {") || l.contains("unsafe fn") || l.contains("unsafe impl")));
+        assert!(allowed || !uses, "{path}: unsafe is not allowed here");
+    }
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    for (path, text) in all_sources().iter().filter(|(p, _)| !p.ends_with("tidy.rs")) {
+        for word in ["todo!(", "unimplemented!(", "dbg!(", "FIXME", "TODO", "XXX"] {
+            assert!(!text.contains(word), "{path}: {word}");
+        }
+    }
+}
+
+#[test]
+fn the_kernel_index_is_complete() {
+    let index = std::fs::read_to_string(root().join("kernels/README.md")).expect("kernels/README.md");
+    for (path, _) in all_sources() {
+        let Some(file) = path.strip_prefix("kernels/") else { continue };
+        let is_kernel = file.starts_with("src/") && !file.ends_with("lib.rs") && !file.ends_with("mod.rs") && !file.contains("tests");
+        assert!(!is_kernel || index.contains(&format!("`{file}`")), "kernels/README.md has no row for {file}");
+    }
+}
