@@ -17,6 +17,7 @@ mod execute;
 mod memory_table;
 mod query;
 mod session;
+mod table_function;
 
 pub use memory_table::MemoryTable;
 pub use plasmon_core as core;

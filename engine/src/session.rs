@@ -4,6 +4,7 @@ use std::sync::{Arc, RwLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use plasmon_core::expression::Scalar;
 use plasmon_core::table::Table;
 use plasmon_core::{Config, Error, Result};
 use plasmon_io as io;
@@ -14,6 +15,7 @@ use crate::catalog::{Catalog, Entry};
 use crate::execute;
 use crate::memory_table::MemoryTable;
 use crate::query::Query;
+use crate::table_function;
 
 /// Tables, views, functions and settings. Shared between threads by reference; each statement runs on its own workers.
 pub struct Session {
@@ -125,6 +127,10 @@ impl PlannerCatalog for Session {
     fn path_table(&self, path: &str, format: Option<&str>) -> Result<Arc<dyn Table>> {
         let format = format.map(io::Format::parse).transpose()?;
         io::open_table(path, format, &io::Options::default())
+    }
+
+    fn table_function(&self, name: &str, arguments: &[Scalar]) -> Result<Option<Arc<dyn Table>>> {
+        table_function::call(name, arguments)
     }
 
     fn functions(&self) -> Arc<Registry> {
