@@ -1,5 +1,6 @@
 //! Parquet files as a table: footers read once and kept, statistics for the planner, a scan that prunes and filters.
 
+mod native;
 mod prune;
 mod scan;
 mod statistics;

@@ -18,6 +18,7 @@ use plasmon_core::pipeline::{Next, Source, SourceState, TaskContext};
 use plasmon_core::table::ScanRequest;
 use plasmon_core::{Error, Result};
 
+use super::native::{GroupScan, PassRates};
 use super::{ParquetFile, guarded, prune};
 
 /// Scans files by row group.
@@ -72,14 +73,20 @@ impl Source for ParquetScan {
     fn open(&self, _task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SourceState>> {
         let all: usize = self.shared.files.iter().map(|f| f.metadata.metadata().num_row_groups()).sum();
         metrics.note("row groups", format!("{} of {all}", self.shared.morsels().len()));
-        Ok(Box::new(ScanState { shared: self.shared.clone(), metrics: metrics.clone(), current: None, dictionaries: HashMap::new() }))
+        Ok(Box::new(ScanState { shared: self.shared.clone(), metrics: metrics.clone(), current: None, native: None, handle: None, rates: PassRates::new(), dictionaries: HashMap::new() }))
     }
 }
 
 struct ScanState {
     shared: Arc<ScanShared>,
     metrics: Arc<OperatorMetrics>,
+    /// A row group read by the library: nested columns, rare encodings.
     current: Option<(ParquetRecordBatchReader, usize)>,
+    /// A row group read by our own decoders.
+    native: Option<GroupScan>,
+    /// The file that was opened last.
+    handle: Option<(usize, Arc<File>)>,
+    rates: PassRates,
     /// The last dictionary of each output column, so that batches of one row group share one.
     dictionaries: HashMap<usize, (ArrayRef, Arc<Dictionary>)>,
 }
@@ -87,6 +94,12 @@ struct ScanState {
 impl SourceState for ScanState {
     fn next(&mut self) -> Result<Next> {
         loop {
+            if let Some(group) = &mut self.native {
+                match group.next(&mut self.rates)? {
+                    Some(batch) => return Ok(Next::Batch(batch)),
+                    None => self.native = None,
+                }
+            }
             if let Some((reader, file)) = &mut self.current {
                 let name = self.shared.files[*file].name();
                 let batch = guarded(&name, || reader.next().transpose().map_err(|e| parquet::errors::ParquetError::ArrowError(e.to_string())))?;
@@ -101,12 +114,27 @@ impl SourceState for ScanState {
             let index = self.shared.cursor.fetch_add(1, Ordering::Relaxed);
             let Some(&(file, group)) = self.shared.morsels().get(index) else { return Ok(Next::Finished) };
             self.metrics.rows_in.fetch_add(self.shared.files[file].metadata.metadata().row_group(group).num_rows() as u64, Ordering::Relaxed);
-            self.current = Some((self.open_group(file, group)?, file));
+            let (shared, handle) = (self.shared.clone(), self.handle(file)?);
+            self.native = GroupScan::open(handle, shared.files.clone(), shared.schema.clone(), (file, group), &shared.request, &self.rates);
+            if self.native.is_none() {
+                self.metrics.add("row groups read by the library", 1);
+                self.current = Some((self.open_group(file, group)?, file));
+            }
         }
     }
 }
 
 impl ScanState {
+    fn handle(&mut self, index: usize) -> Result<Arc<File>> {
+        if let Some((_, handle)) = self.handle.as_ref().filter(|(known, _)| *known == index) {
+            return Ok(handle.clone());
+        }
+        let file = &self.shared.files[index];
+        let handle = Arc::new(File::open(&file.path).map_err(|e| Error::io(file.name(), e))?);
+        self.handle = Some((index, handle.clone()));
+        Ok(handle)
+    }
+
     fn open_group(&self, index: usize, group: usize) -> Result<ParquetRecordBatchReader> {
         let (shared, file) = (&self.shared, &self.shared.files[index]);
         let name = format!("{} row group {group}", file.name());

@@ -1,0 +1,183 @@
+//! Raw pages of one column chunk, decompressed only when somebody wants their values.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use parquet::basic::{Compression, Encoding};
+use parquet::column::page::{Page, PageReader};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::serialized_reader::SerializedPageReader;
+use plasmon_core::{Error, Result};
+
+/// Snappy's densest element makes 64 bytes from 3: a preamble that promises more lies and must not size an allocation.
+const SNAPPY_RATIO_MAX: usize = 32;
+
+/// The bytes of one column chunk, addressed by their offsets in the file.
+struct ChunkBytes {
+    start: u64,
+    bytes: Bytes,
+}
+
+impl ChunkBytes {
+    fn slice(&self, start: u64, len: Option<usize>) -> ParquetResult<Bytes> {
+        let from = start.checked_sub(self.start).and_then(|o| usize::try_from(o).ok()).filter(|&o| o <= self.bytes.len());
+        let from = from.ok_or_else(|| ParquetError::EOF(format!("offset {start} is outside the column chunk")))?;
+        match len {
+            None => Ok(self.bytes.slice(from..)),
+            Some(len) if len <= self.bytes.len() - from => Ok(self.bytes.slice(from..from + len)),
+            Some(len) => Err(ParquetError::EOF(format!("{len} bytes at offset {start} reach past the column chunk"))),
+        }
+    }
+}
+
+impl Length for ChunkBytes {
+    fn len(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+}
+
+impl ChunkReader for ChunkBytes {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        Ok(self.slice(start, None)?.reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        self.slice(start, Some(length))
+    }
+}
+
+/// A data page as stored.
+pub(super) struct DataPage {
+    pub(super) rows: usize,
+    pub(super) encoding: Encoding,
+    /// Definition levels of a page of version 2; in version 1 they are the first part of the body.
+    pub(super) levels: Option<Bytes>,
+    body: Bytes,
+    is_compressed: bool,
+}
+
+/// The pages of a column chunk, in order.
+pub(super) struct Pages {
+    reader: SerializedPageReader<ChunkBytes>,
+    /// Snappy pages come raw, so that pages nobody reads are not decompressed and incompressible ones are borrowed; the other codecs'
+    /// pages come decompressed from the library.
+    is_snappy: bool,
+    context: String,
+}
+
+impl Pages {
+    /// Reads the chunk's bytes in one go.
+    pub(super) fn open(file: &File, chunk: &ColumnChunkMetaData, rows: usize, context: String) -> Result<Self> {
+        let (start, len) = super::super::guarded(&context, || Ok(chunk.byte_range()))?;
+        let size = file.metadata().map_err(|e| Error::io(&context, e))?.len();
+        if start.checked_add(len).is_none_or(|end| end > size) {
+            return Err(Error::io(context, format!("{len} bytes at offset {start} reach past the file's end at {size}")));
+        }
+        let mut bytes = vec![0u8; len as usize];
+        file.read_exact_at(&mut bytes, start).map_err(|e| Error::io(&context, e))?;
+        let source = Arc::new(ChunkBytes { start, bytes: bytes.into() });
+        let is_snappy = chunk.compression() == Compression::SNAPPY;
+        let reader = super::super::guarded(&context, || {
+            let raw = if is_snappy { chunk.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build()? } else { chunk.clone() };
+            SerializedPageReader::new(source, &raw, rows, None)
+        })?;
+        Ok(Pages { reader, is_snappy, context })
+    }
+
+    /// The dictionary page's body, number of values and encoding, when the chunk begins with one.
+    pub(super) fn dictionary(&mut self) -> Result<Option<(Bytes, usize, Encoding)>> {
+        let reader = &mut self.reader;
+        let is_next = super::super::guarded(&self.context, || Ok(reader.peek_next_page()?.is_some_and(|p| p.is_dict)))?;
+        if !is_next {
+            return Ok(None);
+        }
+        match super::super::guarded(&self.context, || reader.get_next_page())? {
+            Some(Page::DictionaryPage { buf, num_values, encoding, .. }) => Ok(Some((self.decompress(buf, true)?, num_values as usize, encoding))),
+            _ => Err(self.malformed("a dictionary page is announced but missing")),
+        }
+    }
+
+    /// The next data page; `None` behind the last.
+    pub(super) fn next(&mut self) -> Result<Option<DataPage>> {
+        let reader = &mut self.reader;
+        let page = super::super::guarded(&self.context, || reader.get_next_page())?;
+        let is_raw = self.is_snappy;
+        match page {
+            None => Ok(None),
+            Some(Page::DictionaryPage { .. }) => Err(self.malformed("a second dictionary page")),
+            Some(Page::DataPage { buf, num_values, encoding, .. }) => {
+                Ok(Some(DataPage { rows: num_values as usize, encoding, levels: None, body: buf, is_compressed: is_raw }))
+            }
+            Some(Page::DataPageV2 { buf, num_values, encoding, def_levels_byte_len, rep_levels_byte_len, is_compressed, .. }) => {
+                let (from, to) = (rep_levels_byte_len as usize, rep_levels_byte_len as usize + def_levels_byte_len as usize);
+                if to > buf.len() {
+                    return Err(self.malformed("levels reach past their page"));
+                }
+                let is_compressed = is_raw && is_compressed && to < buf.len();
+                Ok(Some(DataPage { rows: num_values as usize, encoding, levels: Some(buf.slice(from..to)), body: buf.slice(to..), is_compressed }))
+            }
+        }
+    }
+
+    /// The page's decompressed body.
+    pub(super) fn body(&self, page: &DataPage) -> Result<Bytes> {
+        self.decompress(page.body.clone(), page.is_compressed)
+    }
+
+    fn decompress(&self, body: Bytes, is_compressed: bool) -> Result<Bytes> {
+        if !self.is_snappy || !is_compressed || body.is_empty() {
+            return Ok(body);
+        }
+        if let Some(literal) = single_literal(&body) {
+            return Ok(literal);
+        }
+        let len = snap::raw::decompress_len(&body).map_err(|e| Error::io(&self.context, e))?;
+        if len / SNAPPY_RATIO_MAX > body.len() {
+            return Err(self.malformed("a Snappy page promises an impossible size"));
+        }
+        let mut plain = vec![0u8; len];
+        snap::raw::Decoder::new().decompress(&body, &mut plain).map_err(|e| Error::io(&self.context, e))?;
+        Ok(plain.into())
+    }
+
+    /// An error about the bytes of this column chunk.
+    pub(super) fn malformed(&self, what: impl std::fmt::Display) -> Error {
+        Error::io(&self.context, format!("malformed Parquet data: {what}"))
+    }
+}
+
+/// The content of a Snappy block that is one literal: bit-packed codes do not compress, and need no copy.
+fn single_literal(block: &Bytes) -> Option<Bytes> {
+    let (mut len, mut shift, mut position) = (0usize, 0, 0);
+    loop {
+        let byte = *block.get(position)?;
+        position += 1;
+        len |= ((byte & 0x7f) as usize) << shift;
+        shift += 7;
+        if byte < 0x80 {
+            break;
+        }
+        if shift > 28 {
+            return None;
+        }
+    }
+    let tag = *block.get(position)?;
+    position += 1;
+    if tag & 3 != 0 {
+        return None;
+    }
+    let extra = ((tag >> 2) as usize).saturating_sub(59);
+    let mut literal = (tag >> 2) as usize;
+    if extra > 0 {
+        let bytes = block.get(position..position + extra)?;
+        literal = bytes.iter().rev().fold(0, |v, &b| v << 8 | b as usize);
+        position += extra;
+    }
+    (literal + 1 == len && block.len() - position == len).then(|| block.slice(position..))
+}
