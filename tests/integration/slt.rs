@@ -30,7 +30,7 @@ impl sqllogictest::DB for Database {
     }
 }
 
-/// The canonical text of a value: NULL, (empty), floats to twelve digits.
+/// The canonical text of a value: NULL, (empty), floats to ten digits, −0 as 0.
 fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
     let array = batch.column(column);
     if array.is_null(row) {
@@ -38,7 +38,7 @@ fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
     }
     let text = array_value_to_string(array, row).unwrap_or_else(|e| e.to_string());
     match array.data_type() {
-        DataType::Float32 | DataType::Float64 => text.parse::<f64>().map_or(text, |f| format!("{}", format!("{f:.9e}").parse::<f64>().unwrap_or(f))),
+        DataType::Float32 | DataType::Float64 => text.parse::<f64>().map_or(text, |f| format!("{}", format!("{f:.9e}").parse::<f64>().unwrap_or(f) + 0.0)),
         _ if text.is_empty() => "(empty)".to_string(),
         _ => text,
     }
@@ -67,11 +67,11 @@ fn run_all(config: Config) {
             let config = config.clone();
             async move { Session::new(config).map(Database) }
         });
-        if let Err(error) = runner.run_file(&file) {
-            failures.push(format!("{}: {error}", file.display()));
-        }
+        let records = sqllogictest::parse_file(&file).expect("well-formed test file");
+        // Every failing statement is told, not just the first of a file.
+        failures.extend(records.into_iter().filter_map(|r| runner.run(r).err()).map(|e| e.to_string()));
     }
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
 }
 
 #[test]

@@ -118,8 +118,10 @@ fn same_value(given: &str, wanted: &str) -> bool {
         return true;
     }
     let (Ok(a), Ok(b)) = (given.parse::<f64>(), wanted.parse::<f64>()) else { return false };
-    let places = wanted.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-    (a - b).abs() <= (1e-6 * b.abs()).max(if places <= 4 { 10f64.powi(-(places as i32)) * 1.000_001 } else { 1e-9 })
+    // A decimal average has the digits that its type has: one unit of the last place that both show.
+    let places = |text: &str| text.split_once('.').map_or(0, |(_, fraction)| fraction.len() as i32);
+    let unit = if places(given).min(places(wanted)) == 0 { 0.0 } else { 10f64.powi(-places(given).min(places(wanted))) };
+    (a - b).abs() <= (1e-6 * b.abs()).max(unit * 1.000_001)
 }
 
 /// Records of simple CSV with double-quote quoting.

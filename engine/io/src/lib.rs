@@ -8,7 +8,7 @@ mod writer;
 
 use std::sync::Arc;
 
-use plasmon_core::Result;
+use plasmon_core::{Error, Result};
 use plasmon_core::table::Table;
 
 pub use format::{Format, Options};
@@ -23,4 +23,9 @@ pub fn open_table(location: &str, format: Option<Format>, options: &Options) -> 
         Format::Parquet => ParquetTable::open(location, files),
         Format::Csv | Format::Json | Format::Arrow => text::open(location, files, format, options),
     }
+}
+
+/// Runs a decoder over bytes that may be malformed: a panic inside (its own or a library's) becomes an error that names the file.
+pub(crate) fn contain<T>(context: impl FnOnce() -> String, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::io(context(), "malformed data")))
 }

@@ -15,6 +15,7 @@ use plasmon_core::pipeline::{Next, Source, SourceState, TaskContext};
 use plasmon_core::table::{ScanRequest, Table};
 use plasmon_core::{Error, Result};
 
+use crate::contain;
 use crate::format::{Format, Options};
 
 /// Rows looked at to infer the columns of text files.
@@ -29,7 +30,7 @@ pub(crate) fn open(location: &str, files: Vec<PathBuf>, format: Format, options:
     for file in &files {
         schemas.push(match &options.schema {
             Some(schema) => schema.as_ref().clone(),
-            None => infer(file, format, &csv)?,
+            None => contain(|| context(file), || infer(file, format, &csv))?,
         });
     }
     let schema = Schema::try_merge(schemas).map_err(|e| Error::io(location, e))?;
@@ -194,6 +195,14 @@ struct FileScanState {
 
 impl SourceState for FileScanState {
     fn next(&mut self) -> Result<Next> {
+        let files = self.scan.files.clone();
+        let at = self.scan.cursor.load(Ordering::Relaxed).clamp(1, files.len());
+        contain(|| context(&files[at - 1]), || self.advance())
+    }
+}
+
+impl FileScanState {
+    fn advance(&mut self) -> Result<Next> {
         loop {
             if let Some((batch, start)) = &mut self.waiting {
                 let len = self.scan.batch_rows.min(batch.num_rows() - *start);

@@ -19,6 +19,8 @@ use plasmon_core::table::ScanRequest;
 use plasmon_core::{Error, Result};
 
 use super::native::{GroupScan, PassRates};
+use crate::contain;
+
 use super::{ParquetFile, guarded, prune};
 
 /// Scans files by row group.
@@ -93,6 +95,15 @@ struct ScanState {
 
 impl SourceState for ScanState {
     fn next(&mut self) -> Result<Next> {
+        let shared = self.shared.clone();
+        let at = self.shared.cursor.load(Ordering::Relaxed).saturating_sub(1);
+        let context = || shared.morsels().get(at).map_or_else(String::new, |&(file, group)| format!("{} near row group {group}", shared.files[file].name()));
+        contain(context, || self.advance())
+    }
+}
+
+impl ScanState {
+    fn advance(&mut self) -> Result<Next> {
         loop {
             if let Some(group) = &mut self.native {
                 match group.next(&mut self.rates)? {
