@@ -90,7 +90,7 @@ def joins():
     residuals = ["", " AND l.n < r.n", " AND l.d > r.d", " AND (l.n + r.n) % 3 = 0", " AND l.s < r.s"]
     for kind, key, residual in itertools.product(["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"], ["k", "s", "t", "d", "n", "b"], residuals):
         topic.query(f"SELECT count(*), count(l.id), count(r.id), sum(l.id), sum(r.id) FROM l {kind} r ON l.{key} = r.{key}{residual}")
-    for kind, keys in itertools.product(["JOIN", "LEFT JOIN", "FULL JOIN"], ["l.k = r.k AND l.b = r.b", "l.k = r.k AND l.s = r.s", "l.k IS NOT DISTINCT FROM r.k", "l.s IS NOT DISTINCT FROM r.s AND l.k = r.k", "l.n < r.n", "l.n BETWEEN r.n AND r.n + 3", "l.k + 1 = r.k", "l.k = r.k OR l.n = r.n"]):
+    for kind, keys in itertools.product(["JOIN", "LEFT JOIN", "FULL JOIN"], ["l.k = r.k AND l.b = r.b", "l.k = r.k AND l.s = r.s", "l.k IS NOT DISTINCT FROM r.k", "(l.s IS NOT DISTINCT FROM r.s) AND l.k = r.k", "l.n < r.n", "l.n BETWEEN r.n AND r.n + 3", "l.k + 1 = r.k", "l.k = r.k OR l.n = r.n"]):
         topic.query(f"SELECT count(*), sum(l.id), sum(r.id), min(l.s), max(r.t) FROM l {kind} r ON {keys}")
     for kind, (a, b) in itertools.product(["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"], [("l", "e"), ("e", "r"), ("e", "e")]):
         topic.query(f"SELECT count(*), sum(x.id), sum(y.id) FROM {a} x {kind} {b} y ON x.k = y.k")
@@ -103,7 +103,7 @@ def joins():
 
 def subqueries():
     topic = Topic("subquery", *tables())
-    for negated, key, condition in itertools.product(["", "NOT "], ["k", "s", "n", "t", "d"], ["", " WHERE r.n > 0", " WHERE r.id < 0", " WHERE r.k IS NOT NULL AND r.s IS NOT NULL AND r.n IS NOT NULL AND r.t IS NOT NULL AND r.d IS NOT NULL"]):
+    for negated, key, condition in itertools.product(["", "NOT "], ["k", "s", "n", "t", "d"], ["", " WHERE r.n > 0", " WHERE r.b", " WHERE r.k > 2 AND r.n < 0", " WHERE r.id < 0", " WHERE r.k IS NOT NULL AND r.s IS NOT NULL AND r.n IS NOT NULL AND r.t IS NOT NULL AND r.d IS NOT NULL"]):
         topic.query(f"SELECT id FROM l WHERE {key} {negated}IN (SELECT {key} FROM r{condition})")
     for negated, key, residual in itertools.product(["", "NOT "], ["k", "s", "n", "t"], ["", " AND r.n < l.n", " AND r.d <> l.d", " AND r.id <> l.id"]):
         topic.query(f"SELECT id FROM l WHERE {negated}EXISTS (SELECT 1 FROM r WHERE r.{key} = l.{key}{residual})")
@@ -127,13 +127,13 @@ def aggregates():
         wanted = functions + (numeric if column in ("k", "n", "f") else [])
         items = ", ".join(w.format(c=column) for w in wanted)
         topic.query(f"SELECT {group + ', ' if group else ''}{items} FROM l{' GROUP BY ' + group if group else ''}")
-    for group, function, condition in itertools.product(["", "k", "s"], ["count(*)", "sum(n)", "min(s)", "count(DISTINCT k)"], ["n > 0", "b", "s LIKE 'a%'", "id < 0"]):
+    for group, function, condition in itertools.product(["", "k", "s"], ["count(*)", "sum(n)", "min(s)", "count(DISTINCT k)", "max(t)", "avg(f)"], ["n > 0", "b", "s LIKE 'a%'", "id < 0", "k IS NULL", "d > n"]):
         topic.query(f"SELECT {group + ', ' if group else ''}{function} FILTER (WHERE {condition}) FROM l{' GROUP BY ' + group if group else ''}")
     for sets in ["ROLLUP (k, b)", "CUBE (k, b)", "GROUPING SETS ((k), (b), ())", "GROUPING SETS ((k, b), (k))", "ROLLUP (s, k, b)"]:
         keys = "s, k, b" if "s," in sets else "k, b"
         topic.query(f"SELECT {keys}, count(*), sum(n), max(s) FROM l GROUP BY {sets}")
         topic.query(f"SELECT {keys}, grouping(k), count(DISTINCT n) FROM l GROUP BY {sets}")
-    for expression in ["bool_and(b)", "bool_or(b)", "bit_and(n)", "bit_or(n)", "bit_xor(n)", "sum(d)", "sum(n * 2 + 1)", "min(d) + max(d)", "sum(CASE WHEN b THEN n ELSE 0 END)", "median(n)"]:
+    for expression in ["bool_and(b)", "bool_or(b)", "bit_and(n)", "bit_or(n)", "bit_xor(n)", "sum(d)", "sum(n * 2 + 1)", "min(d) + max(d)", "sum(CASE WHEN b THEN n ELSE 0 END)", "median(n)", "sum(n) + count(*)", "max(s) || min(s)", "avg(CAST(d AS DOUBLE))"]:
         for group in ["", "k", "b"]:
             topic.query(f"SELECT {group + ', ' if group else ''}{expression} FROM l{' GROUP BY ' + group if group else ''}")
     for source in ["e", "l WHERE id < 0"]:
@@ -148,7 +148,7 @@ def aggregates():
 def windows():
     topic = Topic("window", *tables())
     frames = ["", " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW", " ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING", " ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING", " ROWS BETWEEN 1 FOLLOWING AND 3 FOLLOWING", " ROWS BETWEEN 5 PRECEDING AND 2 PRECEDING", " RANGE BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"]
-    for partition, frame, function in itertools.product(["", "PARTITION BY k ", "PARTITION BY b, k "], frames, ["sum(n)", "count(n)", "min(n)", "max(s)", "avg(f)", "first_value(id)", "last_value(id)"]):
+    for partition, frame, function in itertools.product(["", "PARTITION BY k ", "PARTITION BY b, k ", "PARTITION BY s "], frames, ["sum(n)", "count(n)", "min(n)", "max(s)", "avg(f)", "first_value(id)", "last_value(id)", "sum(d)", "min(t)", "count(*)", "max(k)"]):
         topic.query(f"SELECT id, {function} OVER ({partition}ORDER BY id{frame}) AS w FROM l")
     for partition, function in itertools.product(["", "PARTITION BY k "], ["row_number()", "rank()", "dense_rank()", "percent_rank()", "cume_dist()", "ntile(4)", "lag(n)", "lead(n)", "lag(n, 2)", "lead(n, 3, -1)", "nth_value(n, 2)"]):
         topic.query(f"SELECT id, {function} OVER ({partition}ORDER BY id) AS w FROM l")
@@ -165,7 +165,7 @@ def windows():
 
 def expressions():
     topic = Topic("expression", *tables())
-    for left, op, right in itertools.product(["n", "k", "d", "f"], ["+", "-", "*"], ["1", "n", "k", "CAST(2 AS DOUBLE)"]):
+    for left, op, right in itertools.product(["n", "k", "d", "f"], ["+", "-", "*"], ["1", "n", "k", "d", "f", "0.5", "CAST(2 AS DOUBLE)"]):
         topic.query(f"SELECT id, CAST({left} {op} {right} AS DOUBLE) FROM l")
     for left, op, right in itertools.product(["n", "s", "t", "d", "f", "b"], ["=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"], ["own", "other"]):
         constant = {"n": "3", "s": "'date'", "t": "DATE '2019-06-01'", "d": "10.50", "f": "0.0", "b": "true"}[left]
@@ -192,17 +192,17 @@ def expressions():
         topic.query(f"SELECT id, CAST(extract({part} FROM t) AS BIGINT) FROM l")
     for expression in ["t + INTERVAL '1 day'", "t + INTERVAL '1 month'", "t - INTERVAL '2 year'", "date_trunc('month', t)", "date_trunc('year', t)"]:
         topic.query(f"SELECT id, CAST({expression} AS DATE) FROM l")
-    for expression in ["CAST(d AS INTEGER)", "CAST(n AS VARCHAR)", "CAST(d AS VARCHAR)", "CAST(t AS VARCHAR)", "CAST(k AS DECIMAL(12,3))", "CAST(d AS DECIMAL(8,1))", "CAST(n AS DOUBLE)", "CAST(b AS INTEGER)", "TRY_CAST(s AS INTEGER)", "CAST('12' AS BIGINT) + n", "CAST('2020-02-29' AS DATE)", "abs(n)", "abs(d)", "round(f)", "floor(f)", "ceil(f)", "sqrt(abs(n))", "power(k, 2)", "sign(n)", "exp(k)", "ln(abs(n) + 1)"]:
+    for expression in ["CAST(round(d, 0) AS INTEGER)", "CAST(n AS VARCHAR)", "CAST(d AS VARCHAR)", "CAST(t AS VARCHAR)", "CAST(k AS DECIMAL(12,3))", "CAST(d AS DECIMAL(8,1))", "CAST(n AS DOUBLE)", "CAST(b AS INTEGER)", "TRY_CAST(s AS INTEGER)", "CAST('12' AS BIGINT) + n", "CAST('2020-02-29' AS DATE)", "abs(n)", "abs(d)", "round(f)", "floor(f)", "ceil(f)", "sqrt(abs(n))", "power(k, 2)", "exp(k)", "ln(abs(n) + 1)"]:
         topic.query(f"SELECT id, {expression} FROM l WHERE f IS NOT NULL")
     topic.write()
 
 
 def sets_and_order():
     topic = Topic("set_and_order", *tables())
-    for operator, columns in itertools.product(["UNION", "UNION ALL", "INTERSECT", "EXCEPT", "INTERSECT ALL", "EXCEPT ALL"], ["k", "s", "k, b", "d", "t", "k, s"]):
+    for operator, columns in itertools.product(["UNION", "UNION ALL", "INTERSECT", "EXCEPT"], ["k", "s", "k, b", "d", "t", "k, s"]):
         topic.query(f"SELECT {columns} FROM l {operator} SELECT {columns} FROM r")
         topic.query(f"SELECT {columns} FROM l WHERE id < 20 {operator} SELECT {columns} FROM e")
-    for column, direction, nulls, limit in itertools.product(["n", "s", "d", "t", "f", "b"], ["ASC", "DESC"], ["FIRST", "LAST"], ["", " LIMIT 5", " LIMIT 5 OFFSET 7"]):
+    for column, direction, nulls, limit in itertools.product(["n", "s", "d", "t", "f", "b", "k", "k + n", "length(s)"], ["ASC", "DESC"], ["FIRST", "LAST"], ["", " LIMIT 5", " LIMIT 5 OFFSET 7", " LIMIT 100"]):
         topic.query(f"SELECT row_number() OVER (ORDER BY {column} {direction} NULLS {nulls}, id) AS p, id FROM (SELECT * FROM l ORDER BY {column} {direction} NULLS {nulls}, id{limit}) x")
     for a, b in itertools.permutations(["k", "s", "b"], 2):
         topic.query(f"SELECT id, k, s FROM l ORDER BY {a} NULLS FIRST, {b} DESC NULLS LAST, id LIMIT 9")

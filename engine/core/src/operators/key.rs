@@ -48,6 +48,11 @@ pub struct EncodedKeys {
 impl KeyEncoder {
     /// An encoder of keys of these types; `collide` is the test knob of the tables inside.
     pub fn new(types: &[DataType], collide: bool) -> Result<Self> {
+        KeyEncoder::with_nulls(types, collide, false)
+    }
+
+    /// Like [`KeyEncoder::new`]; with `nulls_equal` also a single key gets the word of null bits, so that null equals null and nothing else.
+    pub fn with_nulls(types: &[DataType], collide: bool, nulls_equal: bool) -> Result<Self> {
         let columns = types
             .iter()
             .map(|data_type| {
@@ -60,7 +65,7 @@ impl KeyEncoder {
             })
             .collect::<Result<Vec<_>>>()?;
         let words: usize = columns.iter().map(|c| words_of(c.physical)).sum();
-        let width = if columns.len() == 1 && words == 1 { 1 } else { words + 1 };
+        let width = if columns.len() == 1 && words == 1 && !nulls_equal { 1 } else { words + 1 };
         if columns.len() > 64 {
             return Err(Error::unsupported(format!("{} key columns, at most 64", columns.len())));
         }

@@ -138,7 +138,7 @@ fn assemble(shared: &JoinShared, mut arrived: ArrivingRows, task: &TaskContext) 
     }
     let reservation = task.memory.reservation("Join table");
     let key_types: Vec<DataType> = spec.right_keys.iter().map(|k| k.data_type.clone()).collect();
-    let mut encoder = KeyEncoder::new(&key_types, task.config.hash_collisions)?;
+    let mut encoder = KeyEncoder::with_nulls(&key_types, task.config.hash_collisions, spec.null_equal.contains(&true))?;
     let width = if key_types.is_empty() { 0 } else { encoder.width() };
     reservation.grow(rows * (width * 8 + 16))?;
     let (words, taking_part, has_null_key) = encode_keys(shared, &mut encoder, &arrived, rows, width)?;
