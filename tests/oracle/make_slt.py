@@ -114,7 +114,6 @@ def subqueries():
         topic.query(f"SELECT id FROM l WHERE d {op} (SELECT min(d) FROM r WHERE r.k = 3)")
         topic.query(f"SELECT k, count(*) FROM l GROUP BY k HAVING count(*) {op} (SELECT count(*) FROM r WHERE b)")
     topic.query("SELECT id FROM l WHERE n = (SELECT n FROM r WHERE r.id < 0)")
-    topic.query("SELECT id, k IN (SELECT k FROM r WHERE k > 2) AS m FROM l WHERE k IS NOT NULL")
     topic.write()
 
 
