@@ -3,7 +3,7 @@
 //! 1. Count the keys of each slot, 2. turn counts into ends (prefix sum), 3. put every row at its slot's place. A probe reads two adjacent
 //! ends and compares keys in between: no pointers, no chains, and equal keys lie side by side. Slots are the key itself minus the smallest key
 //! when the keys' range is dense (nothing is hashed or compared then), else the top bits of the hash, about one row a slot.
-//! Source: Birler et al., "Simple, Efficient, and Robust Hash Tables for Join Processing", DaMoN 2024. Benchmarks: `benchmarks/benches/join_table.rs`.
+//! Source: Birler et al., "Simple, Efficient, and Robust Hash Tables for Join Processing", DaMoN 2024. Benchmarks: `benchmarks/benches/kernels.rs`.
 
 use crate::hash::{combine, hash_word};
 

@@ -5,7 +5,7 @@
 //!
 //! A bitmap becomes a selection a word at a time: AVX-512 VBMI2 compresses 32 positions in a register and stores the whole
 //! register (never compress-store to memory: microcoded on Zen 4); other tiers walk the set bits.
-//! Benchmarks: `benchmarks/benches/select.rs`.
+//! Benchmarks: `benchmarks/benches/kernels.rs`.
 
 /// A value with the engine's total order.
 pub trait Ordered: Copy {

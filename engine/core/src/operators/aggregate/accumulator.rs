@@ -182,6 +182,11 @@ fn add_integers(sums: &mut [i128], column: &Column, groups: &[u32]) -> Result<()
 }
 
 fn mark(seen: &mut [bool], groups: &[u32]) {
+    // With few groups all of them are soon marked.
+    const FEW_GROUPS: usize = 64;
+    if seen.len() <= FEW_GROUPS && seen.iter().all(|s| *s) {
+        return;
+    }
     groups.iter().for_each(|&g| seen[g as usize] = true);
 }
 

@@ -1,0 +1,120 @@
+//! Criterion benchmarks of the kernels, one group a kernel file: `cargo bench --workspace --bench kernels -- select`.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use plasmon_kernels::arithmetic::{Side, map2, min_max_i64};
+use plasmon_kernels::group::{TupleTable, WordTable, add_i64};
+use plasmon_kernels::join_table::JoinTable;
+use plasmon_kernels::like::LikePattern;
+use plasmon_kernels::select::{Comparison, bits_to_selection, compare_constant};
+use plasmon_kernels::{gather, hash};
+
+/// Rows of a batch-sized input, and of one far larger than the caches.
+const BATCH: usize = 4096;
+const LARGE: usize = 1 << 20;
+
+/// Well-mixed numbers, the same in every run.
+fn numbers(count: usize) -> Vec<u64> {
+    (0..count as u64).map(hash::hash_word).collect()
+}
+
+fn select(criterion: &mut Criterion) {
+    let values: Vec<i64> = numbers(BATCH).iter().map(|v| (v % 100) as i64).collect();
+    let mut group = criterion.benchmark_group("select");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    for percent in [1, 20, 50, 99] {
+        let (mut words, mut positions) = (Vec::new(), Vec::new());
+        group.bench_function(format!("compare i64, {percent} % pass"), |b| {
+            b.iter(|| {
+                words.clear();
+                compare_constant(Comparison::Less, black_box(&values), percent, &mut words);
+            })
+        });
+        group.bench_function(format!("bits to selection, {percent} % set"), |b| {
+            b.iter(|| {
+                positions.clear();
+                bits_to_selection(black_box(&words), BATCH, &mut positions);
+            })
+        });
+    }
+}
+
+fn movement(criterion: &mut Criterion) {
+    let values: Vec<i64> = (0..LARGE as i64).collect();
+    let positions: Vec<u32> = numbers(BATCH).iter().map(|v| (v % LARGE as u64) as u32).collect();
+    let mut group = criterion.benchmark_group("gather");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    group.bench_function("i64 from 8 MB", |b| b.iter(|| gather::gather(black_box(&values), &positions)));
+    let mut hashes = vec![0; BATCH];
+    group.bench_function("hash i64", |b| b.iter(|| hash::hash_values(black_box(&values[..BATCH]), &mut hashes)));
+}
+
+fn arithmetic(criterion: &mut Criterion) {
+    let (left, right): (Vec<i64>, Vec<i64>) = ((0..BATCH as i64).collect(), (1..=BATCH as i64).collect());
+    let mut group = criterion.benchmark_group("arithmetic");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    group.bench_function("multiply i64", |b| b.iter(|| map2(Side::Slice(black_box(&left)), Side::Slice(&right), BATCH, i64::wrapping_mul)));
+    group.bench_function("bounds i64", |b| b.iter(|| min_max_i64(black_box(&left))));
+}
+
+fn grouping(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("group");
+    group.throughput(Throughput::Elements(LARGE as u64));
+    group.sample_size(10);
+    for (name, keys) in [
+        ("1 M random words", numbers(LARGE)),
+        ("64 K dense words", numbers(LARGE).iter().map(|v| v % 65_536).collect::<Vec<_>>()),
+        ("clustered words", (0..LARGE as u64).map(|v| v / 4).collect()),
+    ] {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let (mut table, mut groups) = (WordTable::default(), Vec::new());
+                keys.chunks(BATCH).for_each(|part| table.find_or_insert(part, &mut groups));
+                groups.len()
+            })
+        });
+    }
+    let pairs: Vec<u64> = numbers(LARGE * 2).iter().map(|v| v % 1000).collect();
+    group.bench_function("1 M pairs", |b| {
+        b.iter(|| {
+            let (mut table, mut groups) = (TupleTable::new(2, false), Vec::new());
+            table.find_or_insert(black_box(&pairs), &mut groups);
+            groups.len()
+        })
+    });
+    let (values, groups): (Vec<i64>, Vec<u32>) = ((0..LARGE as i64).collect(), (0..LARGE as u32).map(|v| v % 4).collect());
+    group.bench_function("sum i64 into 4 groups", |b| b.iter(|| add_i64(&mut [0; 4], black_box(&values), &groups)));
+}
+
+fn joins(criterion: &mut Criterion) {
+    let rows: Vec<u32> = (0..LARGE as u32).collect();
+    let probes = numbers(BATCH);
+    let mut group = criterion.benchmark_group("join_table");
+    group.sample_size(10);
+    for (name, keys) in [("1 M sparse keys", numbers(LARGE)), ("1 M dense keys", (0..LARGE as u64).collect())] {
+        group.throughput(Throughput::Elements(LARGE as u64));
+        group.bench_function(format!("build {name}"), |b| b.iter(|| JoinTable::build(1, black_box(&keys), &rows, false)));
+        let table = JoinTable::build(1, &keys, &rows, false);
+        let hits: Vec<u64> = probes.iter().map(|p| keys[(p % LARGE as u64) as usize]).collect();
+        let mut ranges = Vec::new();
+        group.throughput(Throughput::Elements(BATCH as u64));
+        group.bench_function(format!("probe {name}"), |b| {
+            b.iter(|| {
+                table.probe(black_box(&hits), BATCH, &mut ranges);
+                hits.iter().zip(&ranges).filter(|(key, r)| (r.0..r.1).any(|i| table.row_if_equal(i, &[**key]).is_some())).count()
+            })
+        });
+    }
+}
+
+fn like(criterion: &mut Criterion) {
+    let texts: Vec<String> = numbers(BATCH).iter().map(|v| format!("the {v} packages sleep {} requests above {v}", if v % 50 == 0 { "special" } else { "ironic" })).collect();
+    let pattern = LikePattern::new("%special%requests%", None, false);
+    let mut group = criterion.benchmark_group("like");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    group.bench_function("%special%requests%", |b| b.iter(|| texts.iter().filter(|t| pattern.matches(black_box(t.as_bytes()))).count()));
+}
+
+criterion_group!(kernels, select, movement, arithmetic, grouping, joins, like);
+criterion_main!(kernels);
