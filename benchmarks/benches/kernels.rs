@@ -54,7 +54,9 @@ fn arithmetic(criterion: &mut Criterion) {
     let (left, right): (Vec<i64>, Vec<i64>) = ((0..BATCH as i64).collect(), (1..=BATCH as i64).collect());
     let mut group = criterion.benchmark_group("arithmetic");
     group.throughput(Throughput::Elements(BATCH as u64));
-    group.bench_function("multiply i64", |b| b.iter(|| map2(Side::Slice(black_box(&left)), Side::Slice(&right), BATCH, i64::wrapping_mul)));
+    group.bench_function("multiply i64", |b| {
+        b.iter(|| map2(Side::Slice(black_box(&left)), Side::Slice(&right), BATCH, i64::wrapping_mul))
+    });
     group.bench_function("bounds i64", |b| b.iter(|| min_max_i64(black_box(&left))));
 }
 
@@ -83,7 +85,8 @@ fn grouping(criterion: &mut Criterion) {
             groups.len()
         })
     });
-    let (values, groups): (Vec<i64>, Vec<u32>) = ((0..LARGE as i64).collect(), (0..LARGE as u32).map(|v| v % 4).collect());
+    let (values, groups): (Vec<i64>, Vec<u32>) =
+        ((0..LARGE as i64).collect(), (0..LARGE as u32).map(|v| v % 4).collect());
     group.bench_function("sum i64 into 4 groups", |b| b.iter(|| add_i64(&mut [0; 4], black_box(&values), &groups)));
 }
 
@@ -94,7 +97,9 @@ fn joins(criterion: &mut Criterion) {
     group.sample_size(10);
     for (name, keys) in [("1 M sparse keys", numbers(LARGE)), ("1 M dense keys", (0..LARGE as u64).collect())] {
         group.throughput(Throughput::Elements(LARGE as u64));
-        group.bench_function(format!("build {name}"), |b| b.iter(|| JoinTable::build(1, black_box(&keys), &rows, false)));
+        group.bench_function(format!("build {name}"), |b| {
+            b.iter(|| JoinTable::build(1, black_box(&keys), &rows, false))
+        });
         let table = JoinTable::build(1, &keys, &rows, false);
         let hits: Vec<u64> = probes.iter().map(|p| keys[(p % LARGE as u64) as usize]).collect();
         let mut ranges = Vec::new();
@@ -102,18 +107,28 @@ fn joins(criterion: &mut Criterion) {
         group.bench_function(format!("probe {name}"), |b| {
             b.iter(|| {
                 table.probe(black_box(&hits), BATCH, &mut ranges);
-                hits.iter().zip(&ranges).filter(|(key, r)| (r.0..r.1).any(|i| table.row_if_equal(i, &[**key]).is_some())).count()
+                hits.iter()
+                    .zip(&ranges)
+                    .filter(|(key, r)| (r.0..r.1).any(|i| table.row_if_equal(i, &[**key]).is_some()))
+                    .count()
             })
         });
     }
 }
 
 fn like(criterion: &mut Criterion) {
-    let texts: Vec<String> = numbers(BATCH).iter().map(|v| format!("the {v} packages sleep {} requests above {v}", if v % 50 == 0 { "special" } else { "ironic" })).collect();
+    let texts: Vec<String> = numbers(BATCH)
+        .iter()
+        .map(|v| {
+            format!("the {v} packages sleep {} requests above {v}", if v % 50 == 0 { "special" } else { "ironic" })
+        })
+        .collect();
     let pattern = LikePattern::new("%special%requests%", None, false);
     let mut group = criterion.benchmark_group("like");
     group.throughput(Throughput::Elements(BATCH as u64));
-    group.bench_function("%special%requests%", |b| b.iter(|| texts.iter().filter(|t| pattern.matches(black_box(t.as_bytes()))).count()));
+    group.bench_function("%special%requests%", |b| {
+        b.iter(|| texts.iter().filter(|t| pattern.matches(black_box(t.as_bytes()))).count())
+    });
 }
 
 criterion_group!(kernels, select, movement, arithmetic, grouping, joins, like);

@@ -33,11 +33,13 @@ pub(crate) fn execute(session: &Session, statement: Statement, config: Config) -
         Statement::CreateView { name, view, or_replace, if_not_exists, .. } => {
             define(session, &name, or_replace, if_not_exists, || Ok(Entry::View(view.sql)))
         }
-        Statement::CreateTable { name, plan, or_replace, if_not_exists } => define(session, &name, or_replace, if_not_exists, || {
-            let schema = plan.root.schema.clone();
-            let batches = start(plan, config)?.collect()?;
-            Ok(Entry::Memory(Arc::new(MemoryTable::new(schema, &batches)?)))
-        }),
+        Statement::CreateTable { name, plan, or_replace, if_not_exists } => {
+            define(session, &name, or_replace, if_not_exists, || {
+                let schema = plan.root.schema.clone();
+                let batches = start(plan, config)?.collect()?;
+                Ok(Entry::Memory(Arc::new(MemoryTable::new(schema, &batches)?)))
+            })
+        }
         Statement::DropTable { name, if_exists } | Statement::DropView { name, if_exists } => {
             let name = last(&name);
             if !session.catalog.remove(&name) && !if_exists {
@@ -88,7 +90,13 @@ fn measure(plan: Plan, config: Config) -> Result<(Plan, Measurement)> {
     Ok((plan, Measurement::of_graph(graph, elapsed)))
 }
 
-fn define(session: &Session, name: &[String], or_replace: bool, if_not_exists: bool, entry: impl FnOnce() -> Result<Entry>) -> Result<Query> {
+fn define(
+    session: &Session,
+    name: &[String],
+    or_replace: bool,
+    if_not_exists: bool,
+    entry: impl FnOnce() -> Result<Entry>,
+) -> Result<Query> {
     let name = last(name);
     if if_not_exists && session.catalog.get(&name).is_some() {
         return nothing();
@@ -99,7 +107,11 @@ fn define(session: &Session, name: &[String], or_replace: bool, if_not_exists: b
 
 fn create_external_table(session: &Session, create: &CreateExternalTable) -> Result<Query> {
     define(session, &create.name, create.or_replace, create.if_not_exists, || {
-        let [location] = &create.locations[..] else { return Err(Error::unsupported("CREATE EXTERNAL TABLE with several locations: use a pattern like 'dir/*.parquet'")) };
+        let [location] = &create.locations[..] else {
+            return Err(Error::unsupported(
+                "CREATE EXTERNAL TABLE with several locations: use a pattern like 'dir/*.parquet'",
+            ));
+        };
         let options = io::Options { schema: create.schema.clone(), values: create.options.clone() };
         Ok(Entry::Table(io::open_table(location, Some(io::Format::parse(&create.format)?), &options)?))
     })
@@ -107,7 +119,9 @@ fn create_external_table(session: &Session, create: &CreateExternalTable) -> Res
 
 fn insert(session: &Session, name: &str, plan: Plan, overwrite: bool, config: Config) -> Result<Query> {
     let Some(Entry::Memory(table)) = session.catalog.get(name) else {
-        return Err(Error::unsupported(format!("INSERT INTO {name}: only in-memory tables take rows; use COPY … TO for files")));
+        return Err(Error::unsupported(format!(
+            "INSERT INTO {name}: only in-memory tables take rows; use COPY … TO for files"
+        )));
     };
     let batches = start(plan, config)?.collect()?;
     let rows = batches.iter().map(|b| b.num_rows() as u64).sum();
@@ -123,7 +137,8 @@ fn insert(session: &Session, name: &str, plan: Plan, overwrite: bool, config: Co
 fn copy_to(copy: CopyTo, config: Config) -> Result<Query> {
     let format = copy.format.as_deref().map(io::Format::parse).transpose()?;
     let options = io::Options { schema: None, values: copy.options.clone() };
-    let mut writer = io::Writer::create(&copy.path, format, &options, copy.plan.root.schema.clone(), &copy.partition_by)?;
+    let mut writer =
+        io::Writer::create(&copy.path, format, &options, copy.plan.root.schema.clone(), &copy.partition_by)?;
     let mut rows = 0;
     for batch in start(copy.plan, config)? {
         let batch = batch?;
@@ -144,7 +159,8 @@ fn count(rows: u64) -> Result<Query> {
 }
 
 fn table(fields: &[(&str, DataType)], columns: Vec<ArrayRef>) -> Result<Query> {
-    let schema: SchemaRef = Arc::new(Schema::new(fields.iter().map(|(n, t)| Field::new(*n, t.clone(), true)).collect::<Vec<_>>()));
+    let schema: SchemaRef =
+        Arc::new(Schema::new(fields.iter().map(|(n, t)| Field::new(*n, t.clone(), true)).collect::<Vec<_>>()));
     let batch = RecordBatch::try_new(schema.clone(), columns)?;
     Ok(Query::ready(schema, vec![batch]))
 }
@@ -165,7 +181,10 @@ fn describe(schema: &SchemaRef) -> Result<Query> {
         texts(types.iter().map(String::as_str)),
         Arc::new(BooleanArray::from(fields.iter().map(|f| f.is_nullable()).collect::<Vec<_>>())),
     ];
-    table(&[("column_name", DataType::Utf8), ("data_type", DataType::Utf8), ("is_nullable", DataType::Boolean)], columns)
+    table(
+        &[("column_name", DataType::Utf8), ("data_type", DataType::Utf8), ("is_nullable", DataType::Boolean)],
+        columns,
+    )
 }
 
 /// Whether `name` is LIKE the pattern; no pattern takes all.
@@ -194,8 +213,16 @@ fn show_tables(session: &Session, pattern: Option<&str>) -> Result<Query> {
 
 fn show_functions(session: &Session, pattern: Option<&str>) -> Result<Query> {
     let registry = session.registry();
-    let kinds = [("scalar", registry.scalar_names()), ("aggregate", registry.aggregate_names()), ("window", registry.window_names())];
-    let mut rows: Vec<(String, &str)> = kinds.into_iter().flat_map(|(kind, names)| names.into_iter().map(move |n| (n, kind))).filter(|(n, _)| like(n, pattern)).collect();
+    let kinds = [
+        ("scalar", registry.scalar_names()),
+        ("aggregate", registry.aggregate_names()),
+        ("window", registry.window_names()),
+    ];
+    let mut rows: Vec<(String, &str)> = kinds
+        .into_iter()
+        .flat_map(|(kind, names)| names.into_iter().map(move |n| (n, kind)))
+        .filter(|(n, _)| like(n, pattern))
+        .collect();
     rows.sort();
     let columns = vec![texts(rows.iter().map(|r| r.0.as_str())), texts(rows.iter().map(|r| r.1))];
     table(&[("function_name", DataType::Utf8), ("kind", DataType::Utf8)], columns)
@@ -206,9 +233,17 @@ fn settings(config: &Config) -> Vec<(&'static str, String, &'static str)> {
     vec![
         ("batch_rows", config.batch_rows.to_string(), "rows per batch, 1 to 32768"),
         ("disabled_passes", config.disabled_passes.join(","), "optimizer passes to leave out, separated by commas"),
-        ("driver", if config.driver == plasmon_core::Driver::Inline { "inline" } else { "pool" }.to_string(), "who runs a query: pool or inline"),
+        (
+            "driver",
+            if config.driver == plasmon_core::Driver::Inline { "inline" } else { "pool" }.to_string(),
+            "who runs a query: pool or inline",
+        ),
         ("hash_collisions", config.hash_collisions.to_string(), "test knob: every key hashes alike"),
-        ("memory_bytes", config.memory_bytes.map_or("none".to_string(), |m| m.to_string()), "memory that one query may reserve, or none"),
+        (
+            "memory_bytes",
+            config.memory_bytes.map_or("none".to_string(), |m| m.to_string()),
+            "memory that one query may reserve, or none",
+        ),
         ("threads", config.threads.to_string(), "worker threads of a query"),
     ]
 }
@@ -218,7 +253,11 @@ fn show_settings(session: &Session, name: Option<&str>) -> Result<Query> {
     if let (Some(name), true) = (name, rows.is_empty()) {
         return Err(unknown_setting(name));
     }
-    let columns = vec![texts(rows.iter().map(|r| r.0)), texts(rows.iter().map(|r| r.1.as_str())), texts(rows.iter().map(|r| r.2))];
+    let columns = vec![
+        texts(rows.iter().map(|r| r.0)),
+        texts(rows.iter().map(|r| r.1.as_str())),
+        texts(rows.iter().map(|r| r.2)),
+    ];
     table(&[("name", DataType::Utf8), ("value", DataType::Utf8), ("description", DataType::Utf8)], columns)
 }
 
@@ -228,13 +267,20 @@ fn unknown_setting(name: &str) -> Error {
 }
 
 fn set(config: &mut Config, name: &str, value: &str) -> Result<()> {
-    let number = || value.parse::<usize>().map_err(|_| Error::user(format!("SET {name}: {value:?} is no whole number")));
+    let number =
+        || value.parse::<usize>().map_err(|_| Error::user(format!("SET {name}: {value:?} is no whole number")));
     match name {
         "batch_rows" => config.batch_rows = number()?,
         "threads" => config.threads = number()?,
         "memory_bytes" => config.memory_bytes = if value.eq_ignore_ascii_case("none") { None } else { Some(number()?) },
-        "hash_collisions" => config.hash_collisions = value.parse().map_err(|_| Error::user(format!("SET {name}: {value:?} is neither true nor false")))?,
-        "disabled_passes" => config.disabled_passes = value.split(',').map(str::trim).filter(|p| !p.is_empty()).map(str::to_string).collect(),
+        "hash_collisions" => {
+            config.hash_collisions =
+                value.parse().map_err(|_| Error::user(format!("SET {name}: {value:?} is neither true nor false")))?
+        }
+        "disabled_passes" => {
+            config.disabled_passes =
+                value.split(',').map(str::trim).filter(|p| !p.is_empty()).map(str::to_string).collect()
+        }
         "driver" => {
             config.driver = match value.to_lowercase().as_str() {
                 "pool" => plasmon_core::Driver::Pool,

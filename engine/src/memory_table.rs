@@ -43,10 +43,16 @@ impl MemoryTable {
     fn check(&self, batch: &RecordBatch) -> Result<()> {
         let (own, given) = (self.schema.fields(), batch.schema());
         if own.len() != given.fields().len() {
-            return Err(Error::user(format!("a batch of {} columns does not fit a table of {}", given.fields().len(), own.len())));
+            return Err(Error::user(format!(
+                "a batch of {} columns does not fit a table of {}",
+                given.fields().len(),
+                own.len()
+            )));
         }
         match own.iter().zip(given.fields()).find(|(a, b)| a.data_type() != b.data_type()) {
-            Some((a, b)) => Err(Error::user(format!("column {} is {}, the batch has {}", a.name(), a.data_type(), b.data_type()))),
+            Some((a, b)) => {
+                Err(Error::user(format!("column {} is {}, the batch has {}", a.name(), a.data_type(), b.data_type())))
+            }
             None => Ok(()),
         }
     }

@@ -29,16 +29,29 @@ enum Run {
     /// Rows that exist already (DESCRIBE, SHOW, …).
     Ready(std::vec::IntoIter<RecordBatch>),
     /// A coordinator thread drives the pool; batches arrive in the queue.
-    Pool { queue: Receiver<Batch>, coordinator: Option<JoinHandle<Result<()>>> },
+    Pool {
+        queue: Receiver<Batch>,
+        coordinator: Option<JoinHandle<Result<()>>>,
+    },
     /// The reader's thread drives.
-    Inline { queue: Receiver<Batch>, driver: Box<InlineDriver>, done: bool },
+    Inline {
+        queue: Receiver<Batch>,
+        driver: Box<InlineDriver>,
+        done: bool,
+    },
     Failed,
 }
 
 impl Query {
     /// A result that exists already.
     pub(crate) fn ready(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
-        Query { schema, task: TaskContext::new(Config::default()), run: Run::Ready(batches.into_iter()), plan: None, graph: None }
+        Query {
+            schema,
+            task: TaskContext::new(Config::default()),
+            run: Run::Ready(batches.into_iter()),
+            plan: None,
+            graph: None,
+        }
     }
 
     /// Starts `plan`.
@@ -48,8 +61,12 @@ impl Query {
         let sink = Arc::new(sink);
         let graph = Arc::new(lower(&plan, sink.clone(), &task.config)?);
         let run = match task.config.driver {
-            Driver::Inline => Run::Inline { queue, driver: Box::new(InlineDriver::new(graph.clone(), task.clone())), done: false },
-            Driver::Pool => Run::Pool { queue, coordinator: Some(spawn_coordinator(graph.clone(), sink, task.clone())?) },
+            Driver::Inline => {
+                Run::Inline { queue, driver: Box::new(InlineDriver::new(graph.clone(), task.clone())), done: false }
+            }
+            Driver::Pool => {
+                Run::Pool { queue, coordinator: Some(spawn_coordinator(graph.clone(), sink, task.clone())?) }
+            }
         };
         Ok(Query { schema, task, run, plan: Some(Arc::new(plan)), graph: Some(graph) })
     }
@@ -156,7 +173,10 @@ fn spawn_coordinator(graph: Arc<Graph>, sink: Arc<Collect>, task: TaskContext) -
         sink.close();
         outcome
     };
-    std::thread::Builder::new().name("plasmon-query".into()).spawn(run).map_err(|e| Error::io("starting the query thread", e))
+    std::thread::Builder::new()
+        .name("plasmon-query".into())
+        .spawn(run)
+        .map_err(|e| Error::io("starting the query thread", e))
 }
 
 fn join_coordinator(coordinator: &mut Option<JoinHandle<Result<()>>>) -> Result<()> {

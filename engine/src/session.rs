@@ -74,7 +74,8 @@ impl Session {
 
     /// Rows of a table when known without reading it.
     pub fn table_rows(&self, name: &str) -> Result<Option<u64>> {
-        let table = PlannerCatalog::table(self, &[name.to_string()])?.ok_or_else(|| Error::user(format!("no table {name}")))?;
+        let table =
+            PlannerCatalog::table(self, &[name.to_string()])?.ok_or_else(|| Error::user(format!("no table {name}")))?;
         Ok(table.statistics().rows)
     }
 
@@ -85,7 +86,8 @@ impl Session {
 
     /// Names of all functions.
     pub fn function_names(&self) -> Vec<String> {
-        let mut names = [self.functions.scalar_names(), self.functions.aggregate_names(), self.functions.window_names()].concat();
+        let mut names =
+            [self.functions.scalar_names(), self.functions.aggregate_names(), self.functions.window_names()].concat();
         names.sort();
         names.dedup();
         names

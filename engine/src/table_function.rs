@@ -31,7 +31,13 @@ pub(crate) fn call(name: &str, arguments: &[Scalar]) -> Result<Option<Arc<dyn Ta
         [_, _, _] => return Err(Error::user(format!("{name}: the step must not be zero"))),
         _ => return Err(Error::user(format!("{name}: takes one to three arguments, not {}", numbers.len()))),
     };
-    let goes_on = |value: i64| if step > 0 { value < stop || (inclusive && value == stop) } else { value > stop || (inclusive && value == stop) };
+    let goes_on = |value: i64| {
+        if step > 0 {
+            value < stop || (inclusive && value == stop)
+        } else {
+            value > stop || (inclusive && value == stop)
+        }
+    };
     let mut values = Vec::new();
     let mut next = Some(start);
     while let Some(value) = next.filter(|&v| goes_on(v)) {

@@ -25,7 +25,12 @@ impl<T: Copy> Side<'_, T> {
 }
 
 /// `f(left[i], right[i])` for `rows` rows.
-pub fn map2<A: Copy, B: Copy, R: Copy, F: Fn(A, B) -> R>(left: Side<'_, A>, right: Side<'_, B>, rows: usize, f: F) -> Vec<R> {
+pub fn map2<A: Copy, B: Copy, R: Copy, F: Fn(A, B) -> R>(
+    left: Side<'_, A>,
+    right: Side<'_, B>,
+    rows: usize,
+    f: F,
+) -> Vec<R> {
     let mut out = Vec::with_capacity(rows);
     match (left, right) {
         (Side::Slice(l), Side::Slice(r)) => {
@@ -66,7 +71,12 @@ pub fn map1<A: Copy, R: Copy, F: Fn(A) -> R>(values: &[A], f: F) -> Vec<R> {
 }
 
 /// Like [`map2`] with an operation that also tells whether it overflowed; true when any lane did.
-pub fn map2_checked<T: Copy, F: Fn(T, T) -> (T, bool)>(left: Side<'_, T>, right: Side<'_, T>, rows: usize, f: F) -> (Vec<T>, bool) {
+pub fn map2_checked<T: Copy, F: Fn(T, T) -> (T, bool)>(
+    left: Side<'_, T>,
+    right: Side<'_, T>,
+    rows: usize,
+    f: F,
+) -> (Vec<T>, bool) {
     let overflow = std::cell::Cell::new(false);
     let values = map2(left, right, rows, |l, r| {
         let (value, wrapped) = f(l, r);

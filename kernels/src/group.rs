@@ -73,7 +73,8 @@ impl WordTable {
     pub fn find_or_insert(&mut self, words: &[u64], out: &mut Vec<u32>) {
         let Some(&first) = words.first() else { return };
         if let WordIndex::Array { .. } = self.index {
-            let (low, high) = words.iter().fold((first as i64, first as i64), |(l, h), &w| (l.min(w as i64), h.max(w as i64)));
+            let (low, high) =
+                words.iter().fold((first as i64, first as i64), |(l, h), &w| (l.min(w as i64), h.max(w as i64)));
             self.fit_array(low, high);
         }
         out.reserve(words.len());
@@ -125,7 +126,8 @@ impl WordTable {
     /// Makes the array span `low..=high` and what it spans already, or turns to hashing when that is too wide.
     fn fit_array(&mut self, low: i64, high: i64) {
         let WordIndex::Array { base, slots } = &mut self.index else { return };
-        let (old_low, old_high) = if slots.is_empty() { (low, high) } else { (*base as i64, *base as i64 + (slots.len() as i64 - 1)) };
+        let (old_low, old_high) =
+            if slots.is_empty() { (low, high) } else { (*base as i64, *base as i64 + (slots.len() as i64 - 1)) };
         if !slots.is_empty() && low >= old_low && high <= old_high {
             return;
         }
@@ -340,7 +342,12 @@ mod tests {
 
     fn oracle<K: std::hash::Hash + Eq + Clone>(keys: &[K]) -> Vec<u32> {
         let mut groups: HashMap<K, u32> = HashMap::new();
-        keys.iter().map(|k| { let next = groups.len() as u32; *groups.entry(k.clone()).or_insert(next) }).collect()
+        keys.iter()
+            .map(|k| {
+                let next = groups.len() as u32;
+                *groups.entry(k.clone()).or_insert(next)
+            })
+            .collect()
     }
 
     proptest! {

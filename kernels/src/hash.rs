@@ -63,7 +63,11 @@ hash_integers!(i8, i16, i32, i64, u8, u16, u32, u64);
 impl HashValue for i128 {
     #[inline(always)]
     fn hash_value(self) -> u64 {
-        if self == self as i64 as i128 { hash_word(self as i64 as u64) } else { combine(hash_word(self as u64), hash_word((self >> 64) as u64)) }
+        if self == self as i64 as i128 {
+            hash_word(self as i64 as u64)
+        } else {
+            combine(hash_word(self as u64), hash_word((self >> 64) as u64))
+        }
     }
 }
 

@@ -61,7 +61,8 @@ impl JoinTable {
         }
         ends.pop();
         let stores_words = matches!(slots, Slots::Hash { .. });
-        let words = if stores_words { placed.iter().flat_map(|&row| key(row).iter().copied()).collect() } else { Vec::new() };
+        let words =
+            if stores_words { placed.iter().flat_map(|&row| key(row).iter().copied()).collect() } else { Vec::new() };
         let mut table = JoinTable { width, slots, ends, rows: placed, words, is_unique: false };
         table.is_unique = table.find_unique();
         table
@@ -159,7 +160,10 @@ fn choose_slots(width: usize, words: &[u64], rows: &[u32], collide: bool) -> Slo
         return Slots::Hash { shift: 64 };
     }
     if width == 1
-        && let Some((low, high)) = rows.iter().map(|&row| words[row as usize] as i64).fold(None, |bounds, w| Some(bounds.map_or((w, w), |(l, h): (i64, i64)| (l.min(w), h.max(w)))))
+        && let Some((low, high)) = rows
+            .iter()
+            .map(|&row| words[row as usize] as i64)
+            .fold(None, |bounds, w| Some(bounds.map_or((w, w), |(l, h): (i64, i64)| (l.min(w), h.max(w)))))
     {
         let span = (high as i128 - low as i128 + 1) as u128;
         if span <= ARRAY_SLOTS_ALWAYS.max(ARRAY_SLOTS_PER_ROW * rows.len() as u128) {
@@ -193,7 +197,8 @@ mod tests {
         for (key, &(start, end)) in probe.chunks(width).zip(&ranges) {
             let mut found: Vec<u32> = (start..end).filter_map(|i| table.row_if_equal(i, key)).collect();
             found.sort();
-            let expected: Vec<u32> = rows.iter().copied().filter(|&r| build[r as usize * width..(r as usize + 1) * width] == *key).collect();
+            let expected: Vec<u32> =
+                rows.iter().copied().filter(|&r| build[r as usize * width..(r as usize + 1) * width] == *key).collect();
             assert_eq!(found, expected);
             assert!(!table.is_unique() || expected.len() <= 1);
         }

@@ -62,7 +62,11 @@ impl LikePattern {
     }
 
     fn matches_folded(&self, text: &[u8]) -> bool {
-        if self.literal { self.matches_literal(text) } else { self.matches_general(&String::from_utf8_lossy(text).chars().collect::<Vec<_>>()) }
+        if self.literal {
+            self.matches_literal(text)
+        } else {
+            self.matches_general(&String::from_utf8_lossy(text).chars().collect::<Vec<_>>())
+        }
     }
 
     fn matches_literal(&self, text: &[u8]) -> bool {
@@ -97,7 +101,9 @@ impl LikePattern {
     }
 
     fn matches_general(&self, text: &[char]) -> bool {
-        let fits = |part: &Part, at: &[char]| at.len() >= part.characters.len() && part.characters.iter().zip(at).all(|(p, c)| p.is_none_or(|p| p == *c));
+        let fits = |part: &Part, at: &[char]| {
+            at.len() >= part.characters.len() && part.characters.iter().zip(at).all(|(p, c)| p.is_none_or(|p| p == *c))
+        };
         let mut parts = &self.parts[..];
         let mut rest = text;
         if !self.open_start {
@@ -162,7 +168,10 @@ fn find_avx2(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     while at + span + LANES <= haystack.len() {
         // SAFETY: both loads end at or before `at + span + LANES`, which is within the haystack.
         let (head, tail) = unsafe {
-            (_mm256_loadu_si256(haystack.as_ptr().add(at).cast()), _mm256_loadu_si256(haystack.as_ptr().add(at + span).cast()))
+            (
+                _mm256_loadu_si256(haystack.as_ptr().add(at).cast()),
+                _mm256_loadu_si256(haystack.as_ptr().add(at + span).cast()),
+            )
         };
         let both = _mm256_and_si256(_mm256_cmpeq_epi8(head, first), _mm256_cmpeq_epi8(tail, last));
         let mut candidates = _mm256_movemask_epi8(both) as u32;

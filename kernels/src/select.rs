@@ -111,7 +111,9 @@ fn constant_body<T: Ordered, C: Test>(values: &[T], constant: T, out: &mut Vec<u
         out.push(bits);
     }
     if !tail.is_empty() {
-        out.push(tail.iter().enumerate().fold(0, |bits, (i, &value)| bits | (C::test(value.key(), constant) as u64) << i));
+        out.push(
+            tail.iter().enumerate().fold(0, |bits, (i, &value)| bits | (C::test(value.key(), constant) as u64) << i),
+        );
     }
 }
 
@@ -263,9 +265,13 @@ mod tests {
         let values = [f64::NEG_INFINITY, -1.5, -0.0, 0.0, 1e-300, 2.0, f64::INFINITY, f64::NAN];
         for (i, a) in values.iter().enumerate() {
             for (j, b) in values.iter().enumerate() {
-                let expected = if (2..=3).contains(&i) && (2..=3).contains(&j) { std::cmp::Ordering::Equal } else { i.cmp(&j) };
+                let expected =
+                    if (2..=3).contains(&i) && (2..=3).contains(&j) { std::cmp::Ordering::Equal } else { i.cmp(&j) };
                 assert_eq!(a.key().cmp(&b.key()), expected, "{a} {b}");
-                assert_eq!((*a as f32).key().cmp(&(*b as f32).key()), if i == 4 || j == 4 { (*a as f32).key().cmp(&(*b as f32).key()) } else { expected });
+                assert_eq!(
+                    (*a as f32).key().cmp(&(*b as f32).key()),
+                    if i == 4 || j == 4 { (*a as f32).key().cmp(&(*b as f32).key()) } else { expected }
+                );
             }
         }
         assert_eq!((-f64::NAN).key(), f64::NAN.key());

@@ -140,7 +140,9 @@ fn sort_rows_from(rows: &ByteRows, elements: &mut [u128], depth: usize) {
         if ties.len() >= PREFIX_ROUND_MIN_ROWS {
             sort_rows_from(rows, ties, depth + 12);
         } else if ties.len() > 1 {
-            ties.sort_unstable_by(|&a, &b| rows.row(a as u32 as usize).cmp(rows.row(b as u32 as usize)).then(a.cmp(&b)));
+            ties.sort_unstable_by(|&a, &b| {
+                rows.row(a as u32 as usize).cmp(rows.row(b as u32 as usize)).then(a.cmp(&b))
+            });
         }
         start = end;
     }
@@ -150,7 +152,11 @@ fn sort_rows_from(rows: &ByteRows, elements: &mut [u128], depth: usize) {
 /// whether one element goes before another, and equal ones keep the order of their runs.
 ///
 /// A loser tree: one comparison per level and element. Two runs take a plain two-pointer loop.
-pub fn merge_runs(lengths: &[usize], less: impl Fn(usize, usize, usize, usize) -> bool, mut emit: impl FnMut(usize, usize)) {
+pub fn merge_runs(
+    lengths: &[usize],
+    less: impl Fn(usize, usize, usize, usize) -> bool,
+    mut emit: impl FnMut(usize, usize),
+) {
     match lengths {
         [] => {}
         [only] => (0..*only).for_each(|i| emit(0, i)),
@@ -172,7 +178,11 @@ pub fn merge_runs(lengths: &[usize], less: impl Fn(usize, usize, usize, usize) -
     }
 }
 
-fn merge_many(lengths: &[usize], less: impl Fn(usize, usize, usize, usize) -> bool, mut emit: impl FnMut(usize, usize)) {
+fn merge_many(
+    lengths: &[usize],
+    less: impl Fn(usize, usize, usize, usize) -> bool,
+    mut emit: impl FnMut(usize, usize),
+) {
     let leaves = lengths.len();
     let mut heads = vec![0usize; leaves];
     // Whether run `a` wins over run `b`; exhausted runs lose against everything.
@@ -264,7 +274,8 @@ mod tests {
         for len in [0, 1, 2, 100, 1023, 1024, 5000, 70_000, 300_000] {
             for key_bits in [0, 1, 7, 8, 9, 20, 33, 40] {
                 let row_bits = 20;
-                let mut words: Vec<u64> = (0..len).map(|row| (random(&mut state) & ((1 << key_bits) - 1)) << row_bits | row).collect();
+                let mut words: Vec<u64> =
+                    (0..len).map(|row| (random(&mut state) & ((1 << key_bits) - 1)) << row_bits | row).collect();
                 let mut wide: Vec<u128> = words.iter().map(|w| (*w as u128) << 50).collect();
                 let mut expected = words.clone();
                 expected.sort();
@@ -311,7 +322,11 @@ mod tests {
                 .collect();
             let lengths: Vec<usize> = data.iter().map(Vec::len).collect();
             let mut merged = Vec::new();
-            merge_runs(&lengths, |a, i, b, j| data[a][i] < data[b][j], |run, index| merged.push((data[run][index], run, index)));
+            merge_runs(
+                &lengths,
+                |a, i, b, j| data[a][i] < data[b][j],
+                |run, index| merged.push((data[run][index], run, index)),
+            );
             assert_eq!(merged.len(), lengths.iter().sum::<usize>());
             assert!(merged.is_sorted(), "{runs} runs");
         }

@@ -110,7 +110,8 @@ pub fn hash_images<T: SortImage>(values: &[T], validity: Option<&[u64]>, hashes:
     assert!(values.len() == hashes.len(), "{} values for {} hashes", values.len(), hashes.len());
     for (row, (value, hash)) in values.iter().zip(hashes).enumerate() {
         let image = value.image().to_u128();
-        let own = if is_valid(validity, row) { combine(hash_word(image as u64), (image >> 64) as u64) } else { NULL_HASH };
+        let own =
+            if is_valid(validity, row) { combine(hash_word(image as u64), (image >> 64) as u64) } else { NULL_HASH };
         *hash = combine(*hash, own);
     }
 }
@@ -216,8 +217,12 @@ pub fn pack_field<T: SortImage, K: KeyWord>(values: &[T], validity: Option<&[u64
     let (bias, null) = (K::from_u128(code.bias()), K::from_u128(code.null_code()));
     let narrow = |word: T::Word| K::from_u128(word.to_u128()).plus(bias);
     match (validity, code.descending) {
-        (None, false) => keys.iter_mut().zip(values).for_each(|(k, v)| *k = k.append(bits, narrow(v.image().minus(min)))),
-        (None, true) => keys.iter_mut().zip(values).for_each(|(k, v)| *k = k.append(bits, narrow(max.minus(v.image())))),
+        (None, false) => {
+            keys.iter_mut().zip(values).for_each(|(k, v)| *k = k.append(bits, narrow(v.image().minus(min))))
+        }
+        (None, true) => {
+            keys.iter_mut().zip(values).for_each(|(k, v)| *k = k.append(bits, narrow(max.minus(v.image()))))
+        }
         (Some(words), descending) => keys.iter_mut().zip(values).enumerate().for_each(|(i, (k, v))| {
             let value = if descending { max.minus(v.image()) } else { v.image().minus(min) };
             *k = k.append(bits, if is_valid(Some(words), i) { narrow(value) } else { null });
@@ -227,7 +232,13 @@ pub fn pack_field<T: SortImage, K: KeyWord>(values: &[T], validity: Option<&[u64
 
 /// Appends the positions of values that may still belong to the first rows: those whose image lies before `threshold` (or on it, when
 /// `keep_equal`), and nulls when `keep_nulls`. `positions` = rows to look at; `None` = all.
-pub fn select_before<T: SortImage>(values: &[T], validity: Option<&[u64]>, positions: Option<&[u16]>, threshold: &Threshold<T::Word>, output: &mut Vec<u16>) {
+pub fn select_before<T: SortImage>(
+    values: &[T],
+    validity: Option<&[u64]>,
+    positions: Option<&[u16]>,
+    threshold: &Threshold<T::Word>,
+    output: &mut Vec<u16>,
+) {
     let limit = threshold.image;
     let keep = |position: usize| {
         let image = values[position].image();
@@ -428,7 +439,8 @@ mod tests {
 
     #[test]
     fn floats_order_as_sql() {
-        let keys = codes(&[f64::NEG_INFINITY, -1.5, -0.0, 0.0, 1.0, f64::INFINITY, -f64::NAN, f64::NAN], None, false, false);
+        let keys =
+            codes(&[f64::NEG_INFINITY, -1.5, -0.0, 0.0, 1.0, f64::INFINITY, -f64::NAN, f64::NAN], None, false, false);
         assert!(keys.is_sorted());
         assert_eq!(keys[2], keys[3]);
         assert_eq!(keys[6], keys[7]);
@@ -449,14 +461,37 @@ mod tests {
     #[test]
     fn fields_pack_in_significance_order() {
         let mut keys = vec![0u64; 2];
-        pack_field(&[5i32, 3], None, &FieldCode { min: 3i32.image() as u128, max: 5i32.image() as u128, descending: true, has_nulls: false, nulls_first: false }, &mut keys);
-        pack_field(&[101i64, 107], None, &FieldCode { min: 100i64.image() as u128, max: 107i64.image() as u128, descending: false, has_nulls: false, nulls_first: false }, &mut keys);
+        pack_field(
+            &[5i32, 3],
+            None,
+            &FieldCode {
+                min: 3i32.image() as u128,
+                max: 5i32.image() as u128,
+                descending: true,
+                has_nulls: false,
+                nulls_first: false,
+            },
+            &mut keys,
+        );
+        pack_field(
+            &[101i64, 107],
+            None,
+            &FieldCode {
+                min: 100i64.image() as u128,
+                max: 107i64.image() as u128,
+                descending: false,
+                has_nulls: false,
+                nulls_first: false,
+            },
+            &mut keys,
+        );
         assert_eq!(keys, [0b00_001, 0b10_111]);
     }
 
     #[test]
     fn text_rows_compare_as_bytes() {
-        let values: [Option<&[u8]>; 7] = [Some(b""), Some(b"\0"), Some(b"\0\0"), Some(b"a"), Some(b"a\0"), Some(b"a\xff"), Some(b"b")];
+        let values: [Option<&[u8]>; 7] =
+            [Some(b""), Some(b"\0"), Some(b"\0\0"), Some(b"a"), Some(b"a\0"), Some(b"a\xff"), Some(b"b")];
         for descending in [false, true] {
             let order = TextOrder { descending, has_nulls: false, nulls_first: false };
             let lengths: Vec<u32> = values.iter().map(|v| text_bytes(*v, order)).collect();
@@ -475,7 +510,10 @@ mod tests {
             bytes[4..4 + s.len()].copy_from_slice(s);
             u128::from_le_bytes(bytes)
         };
-        let images: Vec<u128> = [b"".as_slice(), b"\0", b"a", b"a\0", b"ab", b"abcdefghijkl", b"b"].iter().map(|s| inline_view_image(view(s))).collect();
+        let images: Vec<u128> = [b"".as_slice(), b"\0", b"a", b"a\0", b"ab", b"abcdefghijkl", b"b"]
+            .iter()
+            .map(|s| inline_view_image(view(s)))
+            .collect();
         assert!(images.is_sorted_by(|a, b| a < b));
         assert_eq!(shorten_view_image(inline_view_image(view(b"ab")), 2, true), 0x6162);
     }

@@ -28,7 +28,10 @@ impl Random {
 fn damage(folder: &Path, extension: &str, cases: usize) {
     let session = session();
     let whole = folder.join(format!("whole.{extension}"));
-    let sql = format!("COPY (SELECT value AS a, CAST(value AS VARCHAR) AS b, value * 1.5 AS c FROM generate_series(1, 500)) TO '{}'", whole.display());
+    let sql = format!(
+        "COPY (SELECT value AS a, CAST(value AS VARCHAR) AS b, value * 1.5 AS c FROM generate_series(1, 500)) TO '{}'",
+        whole.display()
+    );
     assert_eq!(attempt(&session, &sql), Ok(1));
     let bytes = std::fs::read(&whole).expect("written above");
     let broken = folder.join(format!("broken.{extension}"));
@@ -64,7 +67,10 @@ fn damaged_files_are_refused() {
 #[test]
 fn wrong_sql_is_refused() {
     let session = session();
-    let tokens = ["SELECT", "FROM", "WHERE", "1", "'x'", "a", "(", ")", ",", "*", "+", "GROUP BY", "ORDER BY", "JOIN", "ON", "=", "NULL", "count(", "CASE", "END", "INTERVAL", "::int", ";", "\"", "WITH", "AS", "UNION"];
+    let tokens = [
+        "SELECT", "FROM", "WHERE", "1", "'x'", "a", "(", ")", ",", "*", "+", "GROUP BY", "ORDER BY", "JOIN", "ON", "=",
+        "NULL", "count(", "CASE", "END", "INTERVAL", "::int", ";", "\"", "WITH", "AS", "UNION",
+    ];
     let mut random = Random(42);
     for _ in 0..3000 {
         let text: Vec<&str> = (0..1 + random.next(9)).map(|_| tokens[random.next(tokens.len())]).collect();

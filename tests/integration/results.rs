@@ -10,7 +10,9 @@ fn session(config: Config) -> Session {
 fn a_refused_reservation_names_the_consumer() {
     for driver in [Driver::Pool, Driver::Inline] {
         let session = session(Config { memory_bytes: Some(100_000), driver, ..Config::default() });
-        let outcome = session.sql("SELECT a.value, count(*) FROM generate_series(1, 200000) a GROUP BY 1").and_then(|q| q.collect());
+        let outcome = session
+            .sql("SELECT a.value, count(*) FROM generate_series(1, 200000) a GROUP BY 1")
+            .and_then(|q| q.collect());
         match outcome {
             Err(Error::OutOfMemory { limit, holders, .. }) => {
                 assert_eq!(limit, 100_000);
@@ -24,7 +26,8 @@ fn a_refused_reservation_names_the_consumer() {
 #[test]
 fn a_cancelled_query_ends_with_its_error() {
     let session = session(Config::default());
-    let mut query = session.sql("SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b").expect("plans");
+    let mut query =
+        session.sql("SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b").expect("plans");
     query.cancel_token().cancel();
     assert!(matches!(query.next(), Some(Err(Error::Cancelled))));
 }
@@ -32,7 +35,8 @@ fn a_cancelled_query_ends_with_its_error() {
 #[test]
 fn a_dropped_query_stops() {
     let session = session(Config::default());
-    let query = session.sql("SELECT a.value FROM generate_series(1, 100000) a, generate_series(1, 100000) b").expect("plans");
+    let query =
+        session.sql("SELECT a.value FROM generate_series(1, 100000) a, generate_series(1, 100000) b").expect("plans");
     drop(query);
 }
 

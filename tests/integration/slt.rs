@@ -21,7 +21,8 @@ impl sqllogictest::DB for Database {
         if columns == 0 {
             return Ok(DBOutput::StatementComplete(0));
         }
-        let rows = batches.iter().flat_map(|b| (0..b.num_rows()).map(|row| (0..columns).map(|c| cell(b, c, row)).collect()));
+        let rows =
+            batches.iter().flat_map(|b| (0..b.num_rows()).map(|row| (0..columns).map(|c| cell(b, c, row)).collect()));
         Ok(DBOutput::Rows { types: vec![DefaultColumnType::Any; columns], rows: rows.collect() })
     }
 
@@ -38,7 +39,9 @@ fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
     }
     let text = array_value_to_string(array, row).unwrap_or_else(|e| e.to_string());
     match array.data_type() {
-        DataType::Float32 | DataType::Float64 => text.parse::<f64>().map_or(text, |f| format!("{}", format!("{f:.9e}").parse::<f64>().unwrap_or(f) + 0.0)),
+        DataType::Float32 | DataType::Float64 => {
+            text.parse::<f64>().map_or(text, |f| format!("{}", format!("{f:.9e}").parse::<f64>().unwrap_or(f) + 0.0))
+        }
         _ if text.is_empty() => "(empty)".to_string(),
         _ => text,
     }

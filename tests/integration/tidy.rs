@@ -36,7 +36,11 @@ fn body(text: &str) -> &str {
 
 #[test]
 fn rooms_depend_only_on_allowed_rooms() {
-    let output = Command::new(env!("CARGO")).args(["metadata", "--format-version", "1", "--no-deps", "--offline"]).current_dir(root()).output().expect("cargo runs");
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
     let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
         ("plasmon-kernels", &[][..]),
@@ -50,7 +54,9 @@ fn rooms_depend_only_on_allowed_rooms() {
     for package in metadata["packages"].as_array().expect("packages") {
         let name = package["name"].as_str().expect("a name");
         let Some(allowed) = allowed.get(name) else { continue };
-        for dependency in package["dependencies"].as_array().expect("dependencies").iter().filter(|d| d["kind"].is_null()) {
+        for dependency in
+            package["dependencies"].as_array().expect("dependencies").iter().filter(|d| d["kind"].is_null())
+        {
             let to = dependency["name"].as_str().expect("a name");
             assert!(!to.starts_with("plasmon") || allowed.contains(&to), "{name} must not depend on {to}");
             assert!(!async_crates.contains(&to) || name == "plasmon-io", "{name}: only io may use {to}");
@@ -66,15 +72,25 @@ fn files_stay_readable() {
     for (path, text) in all_sources() {
         let lines = body(&text).lines().count();
         assert!(lines <= LINES_MAX, "{path}: {lines} lines before tests, at most {LINES_MAX}");
-        assert!(text.starts_with("//!") || path.ends_with("build.rs"), "{path}: starts without a //! sentence of what it is");
+        assert!(
+            text.starts_with("//!") || path.ends_with("build.rs"),
+            "{path}: starts without a //! sentence of what it is"
+        );
     }
 }
 
 #[test]
 fn unsafe_stands_only_where_allowed() {
     for (path, text) in all_sources() {
-        let allowed = path.starts_with("kernels/") || path.starts_with("engine/core/src/row") || path == "engine/core/src/batch/arrow.rs" || path.starts_with("ffi/") || path.ends_with("tidy.rs");
-        let uses = text.lines().any(|l| !l.trim_start().starts_with("//") && (l.contains("unsafe {") || l.contains("unsafe fn") || l.contains("unsafe impl")));
+        let allowed = path.starts_with("kernels/")
+            || path.starts_with("engine/core/src/row")
+            || path == "engine/core/src/batch/arrow.rs"
+            || path.starts_with("ffi/")
+            || path.ends_with("tidy.rs");
+        let uses = text.lines().any(|l| {
+            !l.trim_start().starts_with("//")
+                && (l.contains("unsafe {") || l.contains("unsafe fn") || l.contains("unsafe impl"))
+        });
         assert!(allowed || !uses, "{path}: unsafe is not allowed here");
     }
 }
@@ -93,7 +109,21 @@ fn the_kernel_index_is_complete() {
     let index = std::fs::read_to_string(root().join("kernels/README.md")).expect("kernels/README.md");
     for (path, _) in all_sources() {
         let Some(file) = path.strip_prefix("kernels/") else { continue };
-        let is_kernel = file.starts_with("src/") && !file.ends_with("lib.rs") && !file.ends_with("mod.rs") && !file.contains("tests");
+        let is_kernel = file.starts_with("src/")
+            && !file.ends_with("lib.rs")
+            && !file.ends_with("mod.rs")
+            && !file.contains("tests");
         assert!(!is_kernel || index.contains(&format!("`{file}`")), "kernels/README.md has no row for {file}");
     }
+}
+
+#[test]
+fn sources_are_formatted() {
+    let output = Command::new(env!("CARGO"))
+        .args(["fmt", "--all", "--", "--check"])
+        .current_dir(root())
+        .output()
+        .expect("cargo fmt runs");
+    let differences = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "run `cargo fmt --all`:\n{differences}");
 }

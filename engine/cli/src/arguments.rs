@@ -9,7 +9,11 @@ use clap_complete::Shell;
 ///
 /// Without a command it opens the interactive shell.
 #[derive(Debug, Parser)]
-#[command(name = "plasmon", version, after_help = "Examples:\n  plasmon sql \"SELECT count(*) FROM 'data/*.parquet'\"\n  plasmon sql -f report.sql --format csv > report.csv\n  plasmon explain --analyze \"SELECT …\"\n  plasmon demo")]
+#[command(
+    name = "plasmon",
+    version,
+    after_help = "Examples:\n  plasmon sql \"SELECT count(*) FROM 'data/*.parquet'\"\n  plasmon sql -f report.sql --format csv > report.csv\n  plasmon explain --analyze \"SELECT …\"\n  plasmon demo"
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub engine: EngineOptions,

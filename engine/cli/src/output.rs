@@ -35,14 +35,18 @@ impl Printer {
     pub(crate) fn new(format: Format, schema: SchemaRef, output: Option<&Path>) -> Result<Self, Failure> {
         let writer = || -> Result<Box<dyn Write>, Failure> {
             Ok(match output {
-                Some(path) => Box::new(BufWriter::new(File::create(path).map_err(|e| format!("{}: {e}", path.display()))?)),
+                Some(path) => {
+                    Box::new(BufWriter::new(File::create(path).map_err(|e| format!("{}: {e}", path.display()))?))
+                }
                 None => Box::new(BufWriter::new(std::io::stdout())),
             })
         };
         let target = match format {
             Format::Table => None,
             Format::Csv => Some(Target::Csv(arrow::csv::WriterBuilder::new().with_header(true).build(writer()?))),
-            Format::Json => Some(Target::Json(arrow::json::WriterBuilder::new().with_explicit_nulls(true).build(writer()?))),
+            Format::Json => {
+                Some(Target::Json(arrow::json::WriterBuilder::new().with_explicit_nulls(true).build(writer()?)))
+            }
             Format::Parquet => {
                 let path = output.ok_or("--format parquet needs --output FILE")?;
                 let file = File::create(path).map_err(|e| format!("{}: {e}", path.display()))?;
@@ -95,7 +99,8 @@ fn table_text(schema: &SchemaRef, batches: &[RecordBatch], rows: usize) -> Resul
     let options = FormatOptions::default().with_null("NULL");
     let mut shown = 0;
     for batch in batches {
-        let formatters = batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options)).collect::<Result<Vec<_>, _>>()?;
+        let formatters =
+            batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options)).collect::<Result<Vec<_>, _>>()?;
         for row in 0..batch.num_rows().min(TABLE_ROWS_MAX - shown) {
             let cells = formatters.iter().zip(schema.fields()).map(|(f, field)| {
                 let cell = Cell::new(f.value(row));
@@ -105,6 +110,10 @@ fn table_text(schema: &SchemaRef, batches: &[RecordBatch], rows: usize) -> Resul
             shown += 1;
         }
     }
-    let note = if shown < rows { format!("{rows} rows, the first {shown} shown") } else { format!("{rows} row{}", if rows == 1 { "" } else { "s" }) };
+    let note = if shown < rows {
+        format!("{rows} rows, the first {shown} shown")
+    } else {
+        format!("{rows} row{}", if rows == 1 { "" } else { "s" })
+    };
     Ok(format!("{table}\n{note}\n"))
 }

@@ -27,14 +27,41 @@ Statements end with a semicolon. Tables can be files: SELECT * FROM 'data/*.parq
 ";
 
 const KEYWORDS: &[&str] = &[
-    "SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "HAVING", "LIMIT", "JOIN", "LEFT JOIN", "ON", "UNION ALL", "WITH", "CREATE EXTERNAL TABLE", "CREATE TABLE",
-    "CREATE VIEW", "STORED AS PARQUET", "LOCATION", "COPY", "DESCRIBE", "SHOW TABLES", "SHOW FUNCTIONS", "EXPLAIN", "EXPLAIN ANALYZE", "DISTINCT", "BETWEEN", "CASE WHEN", "INTERVAL", "DATE",
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "GROUP BY",
+    "ORDER BY",
+    "HAVING",
+    "LIMIT",
+    "JOIN",
+    "LEFT JOIN",
+    "ON",
+    "UNION ALL",
+    "WITH",
+    "CREATE EXTERNAL TABLE",
+    "CREATE TABLE",
+    "CREATE VIEW",
+    "STORED AS PARQUET",
+    "LOCATION",
+    "COPY",
+    "DESCRIBE",
+    "SHOW TABLES",
+    "SHOW FUNCTIONS",
+    "EXPLAIN",
+    "EXPLAIN ANALYZE",
+    "DISTINCT",
+    "BETWEEN",
+    "CASE WHEN",
+    "INTERVAL",
+    "DATE",
 ];
 
 /// Reads statements until the end of input.
 pub(crate) fn run(engine: &EngineOptions) -> Result<ExitCode, Failure> {
     let running: Arc<Mutex<Option<CancelToken>>> = Arc::default();
-    let mut shell = Shell { session: Arc::new(session(engine)?), running: running.clone(), format: Format::Table, timing: true };
+    let mut shell =
+        Shell { session: Arc::new(session(engine)?), running: running.clone(), format: Format::Table, timing: true };
     let interrupted = running.clone();
     ctrlc::set_handler(move || {
         if let Some(token) = interrupted.lock().unwrap_or_else(|e| e.into_inner()).as_ref() {
@@ -73,7 +100,9 @@ pub(crate) fn run(engine: &EngineOptions) -> Result<ExitCode, Failure> {
 }
 
 fn history_path() -> Option<std::path::PathBuf> {
-    let home = std::env::var_os("XDG_STATE_HOME").map(Into::into).or_else(|| std::env::var_os("HOME").map(|h| std::path::Path::new(&h).join(".local/state")))?;
+    let home = std::env::var_os("XDG_STATE_HOME")
+        .map(Into::into)
+        .or_else(|| std::env::var_os("HOME").map(|h| std::path::Path::new(&h).join(".local/state")))?;
     let folder: std::path::PathBuf = home;
     let folder = folder.join("plasmon");
     std::fs::create_dir_all(&folder).ok()?;
@@ -101,7 +130,9 @@ impl Shell {
     fn run_line(&mut self, line: &str) {
         let outcome = match line.trim().strip_prefix('\\') {
             Some(command) => self.backslash(command),
-            None => self.session.split(line).map_err(Failure::from).and_then(|s| s.iter().try_for_each(|s| self.execute(s))),
+            None => {
+                self.session.split(line).map_err(Failure::from).and_then(|s| s.iter().try_for_each(|s| self.execute(s)))
+            }
         };
         if let Err(failure) = outcome {
             eprintln!("{failure}");
@@ -200,13 +231,23 @@ struct ShellHelper {
 impl Completer for ShellHelper {
     type Candidate = String;
 
-    fn complete(&self, line: &str, position: usize, _: &rustyline::Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+    fn complete(
+        &self,
+        line: &str,
+        position: usize,
+        _: &rustyline::Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
         let start = line[..position].rfind(|c: char| !(c.is_alphanumeric() || c == '_')).map_or(0, |i| i + 1);
         let word = line[start..position].to_lowercase();
         if word.is_empty() {
             return Ok((start, Vec::new()));
         }
-        let names = self.session.table_names().into_iter().chain(self.session.function_names()).chain(KEYWORDS.iter().map(|k| k.to_string()));
+        let names = self
+            .session
+            .table_names()
+            .into_iter()
+            .chain(self.session.function_names())
+            .chain(KEYWORDS.iter().map(|k| k.to_string()));
         let mut candidates: Vec<String> = names.filter(|n| n.to_lowercase().starts_with(&word)).collect();
         candidates.sort();
         candidates.dedup();

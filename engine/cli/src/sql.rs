@@ -67,7 +67,10 @@ pub(crate) fn explain(engine: &EngineOptions, options: &ExplainOptions) -> Resul
     for batch in session.sql(&statement)? {
         let batch = batch?;
         for row in 0..batch.num_rows() {
-            print_text(&format!("{}\n", arrow::util::display::array_value_to_string(batch.column(batch.num_columns() - 1), row)?));
+            print_text(&format!(
+                "{}\n",
+                arrow::util::display::array_value_to_string(batch.column(batch.num_columns() - 1), row)?
+            ));
         }
     }
     Ok(ExitCode::SUCCESS)

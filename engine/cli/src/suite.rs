@@ -36,7 +36,9 @@ pub(crate) fn register_tables(session: &Session, data: &Path, names: &[&str]) ->
         let file = data.join(format!("{name}.parquet"));
         let location = if file.exists() { file } else { data.join(name) };
         if !location.exists() {
-            return Err(format!("{}: no table {name} there (looked for {name}.parquet and {name}/)", data.display()).into());
+            return Err(
+                format!("{}: no table {name} there (looked for {name}.parquet and {name}/)", data.display()).into()
+            );
         }
         session.register_path(name, &location.to_string_lossy())?;
     }
@@ -56,7 +58,10 @@ pub(crate) fn run_query(session: &Session, query: &SuiteQuery, repeat: usize) ->
         }
         best = best.min(start.elapsed().as_secs_f64());
         let scanned_rows = running.graph().map_or(0, |graph| {
-            let scans = graph.pipelines.iter().filter(|p| p.source.part.name().ends_with("Scan") && p.source.part.name() != "MaterializedScan");
+            let scans = graph
+                .pipelines
+                .iter()
+                .filter(|p| p.source.part.name().ends_with("Scan") && p.source.part.name() != "MaterializedScan");
             scans.map(|p| p.source.metrics.rows_in.load(std::sync::atomic::Ordering::Relaxed)).sum()
         });
         let difference = query.expected.and_then(|expected| compare(&batches, expected).err());
@@ -66,14 +71,23 @@ pub(crate) fn run_query(session: &Session, query: &SuiteQuery, repeat: usize) ->
             (Some(_), Some(_)) => "wrong",
         };
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
-        outcome = Some(Outcome { number: query.number, rows, seconds: best, scanned_rows, peak_bytes: running.peak_memory_bytes(), answer, difference });
+        outcome = Some(Outcome {
+            number: query.number,
+            rows,
+            seconds: best,
+            scanned_rows,
+            peak_bytes: running.peak_memory_bytes(),
+            answer,
+            difference,
+        });
     }
     outcome.ok_or_else(|| "no run".into())
 }
 
 /// One JSON object of an outcome.
 pub(crate) fn outcome_json(outcome: &Outcome) -> String {
-    json!({ "query": outcome.number, "rows": outcome.rows, "seconds": outcome.seconds, "answer": outcome.answer }).to_string()
+    json!({ "query": outcome.number, "rows": outcome.rows, "seconds": outcome.seconds, "answer": outcome.answer })
+        .to_string()
 }
 
 /// Compares a result with expected CSV: same rows in the same order, except that rows which the query's order leaves tied may be swapped;
@@ -103,8 +117,11 @@ fn rows(batches: &[RecordBatch]) -> Result<Vec<Vec<String>>, arrow::error::Arrow
     let options = FormatOptions::default().with_null("");
     let mut rows = Vec::new();
     for batch in batches {
-        let formatters = batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options)).collect::<Result<Vec<_>, _>>()?;
-        rows.extend((0..batch.num_rows()).map(|row| formatters.iter().map(|f| f.value(row).to_string()).collect::<Vec<_>>()));
+        let formatters =
+            batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options)).collect::<Result<Vec<_>, _>>()?;
+        rows.extend(
+            (0..batch.num_rows()).map(|row| formatters.iter().map(|f| f.value(row).to_string()).collect::<Vec<_>>()),
+        );
     }
     Ok(rows)
 }
@@ -120,7 +137,8 @@ fn same_value(given: &str, wanted: &str) -> bool {
     let (Ok(a), Ok(b)) = (given.parse::<f64>(), wanted.parse::<f64>()) else { return false };
     // A decimal average has the digits that its type has: one unit of the last place that both show.
     let places = |text: &str| text.split_once('.').map_or(0, |(_, fraction)| fraction.len() as i32);
-    let unit = if places(given).min(places(wanted)) == 0 { 0.0 } else { 10f64.powi(-places(given).min(places(wanted))) };
+    let unit =
+        if places(given).min(places(wanted)) == 0 { 0.0 } else { 10f64.powi(-places(given).min(places(wanted))) };
     (a - b).abs() <= (1e-6 * b.abs()).max(unit * 1.000_001)
 }
 
@@ -162,7 +180,14 @@ pub(crate) fn outcomes_table(outcomes: &[Outcome]) -> String {
     for o in outcomes {
         let rate = o.scanned_rows as f64 / o.seconds / 1e6;
         let memory = format!("{:.1} MB", o.peak_bytes as f64 / 1e6);
-        table.add_row([right(o.number.to_string()), right(o.rows.to_string()), right(format!("{:.3} s", o.seconds)), right(format!("{rate:.0} M")), right(memory), Cell::new(o.answer)]);
+        table.add_row([
+            right(o.number.to_string()),
+            right(o.rows.to_string()),
+            right(format!("{:.3} s", o.seconds)),
+            right(format!("{rate:.0} M")),
+            right(memory),
+            Cell::new(o.answer),
+        ]);
     }
     let total: f64 = outcomes.iter().map(|o| o.seconds).sum();
     format!("{table}\ntotal {total:.2} s\n")

@@ -8,8 +8,30 @@ use crate::sql::{print_text, session};
 use crate::suite::{SuiteQuery, outcome_json, outcomes_table, register_tables, run_query};
 
 const TABLES: &[&str] = &[
-    "call_center", "catalog_page", "catalog_returns", "catalog_sales", "customer", "customer_address", "customer_demographics", "date_dim", "household_demographics", "income_band", "inventory", "item",
-    "promotion", "reason", "ship_mode", "store", "store_returns", "store_sales", "time_dim", "warehouse", "web_page", "web_returns", "web_sales", "web_site",
+    "call_center",
+    "catalog_page",
+    "catalog_returns",
+    "catalog_sales",
+    "customer",
+    "customer_address",
+    "customer_demographics",
+    "date_dim",
+    "household_demographics",
+    "income_band",
+    "inventory",
+    "item",
+    "promotion",
+    "reason",
+    "ship_mode",
+    "store",
+    "store_returns",
+    "store_sales",
+    "time_dim",
+    "warehouse",
+    "web_page",
+    "web_returns",
+    "web_sales",
+    "web_site",
 ];
 
 include!(concat!(env!("OUT_DIR"), "/tpcds_queries.rs"));
@@ -21,7 +43,8 @@ pub(crate) fn run(engine: &EngineOptions, options: &SuiteOptions) -> Result<Exit
     let numbers = options.queries.as_deref().map(|q| parse_numbers(q, 99)).transpose()?;
     let mut outcomes = Vec::new();
     let mut failed = false;
-    for (number, text) in TPCDS_QUERIES.iter().filter(|(n, _)| numbers.as_ref().is_none_or(|chosen| chosen.contains(n))) {
+    for (number, text) in TPCDS_QUERIES.iter().filter(|(n, _)| numbers.as_ref().is_none_or(|chosen| chosen.contains(n)))
+    {
         match run_query(&session, &SuiteQuery { number: *number, text, expected: None }, options.repeat) {
             Ok(outcome) if options.format == "json" => print_text(&format!("{}\n", outcome_json(&outcome))),
             Ok(outcome) => outcomes.push(outcome),

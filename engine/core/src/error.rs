@@ -22,7 +22,9 @@ pub enum Error {
     #[error("{context}: {message}")]
     Io { context: String, message: String },
     /// A reservation was refused and nothing was left to spill.
-    #[error("out of memory: {consumer} asked for {requested} bytes, {available} of {limit} bytes are free; held by: {holders}. Raise the memory limit or reduce `threads`")]
+    #[error(
+        "out of memory: {consumer} asked for {requested} bytes, {available} of {limit} bytes are free; held by: {holders}. Raise the memory limit or reduce `threads`"
+    )]
     OutOfMemory { consumer: String, requested: usize, available: usize, limit: usize, holders: String },
     /// The query was cancelled by its owner.
     #[error("query cancelled")]

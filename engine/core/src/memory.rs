@@ -56,7 +56,8 @@ impl MemoryBudget {
     }
 
     fn refusal(&self, consumer: &str, requested: usize) -> Error {
-        let mut held: Vec<_> = self.lock().iter().map(|c| (c.held.load(Ordering::Relaxed), c.name.clone())).filter(|c| c.0 > 0).collect();
+        let mut held: Vec<_> =
+            self.lock().iter().map(|c| (c.held.load(Ordering::Relaxed), c.name.clone())).filter(|c| c.0 > 0).collect();
         held.sort_by(|a, b| b.cmp(a));
         let holders = held.iter().map(|(bytes, name)| format!("{name}: {bytes}")).collect::<Vec<_>>().join(", ");
         Error::OutOfMemory {
@@ -94,7 +95,12 @@ impl Reservation {
     /// Makes the reservation hold exactly `bytes`: grows or gives back the difference.
     pub fn resize(&self, bytes: usize) -> Result<()> {
         let held = self.held();
-        if bytes > held { self.grow(bytes - held) } else { self.shrink(held - bytes); Ok(()) }
+        if bytes > held {
+            self.grow(bytes - held)
+        } else {
+            self.shrink(held - bytes);
+            Ok(())
+        }
     }
 
     /// Gives back up to `bytes`.

@@ -33,8 +33,12 @@ impl Format {
         let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
         let stem = name.strip_suffix(".gz").unwrap_or(&name);
         match stem.rsplit_once('.') {
-            Some((_, extension)) => Format::parse(extension).map_err(|e| Error::user(format!("{}: {e}", path.display()))),
-            None => Err(Error::user(format!("{}: no extension tells the format; name it with STORED AS", path.display()))),
+            Some((_, extension)) => {
+                Format::parse(extension).map_err(|e| Error::user(format!("{}: {e}", path.display())))
+            }
+            None => {
+                Err(Error::user(format!("{}: no extension tells the format; name it with STORED AS", path.display())))
+            }
         }
     }
 }
@@ -50,14 +54,20 @@ pub struct Options {
 impl Options {
     /// The value of the first of these names that is given.
     pub(crate) fn get(&self, names: &[&str]) -> Option<&str> {
-        self.values.iter().find(|(n, _)| names.contains(&n.trim_start_matches("format.").to_lowercase().as_str())).map(|(_, v)| v.as_str())
+        self.values
+            .iter()
+            .find(|(n, _)| names.contains(&n.trim_start_matches("format.").to_lowercase().as_str()))
+            .map(|(_, v)| v.as_str())
     }
 
     /// A true-or-false option.
     pub(crate) fn flag(&self, names: &[&str], default: bool) -> Result<bool> {
         match self.get(names) {
             None => Ok(default),
-            Some(value) => value.to_lowercase().parse().map_err(|_| Error::user(format!("option {}: {value:?} is neither true nor false", names[0]))),
+            Some(value) => value
+                .to_lowercase()
+                .parse()
+                .map_err(|_| Error::user(format!("option {}: {value:?} is neither true nor false", names[0]))),
         }
     }
 }

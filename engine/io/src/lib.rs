@@ -8,8 +8,8 @@ mod writer;
 
 use std::sync::Arc;
 
-use plasmon_core::{Error, Result};
 use plasmon_core::table::Table;
+use plasmon_core::{Error, Result};
 
 pub use format::{Format, Options};
 pub use parquet::ParquetTable;
@@ -27,5 +27,6 @@ pub fn open_table(location: &str, format: Option<Format>, options: &Options) -> 
 
 /// Runs a decoder over bytes that may be malformed: a panic inside (its own or a library's) becomes an error that names the file.
 pub(crate) fn contain<T>(context: impl FnOnce() -> String, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::io(context(), "malformed data")))
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Error::io(context(), "malformed data")))
 }

@@ -34,7 +34,13 @@ pub(crate) fn open(location: &str, files: Vec<PathBuf>, format: Format, options:
         });
     }
     let schema = Schema::try_merge(schemas).map_err(|e| Error::io(location, e))?;
-    Ok(Arc::new(FileTable { location: location.to_string(), files: Arc::new(files), format, csv, schema: Arc::new(schema) }))
+    Ok(Arc::new(FileTable {
+        location: location.to_string(),
+        files: Arc::new(files),
+        format,
+        csv,
+        schema: Arc::new(schema),
+    }))
 }
 
 /// How CSV is written in a file.
@@ -55,11 +61,19 @@ impl CsvOptions {
             Some(text) => Err(Error::user(format!("option {}: {text:?} is not one byte", names[0]))),
         };
         let escape = options.get(&["escape"]).and_then(|e| e.bytes().next());
-        Ok(CsvOptions { header: options.flag(&["header", "has_header"], true)?, delimiter: byte(&["delimiter", "delim", "sep"], b',')?, quote: byte(&["quote"], b'"')?, escape })
+        Ok(CsvOptions {
+            header: options.flag(&["header", "has_header"], true)?,
+            delimiter: byte(&["delimiter", "delim", "sep"], b',')?,
+            quote: byte(&["quote"], b'"')?,
+            escape,
+        })
     }
 
     fn format(&self) -> arrow::csv::reader::Format {
-        let format = arrow::csv::reader::Format::default().with_header(self.header).with_delimiter(self.delimiter).with_quote(self.quote);
+        let format = arrow::csv::reader::Format::default()
+            .with_header(self.header)
+            .with_delimiter(self.delimiter)
+            .with_quote(self.quote);
         match self.escape {
             Some(escape) => format.with_escape(escape),
             None => format,
@@ -81,7 +95,13 @@ fn infer(file: &Path, format: Format, csv: &CsvOptions) -> Result<Schema> {
     match format {
         Format::Csv => {
             let (schema, _) = csv.format().infer_schema(reader, Some(INFER_ROWS)).map_err(error)?;
-            if let Some(name) = schema.fields().iter().enumerate().find(|(i, f)| schema.fields()[..*i].iter().any(|g| g.name() == f.name())).map(|(_, f)| f.name()) {
+            if let Some(name) = schema
+                .fields()
+                .iter()
+                .enumerate()
+                .find(|(i, f)| schema.fields()[..*i].iter().any(|g| g.name() == f.name()))
+                .map(|(_, f)| f.name())
+            {
                 return Err(Error::io(context(file), format!("two columns are named {name:?}")));
             }
             Ok(schema)
@@ -173,12 +193,17 @@ impl FileScan {
         let reader = open_file(file)?;
         Ok(match self.format {
             Format::Csv => {
-                let builder = arrow::csv::ReaderBuilder::new(self.schema.clone()).with_format(self.csv.format()).with_batch_size(self.batch_rows);
+                let builder = arrow::csv::ReaderBuilder::new(self.schema.clone())
+                    .with_format(self.csv.format())
+                    .with_batch_size(self.batch_rows);
                 let reader = builder.build_buffered(reader).map_err(error)?;
                 Box::new(reader.map(move |b| b.map_err(|e| Error::io(path.clone(), e))))
             }
             Format::Json => {
-                let reader = arrow::json::ReaderBuilder::new(self.schema.clone()).with_batch_size(self.batch_rows).build(reader).map_err(error)?;
+                let reader = arrow::json::ReaderBuilder::new(self.schema.clone())
+                    .with_batch_size(self.batch_rows)
+                    .build(reader)
+                    .map_err(error)?;
                 Box::new(reader.map(move |b| b.map_err(|e| Error::io(path.clone(), e))))
             }
             _ => ipc_reader(reader, file)?.1,

@@ -44,7 +44,13 @@ struct OpenFile {
 
 impl Writer {
     /// Prepares writing rows of `schema` to `path`; without `format` the extension tells. With `partition_by`, `path` is a folder of `column=value` folders.
-    pub fn create(path: &str, format: Option<Format>, options: &Options, schema: SchemaRef, partition_by: &[String]) -> Result<Self> {
+    pub fn create(
+        path: &str,
+        format: Option<Format>,
+        options: &Options,
+        schema: SchemaRef,
+        partition_by: &[String],
+    ) -> Result<Self> {
         let path = PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
         let format = match (format, partition_by.is_empty()) {
             (Some(format), _) => format,
@@ -53,12 +59,15 @@ impl Writer {
         };
         let partition_columns = partition_by
             .iter()
-            .map(|name| schema.index_of(name).map_err(|_| Error::user(format!("PARTITIONED BY {name}: no such column"))))
+            .map(|name| {
+                schema.index_of(name).map_err(|_| Error::user(format!("PARTITIONED BY {name}: no such column")))
+            })
             .collect::<Result<Vec<_>>>()?;
         if !partition_columns.is_empty() && partition_columns.len() == schema.fields().len() {
             return Err(Error::user("PARTITIONED BY leaves no column to write"));
         }
-        let mut writer = Writer { path, format, options: options.clone(), schema, partition_columns, files: BTreeMap::new() };
+        let mut writer =
+            Writer { path, format, options: options.clone(), schema, partition_columns, files: BTreeMap::new() };
         if writer.partition_columns.is_empty() {
             writer.file(Path::new(""))?;
         }
@@ -74,7 +83,8 @@ impl Writer {
         for row in 0..batch.num_rows() {
             rows.entry(self.folder(batch, row)?).or_default().push(row as u32);
         }
-        let kept: Vec<usize> = (0..self.schema.fields().len()).filter(|c| !self.partition_columns.contains(c)).collect();
+        let kept: Vec<usize> =
+            (0..self.schema.fields().len()).filter(|c| !self.partition_columns.contains(c)).collect();
         for (folder, rows) in rows {
             let part = arrow::compute::take_record_batch(&batch.project(&kept)?, &UInt32Array::from(rows))?;
             self.file(&folder)?.write(&part)?;
@@ -105,7 +115,11 @@ impl Writer {
         let mut folder = PathBuf::new();
         for &column in &self.partition_columns {
             let array = batch.column(column);
-            let value = if array.is_null(row) { NULL_PARTITION.to_string() } else { escape(&array_value_to_string(array, row)?) };
+            let value = if array.is_null(row) {
+                NULL_PARTITION.to_string()
+            } else {
+                escape(&array_value_to_string(array, row)?)
+            };
             folder.push(format!("{}={value}", self.schema.field(column).name()));
         }
         Ok(folder)
@@ -127,7 +141,8 @@ impl Writer {
             Format::Arrow => "arrow",
         };
         let is_folder = !self.partition_columns.is_empty() || self.path.extension().is_none();
-        let target = if is_folder { self.path.join(folder).join(format!("part-0.{extension}")) } else { self.path.clone() };
+        let target =
+            if is_folder { self.path.join(folder).join(format!("part-0.{extension}")) } else { self.path.clone() };
         let error = |e: std::io::Error| Error::io(target.display().to_string(), e);
         let parent = target.parent().filter(|p| !p.as_os_str().is_empty());
         if let Some(parent) = parent {
@@ -136,7 +151,8 @@ impl Writer {
         let name = target.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let unfinished = target.with_file_name(format!(".{name}.{}.part", std::process::id()));
         let file = File::create(&unfinished).map_err(error)?;
-        let kept: Vec<usize> = (0..self.schema.fields().len()).filter(|c| !self.partition_columns.contains(c)).collect();
+        let kept: Vec<usize> =
+            (0..self.schema.fields().len()).filter(|c| !self.partition_columns.contains(c)).collect();
         let schema = std::sync::Arc::new(self.schema.project(&kept)?);
         let encoder = match self.format {
             Format::Parquet => {
@@ -144,14 +160,23 @@ impl Writer {
                 Encoder::Parquet(Box::new(writer.map_err(|e| Error::io(target.display().to_string(), e))?))
             }
             Format::Csv => {
-                let delimiter = self.options.get(&["delimiter", "delim", "sep"]).and_then(|d| if d == "\\t" { Some(b'\t') } else { d.bytes().next() }).unwrap_or(b',');
+                let delimiter = self
+                    .options
+                    .get(&["delimiter", "delim", "sep"])
+                    .and_then(|d| if d == "\\t" { Some(b'\t') } else { d.bytes().next() })
+                    .unwrap_or(b',');
                 let header = self.options.flag(&["header", "has_header"], true)?;
-                let mut writer = arrow::csv::WriterBuilder::new().with_header(header).with_delimiter(delimiter).build(BufWriter::new(file));
+                let mut writer = arrow::csv::WriterBuilder::new()
+                    .with_header(header)
+                    .with_delimiter(delimiter)
+                    .build(BufWriter::new(file));
                 // The header is there also when no row is.
                 writer.write(&RecordBatch::new_empty(schema))?;
                 Encoder::Csv(writer)
             }
-            Format::Json => Encoder::Json(arrow::json::WriterBuilder::new().with_explicit_nulls(true).build(BufWriter::new(file))),
+            Format::Json => {
+                Encoder::Json(arrow::json::WriterBuilder::new().with_explicit_nulls(true).build(BufWriter::new(file)))
+            }
             Format::Arrow => Encoder::Arrow(arrow::ipc::writer::FileWriter::try_new(BufWriter::new(file), &schema)?),
         };
         Ok(OpenFile { encoder, unfinished, target })
@@ -171,7 +196,8 @@ impl Writer {
             });
         }
         if let Some(rows) = self.options.get(&["row_group_size", "max_row_group_size"]) {
-            properties = properties.set_max_row_group_row_count(Some(rows.parse().map_err(|_| bad("row_group_size", rows))?));
+            properties =
+                properties.set_max_row_group_row_count(Some(rows.parse().map_err(|_| bad("row_group_size", rows))?));
         }
         Ok(properties.build())
     }
@@ -203,7 +229,9 @@ fn escape(value: &str) -> String {
     let mut escaped = String::new();
     for byte in value.bytes() {
         match byte {
-            b'/' | b'=' | b'%' | b':' | b'\\' | b'"' | b'?' | b'*' | 0..=31 | 127 => escaped.push_str(&format!("%{byte:02X}")),
+            b'/' | b'=' | b'%' | b':' | b'\\' | b'"' | b'?' | b'*' | 0..=31 | 127 => {
+                escaped.push_str(&format!("%{byte:02X}"))
+            }
             _ => escaped.push(byte as char),
         }
     }

@@ -47,28 +47,77 @@ pub enum Node {
         threshold: Option<(usize, Arc<TopNThreshold>)>,
     },
     /// Rows of constant expressions.
-    Values { rows: Vec<Vec<Expression>> },
+    Values {
+        rows: Vec<Vec<Expression>>,
+    },
     /// No rows, or one row without columns (`SELECT 1`).
-    Empty { one_row: bool },
-    Filter { input: Box<Relation>, predicate: Expression },
-    Project { input: Box<Relation>, expressions: Vec<Expression> },
+    Empty {
+        one_row: bool,
+    },
+    Filter {
+        input: Box<Relation>,
+        predicate: Expression,
+    },
+    Project {
+        input: Box<Relation>,
+        expressions: Vec<Expression>,
+    },
     /// Left is the probe side, right the build side. `runtime_filters[i]` is published by the build side for key `key`.
-    Join { left: Box<Relation>, right: Box<Relation>, join: Join },
-    Aggregate { input: Box<Relation>, group_by: Vec<Expression>, grouping_sets: Vec<Vec<bool>>, aggregates: Vec<AggregateExpression>, phase: AggregatePhase },
+    Join {
+        left: Box<Relation>,
+        right: Box<Relation>,
+        join: Join,
+    },
+    Aggregate {
+        input: Box<Relation>,
+        group_by: Vec<Expression>,
+        grouping_sets: Vec<Vec<bool>>,
+        aggregates: Vec<AggregateExpression>,
+        phase: AggregatePhase,
+    },
     /// Sort, and top-N when `fetch` is given.
-    Sort { input: Box<Relation>, keys: Vec<SortKey>, offset: usize, fetch: Option<usize>, threshold: Option<Arc<TopNThreshold>> },
-    Limit { input: Box<Relation>, offset: usize, fetch: Option<usize> },
+    Sort {
+        input: Box<Relation>,
+        keys: Vec<SortKey>,
+        offset: usize,
+        fetch: Option<usize>,
+        threshold: Option<Arc<TopNThreshold>>,
+    },
+    Limit {
+        input: Box<Relation>,
+        offset: usize,
+        fetch: Option<usize>,
+    },
     /// UNION ALL; inputs have equal types.
-    Union { inputs: Vec<Relation> },
-    Window { input: Box<Relation>, partition_by: Vec<Expression>, order_by: Vec<SortKey>, functions: Vec<WindowExpression> },
+    Union {
+        inputs: Vec<Relation>,
+    },
+    Window {
+        input: Box<Relation>,
+        partition_by: Vec<Expression>,
+        order_by: Vec<SortKey>,
+        functions: Vec<WindowExpression>,
+    },
     /// Unnests list or struct columns.
-    Unnest { input: Box<Relation>, unnest: Unnest },
+    Unnest {
+        input: Box<Relation>,
+        unnest: Unnest,
+    },
     /// `WITH RECURSIVE`: `initial`, then `step` over the previous round's rows until none are left.
-    Recursive { initial: Box<Relation>, step: Box<Relation>, name: String, distinct: bool },
+    Recursive {
+        initial: Box<Relation>,
+        step: Box<Relation>,
+        name: String,
+        distinct: bool,
+    },
     /// The previous round's rows inside `step` of the recursive relation of that name.
-    WorkTable { name: String },
+    WorkTable {
+        name: String,
+    },
     /// Reads `Plan::shared[index]`.
-    SharedScan { index: usize },
+    SharedScan {
+        index: usize,
+    },
 }
 
 impl Relation {
@@ -102,7 +151,8 @@ impl Relation {
         }
         let fields: Vec<FieldRef> = columns.iter().map(|&c| self.schema.fields()[c].clone()).collect();
         let schema = Arc::new(Schema::new_with_metadata(fields, self.schema.metadata().clone()));
-        let expressions = columns.iter().map(|&c| Expression::column(c, self.schema.field(c).data_type().clone())).collect();
+        let expressions =
+            columns.iter().map(|&c| Expression::column(c, self.schema.field(c).data_type().clone())).collect();
         Relation::new(Node::Project { input: Box::new(self), expressions }, schema)
     }
 
@@ -118,7 +168,11 @@ impl Relation {
     /// Inputs, left to right, mutable.
     pub fn children_mut(&mut self) -> Vec<&mut Relation> {
         match &mut self.node {
-            Node::Scan { .. } | Node::Values { .. } | Node::Empty { .. } | Node::WorkTable { .. } | Node::SharedScan { .. } => vec![],
+            Node::Scan { .. }
+            | Node::Values { .. }
+            | Node::Empty { .. }
+            | Node::WorkTable { .. }
+            | Node::SharedScan { .. } => vec![],
             Node::Filter { input, .. }
             | Node::Project { input, .. }
             | Node::Aggregate { input, .. }
@@ -135,7 +189,11 @@ impl Relation {
     /// Inputs, left to right.
     pub fn children(&self) -> Vec<&Relation> {
         match &self.node {
-            Node::Scan { .. } | Node::Values { .. } | Node::Empty { .. } | Node::WorkTable { .. } | Node::SharedScan { .. } => vec![],
+            Node::Scan { .. }
+            | Node::Values { .. }
+            | Node::Empty { .. }
+            | Node::WorkTable { .. }
+            | Node::SharedScan { .. } => vec![],
             Node::Filter { input, .. }
             | Node::Project { input, .. }
             | Node::Aggregate { input, .. }
@@ -157,10 +215,14 @@ impl Relation {
             Node::Filter { predicate, .. } => vec![predicate],
             Node::Project { expressions, .. } => expressions.iter().collect(),
             Node::Join { join, .. } => join.left_keys.iter().chain(&join.right_keys).chain(&join.residual).collect(),
-            Node::Aggregate { group_by, aggregates, .. } => group_by
-                .iter()
-                .chain(aggregates.iter().flat_map(|a| a.arguments.iter().chain(&a.filter).chain(a.order_by.iter().map(|k| &k.expression))))
-                .collect(),
+            Node::Aggregate { group_by, aggregates, .. } => {
+                group_by
+                    .iter()
+                    .chain(aggregates.iter().flat_map(|a| {
+                        a.arguments.iter().chain(&a.filter).chain(a.order_by.iter().map(|k| &k.expression))
+                    }))
+                    .collect()
+            }
             Node::Sort { keys, .. } => keys.iter().map(|k| &k.expression).collect(),
             Node::Window { partition_by, order_by, functions, .. } => partition_by
                 .iter()
@@ -176,7 +238,8 @@ impl Plan {
     /// Rewrites every tree: root, sub-queries, shared sub-plans.
     pub fn map_trees(mut self, rewrite: &mut dyn FnMut(Relation) -> Result<Relation>) -> Result<Plan> {
         self.root = rewrite(self.root)?;
-        self.subqueries = self.subqueries.into_iter().map(|(slot, r)| Ok((slot, rewrite(r)?))).collect::<Result<_>>()?;
+        self.subqueries =
+            self.subqueries.into_iter().map(|(slot, r)| Ok((slot, rewrite(r)?))).collect::<Result<_>>()?;
         self.shared = self.shared.into_iter().map(rewrite).collect::<Result<_>>()?;
         Ok(self)
     }

@@ -13,9 +13,16 @@ pub struct HybridCursor {
 
 #[derive(Debug, Clone, Copy)]
 enum Run {
-    Repeat { value: u32, left: usize },
+    Repeat {
+        value: u32,
+        left: usize,
+    },
     /// Values `index..len` of the packed run whose bytes start at `start` are left.
-    Packed { start: usize, index: usize, len: usize },
+    Packed {
+        start: usize,
+        index: usize,
+        len: usize,
+    },
 }
 
 impl HybridCursor {
@@ -88,7 +95,9 @@ impl HybridCursor {
 
     /// Whether the current run repeats one value for at least `count` more values, and which: levels are mostly one long run.
     pub fn repeats(&mut self, bytes: &[u8], count: usize) -> Result<Option<u32>, Malformed> {
-        while matches!(self.run, Run::Repeat { left: 0, .. }) || matches!(self.run, Run::Packed { index, len, .. } if index == len) {
+        while matches!(self.run, Run::Repeat { left: 0, .. })
+            || matches!(self.run, Run::Packed { index, len, .. } if index == len)
+        {
             self.next_run(bytes)?;
         }
         Ok(match self.run {

@@ -2,7 +2,12 @@
 
 /// Fills `out` with the first `out.len()` integers of `width` bits (0..=32), least significant bit first. `bytes` must hold all of them.
 pub fn unpack_u32(bytes: &[u8], width: u32, out: &mut [u32]) {
-    assert!(width <= 32 && bytes.len() * 8 >= out.len() * width as usize, "{} values of {width} bits in {} bytes", out.len(), bytes.len());
+    assert!(
+        width <= 32 && bytes.len() * 8 >= out.len() * width as usize,
+        "{} values of {width} bits in {} bytes",
+        out.len(),
+        bytes.len()
+    );
     unpack_tiered(bytes, width, out);
 }
 

@@ -53,7 +53,11 @@ pub fn sum_in_frames(frames: &Frames, counted: Option<&[u64]>, values: &[i128]) 
 
 /// The first row with the least (or greatest) key among the counted rows of each frame, [`NO_ROW`] when there is none.
 /// `before(a, b)` tells whether row `a`'s key wins over row `b`'s.
-pub fn extreme_in_frames(frames: &Frames, counted: impl Fn(u32) -> bool, before: impl Fn(u32, u32) -> bool) -> Vec<u32> {
+pub fn extreme_in_frames(
+    frames: &Frames,
+    counted: impl Fn(u32) -> bool,
+    before: impl Fn(u32, u32) -> bool,
+) -> Vec<u32> {
     // Candidates in row order; each later one loses against every earlier one.
     let mut candidates: VecDeque<u32> = VecDeque::new();
     let mut next = 0;
@@ -266,14 +270,28 @@ mod tests {
         let values: Vec<i128> = (0..rows).map(|i| ((i * 7919) % 101) as i128 - 50).collect();
         let counted: Vec<u64> = (0..rows.div_ceil(64)).map(|w| 0xdead_beef_cafe_f00d ^ (w as u64 * 77)).collect();
         let is_counted = |row: u32| counted[row as usize / 64] >> (row % 64) & 1 == 1;
-        let bounds = [Bound::UnboundedPreceding, Bound::Offset(-70), Bound::Offset(-2), Bound::Offset(0), Bound::Offset(3), Bound::Offset(90), Bound::UnboundedFollowing];
+        let bounds = [
+            Bound::UnboundedPreceding,
+            Bound::Offset(-70),
+            Bound::Offset(-2),
+            Bound::Offset(0),
+            Bound::Offset(3),
+            Bound::Offset(90),
+            Bound::UnboundedFollowing,
+        ];
         for start in bounds {
             for end in bounds {
                 let frames = frame_by_rows(&[0, 200, 201, rows as u32], start, end);
                 let sums = sum_in_frames(&frames, Some(&counted), &values);
                 let counts = count_in_frames(&frames, Some(&counted), rows);
                 let least = extreme_in_frames(&frames, is_counted, |a, b| values[a as usize] < values[b as usize]);
-                let floats = fold_frames(&frames, rows, |row| if is_counted(row) { FloatSum { sum: values[row as usize] as f64, count: 1 } } else { FloatSum::EMPTY });
+                let floats = fold_frames(&frames, rows, |row| {
+                    if is_counted(row) {
+                        FloatSum { sum: values[row as usize] as f64, count: 1 }
+                    } else {
+                        FloatSum::EMPTY
+                    }
+                });
                 for row in 0..rows {
                     let inside: Vec<u32> = (frames.starts[row]..frames.ends[row]).filter(|&r| is_counted(r)).collect();
                     let sum: i128 = inside.iter().map(|&r| values[r as usize]).sum();
@@ -281,7 +299,11 @@ mod tests {
                     assert_eq!((floats[row].sum, floats[row].count), (sum as f64, inside.len() as u64));
                     let expected = inside.iter().copied().min_by_key(|&r| values[r as usize]);
                     let least = Some(least[row]).filter(|&r| r != NO_ROW);
-                    assert_eq!(least.map(|r| values[r as usize]), expected.map(|r| values[r as usize]), "{start:?} {end:?} row {row}");
+                    assert_eq!(
+                        least.map(|r| values[r as usize]),
+                        expected.map(|r| values[r as usize]),
+                        "{start:?} {end:?} row {row}"
+                    );
                 }
             }
         }
@@ -291,7 +313,10 @@ mod tests {
     fn moments_merge() {
         let values = [1.0, 4.0, 9.0, -3.0, 2.5];
         let all = values.iter().fold(Moments::EMPTY, |m, &v| m.merge(Moments::of(v)));
-        let halves = values[..2].iter().fold(Moments::EMPTY, |m, &v| m.merge(Moments::of(v))).merge(values[2..].iter().fold(Moments::EMPTY, |m, &v| m.merge(Moments::of(v))));
+        let halves = values[..2]
+            .iter()
+            .fold(Moments::EMPTY, |m, &v| m.merge(Moments::of(v)))
+            .merge(values[2..].iter().fold(Moments::EMPTY, |m, &v| m.merge(Moments::of(v))));
         let mean = values.iter().sum::<f64>() / 5.0;
         let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
         assert!((all.squares - squares).abs() < 1e-12 && (halves.squares - squares).abs() < 1e-12);

@@ -104,7 +104,13 @@ pub enum RangeBound<'a> {
 }
 
 /// Frames by distance.
-pub fn frame_by_range(partitions: &[u32], peers: &[u32], axis: Axis<'_>, start: RangeBound<'_>, end: RangeBound<'_>) -> Frames {
+pub fn frame_by_range(
+    partitions: &[u32],
+    peers: &[u32],
+    axis: Axis<'_>,
+    start: RangeBound<'_>,
+    end: RangeBound<'_>,
+) -> Frames {
     let mut starts = Vec::with_capacity(axis.positions.len());
     let mut ends = Vec::with_capacity(axis.positions.len());
     let mut first_group = 0;
@@ -178,9 +184,16 @@ mod tests {
         let positions = [0, 1, 2, 4, 4, 9];
         let (reach_back, reach_ahead): (Vec<i128>, Vec<i128>) = positions.iter().map(|p| (p - 2, p + 1)).unzip();
         let axis = Axis { positions: &positions, nulls: Some(&[1]) };
-        let frames = frame_by_range(&[0, 6], &[0, 1, 2, 3, 5, 6], axis, RangeBound::Reach(&reach_back), RangeBound::Reach(&reach_ahead));
+        let frames = frame_by_range(
+            &[0, 6],
+            &[0, 1, 2, 3, 5, 6],
+            axis,
+            RangeBound::Reach(&reach_back),
+            RangeBound::Reach(&reach_ahead),
+        );
         assert_eq!(pairs(&frames), [(0, 1), (1, 3), (1, 3), (2, 5), (2, 5), (5, 6)]);
-        let to_peers = frame_by_range(&[0, 6], &[0, 1, 2, 3, 5, 6], axis, RangeBound::UnboundedPreceding, RangeBound::CurrentRow);
+        let to_peers =
+            frame_by_range(&[0, 6], &[0, 1, 2, 3, 5, 6], axis, RangeBound::UnboundedPreceding, RangeBound::CurrentRow);
         assert_eq!(to_peers.ends, [1, 2, 3, 5, 5, 6]);
         assert!(to_peers.only_grow(&[0, 6]));
         assert!(!frames.only_grow(&[0, 6]));

@@ -9,12 +9,16 @@ pub fn number_rows(partitions: &[u32], output: &mut Vec<u64>) {
 
 /// One plus the number of rows before the row's peers.
 pub fn rank_rows(partitions: &[u32], peers: &[u32], output: &mut Vec<u64>) {
-    each_peer_group(partitions, peers, |partition, group, _| output.extend(std::iter::repeat_n((group.start - partition.start) as u64 + 1, group.len())));
+    each_peer_group(partitions, peers, |partition, group, _| {
+        output.extend(std::iter::repeat_n((group.start - partition.start) as u64 + 1, group.len()))
+    });
 }
 
 /// One plus the number of peer groups before the row's.
 pub fn rank_rows_densely(partitions: &[u32], peers: &[u32], output: &mut Vec<u64>) {
-    each_peer_group(partitions, peers, |_, group, ordinal| output.extend(std::iter::repeat_n(ordinal as u64 + 1, group.len())));
+    each_peer_group(partitions, peers, |_, group, ordinal| {
+        output.extend(std::iter::repeat_n(ordinal as u64 + 1, group.len()))
+    });
 }
 
 /// `(rank - 1) / (rows - 1)`, 0 in a partition of one row.
@@ -40,12 +44,18 @@ pub fn split_rows(partitions: &[u32], buckets: u64, output: &mut Vec<u64>) {
         let (small, larger) = (rows / buckets, rows % buckets);
         // The first `larger` buckets hold `small + 1` rows.
         let boundary = larger * (small + 1);
-        output.extend((0..rows).map(|row| if row < boundary { row / (small + 1) + 1 } else { larger + (row - boundary) / small.max(1) + 1 }));
+        output.extend((0..rows).map(|row| {
+            if row < boundary { row / (small + 1) + 1 } else { larger + (row - boundary) / small.max(1) + 1 }
+        }));
     }
 }
 
 /// Calls `visit(partition, peer group, ordinal of the group in its partition)` for every group.
-fn each_peer_group(partitions: &[u32], peers: &[u32], mut visit: impl FnMut(&std::ops::Range<u32>, std::ops::Range<u32>, usize)) {
+fn each_peer_group(
+    partitions: &[u32],
+    peers: &[u32],
+    mut visit: impl FnMut(&std::ops::Range<u32>, std::ops::Range<u32>, usize),
+) {
     let mut groups = ranges(peers).peekable();
     for partition in ranges(partitions) {
         let mut ordinal = 0;

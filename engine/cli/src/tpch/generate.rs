@@ -43,22 +43,24 @@ pub(crate) fn generate(scale: f64, folder: &Path) -> Result<(), Failure> {
     let bar = progress::bar(parts.iter().map(|&p| p as u64).sum(), "generating");
     for (table, &count) in TABLES.iter().zip(&parts) {
         bar.set_message(format!("generating {table}"));
-        write_table(table, scale, count, folder, &bar).map_err(|e| format!("{}/{table}.parquet: {e}", folder.display()))?;
+        write_table(table, scale, count, folder, &bar)
+            .map_err(|e| format!("{}/{table}.parquet: {e}", folder.display()))?;
     }
     bar.finish_and_clear();
     Ok(())
 }
 
 fn part_count(table: &str, scale: f64) -> i32 {
-    let rows = scale * match table {
-        "lineitem" => 6_000_000.0,
-        "orders" => 1_500_000.0,
-        "partsupp" => 800_000.0,
-        "part" => 200_000.0,
-        "customer" => 150_000.0,
-        "supplier" => 10_000.0,
-        _ => 1.0,
-    };
+    let rows = scale
+        * match table {
+            "lineitem" => 6_000_000.0,
+            "orders" => 1_500_000.0,
+            "partsupp" => 800_000.0,
+            "part" => 200_000.0,
+            "customer" => 150_000.0,
+            "supplier" => 10_000.0,
+            _ => 1.0,
+        };
     ((rows / ROW_GROUP_ROWS).round() as i32).max(1)
 }
 
@@ -80,21 +82,30 @@ fn part(table: &str, scale: f64, number: i32, count: i32) -> (SchemaRef, Batches
     }
 }
 
-fn write_table(table: &str, scale: f64, count: i32, folder: &Path, bar: &indicatif::ProgressBar) -> Result<(), Failure> {
+fn write_table(
+    table: &str,
+    scale: f64,
+    count: i32,
+    folder: &Path,
+    bar: &indicatif::ProgressBar,
+) -> Result<(), Failure> {
     let (schema, _) = part(table, scale, 1, count);
     let mut properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
     let parquet_schema = ArrowSchemaConverter::new().convert(&schema)?;
     let unfinished = folder.join(format!(".{table}.parquet.part"));
-    let mut writer = SerializedFileWriter::new(File::create(&unfinished)?, parquet_schema.root_schema_ptr(), Arc::new(properties))?;
+    let mut writer =
+        SerializedFileWriter::new(File::create(&unfinished)?, parquet_schema.root_schema_ptr(), Arc::new(properties))?;
     let factory = ArrowRowGroupWriterFactory::new(&writer, schema.clone());
     // Two parts a thread in flight: generation and encoding run in parallel, writing is in order.
     let wave = 2 * rayon::current_num_threads() as i32;
     let mut first = 1;
     while first <= count {
         let last = (first + wave - 1).min(count);
-        let groups: Vec<Result<Vec<ArrowColumnChunk>, Failure>> =
-            (first..=last).into_par_iter().map(|number| encode_part(&factory, &schema, table, scale, number, count)).collect();
+        let groups: Vec<Result<Vec<ArrowColumnChunk>, Failure>> = (first..=last)
+            .into_par_iter()
+            .map(|number| encode_part(&factory, &schema, table, scale, number, count))
+            .collect();
         for group in groups {
             let mut row_group = writer.next_row_group()?;
             for chunk in group? {
@@ -110,7 +121,14 @@ fn write_table(table: &str, scale: f64, count: i32, folder: &Path, bar: &indicat
     Ok(())
 }
 
-fn encode_part(factory: &ArrowRowGroupWriterFactory, schema: &SchemaRef, table: &str, scale: f64, number: i32, count: i32) -> Result<Vec<ArrowColumnChunk>, Failure> {
+fn encode_part(
+    factory: &ArrowRowGroupWriterFactory,
+    schema: &SchemaRef,
+    table: &str,
+    scale: f64,
+    number: i32,
+    count: i32,
+) -> Result<Vec<ArrowColumnChunk>, Failure> {
     let mut writers = factory.create_column_writers(number as usize - 1)?;
     for batch in part(table, scale, number, count).1 {
         let batch = batch?;

@@ -12,7 +12,8 @@ use crate::arguments::{EngineOptions, SuiteOptions, parse_numbers};
 use crate::sql::{print_text, session};
 use crate::suite::{SuiteQuery, outcome_json, outcomes_table, register_tables, run_query};
 
-pub(crate) const TABLES: &[&str] = &["region", "nation", "supplier", "customer", "part", "partsupp", "orders", "lineitem"];
+pub(crate) const TABLES: &[&str] =
+    &["region", "nation", "supplier", "customer", "part", "partsupp", "orders", "lineitem"];
 
 include!(concat!(env!("OUT_DIR"), "/tpch_queries.rs"));
 include!(concat!(env!("OUT_DIR"), "/tpch_answers_sf1.rs"));
@@ -36,7 +37,8 @@ pub(crate) fn run(engine: &EngineOptions, options: &SuiteOptions) -> Result<Exit
     let numbers = options.queries.as_deref().map(|q| parse_numbers(q, 22)).transpose()?;
     let mut outcomes = Vec::new();
     let mut failed = false;
-    for query in queries(&session)?.iter().filter(|q| numbers.as_ref().is_none_or(|chosen| chosen.contains(&q.number))) {
+    for query in queries(&session)?.iter().filter(|q| numbers.as_ref().is_none_or(|chosen| chosen.contains(&q.number)))
+    {
         match run_query(&session, query, options.repeat) {
             Ok(outcome) => {
                 if let Some(difference) = &outcome.difference {

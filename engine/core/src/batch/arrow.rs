@@ -8,9 +8,9 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::*;
-use plasmon_kernels::gather::Position;
 use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer, i256};
 use arrow_schema::{DataType, IntervalUnit, Schema, SchemaRef, TimeUnit};
+use plasmon_kernels::gather::Position;
 
 use super::{Batch, Bitmap, Column, Dictionary, Encoding, Physical, Values, Views, physical_type};
 use crate::error::{Error, Result};
@@ -36,7 +36,13 @@ pub fn export_batch(batch: Batch, schema: &SchemaRef) -> Result<RecordBatch> {
         .fields()
         .iter()
         .zip(&columns)
-        .map(|(f, c)| if c.null_count() > 0 && !f.is_nullable() { Arc::new(f.as_ref().clone().with_nullable(true)) } else { f.clone() })
+        .map(|(f, c)| {
+            if c.null_count() > 0 && !f.is_nullable() {
+                Arc::new(f.as_ref().clone().with_nullable(true))
+            } else {
+                f.clone()
+            }
+        })
         .collect();
     let schema = if fields.iter().zip(schema.fields()).all(|(a, b)| Arc::ptr_eq(a, b)) {
         schema.clone()
@@ -67,28 +73,54 @@ pub fn import_column(array: &ArrayRef) -> Result<Column> {
         Date64 => flat(Values::Int64(array.as_primitive::<Date64Type>().values().clone())),
         Time32(TimeUnit::Second) => flat(Values::Int32(array.as_primitive::<Time32SecondType>().values().clone())),
         Time32(_) => flat(Values::Int32(array.as_primitive::<Time32MillisecondType>().values().clone())),
-        Time64(TimeUnit::Microsecond) => flat(Values::Int64(array.as_primitive::<Time64MicrosecondType>().values().clone())),
+        Time64(TimeUnit::Microsecond) => {
+            flat(Values::Int64(array.as_primitive::<Time64MicrosecondType>().values().clone()))
+        }
         Time64(_) => flat(Values::Int64(array.as_primitive::<Time64NanosecondType>().values().clone())),
-        Timestamp(TimeUnit::Second, _) => flat(Values::Int64(array.as_primitive::<TimestampSecondType>().values().clone())),
-        Timestamp(TimeUnit::Millisecond, _) => flat(Values::Int64(array.as_primitive::<TimestampMillisecondType>().values().clone())),
-        Timestamp(TimeUnit::Microsecond, _) => flat(Values::Int64(array.as_primitive::<TimestampMicrosecondType>().values().clone())),
-        Timestamp(TimeUnit::Nanosecond, _) => flat(Values::Int64(array.as_primitive::<TimestampNanosecondType>().values().clone())),
+        Timestamp(TimeUnit::Second, _) => {
+            flat(Values::Int64(array.as_primitive::<TimestampSecondType>().values().clone()))
+        }
+        Timestamp(TimeUnit::Millisecond, _) => {
+            flat(Values::Int64(array.as_primitive::<TimestampMillisecondType>().values().clone()))
+        }
+        Timestamp(TimeUnit::Microsecond, _) => {
+            flat(Values::Int64(array.as_primitive::<TimestampMicrosecondType>().values().clone()))
+        }
+        Timestamp(TimeUnit::Nanosecond, _) => {
+            flat(Values::Int64(array.as_primitive::<TimestampNanosecondType>().values().clone()))
+        }
         Duration(TimeUnit::Second) => flat(Values::Int64(array.as_primitive::<DurationSecondType>().values().clone())),
-        Duration(TimeUnit::Millisecond) => flat(Values::Int64(array.as_primitive::<DurationMillisecondType>().values().clone())),
-        Duration(TimeUnit::Microsecond) => flat(Values::Int64(array.as_primitive::<DurationMicrosecondType>().values().clone())),
-        Duration(TimeUnit::Nanosecond) => flat(Values::Int64(array.as_primitive::<DurationNanosecondType>().values().clone())),
-        Interval(IntervalUnit::YearMonth) => flat(Values::Int32(array.as_primitive::<IntervalYearMonthType>().values().clone())),
-        Interval(IntervalUnit::MonthDayNano) => flat(Values::Interval(array.as_primitive::<IntervalMonthDayNanoType>().values().clone())),
-        Decimal32(_, _) => flat(Values::Int64(array.as_primitive::<Decimal32Type>().values().iter().map(|&v| v as i64).collect())),
+        Duration(TimeUnit::Millisecond) => {
+            flat(Values::Int64(array.as_primitive::<DurationMillisecondType>().values().clone()))
+        }
+        Duration(TimeUnit::Microsecond) => {
+            flat(Values::Int64(array.as_primitive::<DurationMicrosecondType>().values().clone()))
+        }
+        Duration(TimeUnit::Nanosecond) => {
+            flat(Values::Int64(array.as_primitive::<DurationNanosecondType>().values().clone()))
+        }
+        Interval(IntervalUnit::YearMonth) => {
+            flat(Values::Int32(array.as_primitive::<IntervalYearMonthType>().values().clone()))
+        }
+        Interval(IntervalUnit::MonthDayNano) => {
+            flat(Values::Interval(array.as_primitive::<IntervalMonthDayNanoType>().values().clone()))
+        }
+        Decimal32(_, _) => {
+            flat(Values::Int64(array.as_primitive::<Decimal32Type>().values().iter().map(|&v| v as i64).collect()))
+        }
         Decimal64(_, _) => flat(Values::Int64(array.as_primitive::<Decimal64Type>().values().clone())),
         Decimal128(precision, _) => {
             let values = array.as_primitive::<Decimal128Type>().values();
             flat(if *precision <= 18 { Values::Int64(narrow(values)?) } else { Values::Int128(values.clone()) })
         }
         Decimal256(_, _) => flat(Values::Int256(array.as_primitive::<Decimal256Type>().values().clone())),
-        Utf8 => flat(Values::View(views_of_offsets(array.as_string::<i32>().offsets(), array.as_string::<i32>().values()))),
+        Utf8 => {
+            flat(Values::View(views_of_offsets(array.as_string::<i32>().offsets(), array.as_string::<i32>().values())))
+        }
         LargeUtf8 => large_views(array).and_then(flat),
-        Binary => flat(Values::View(views_of_offsets(array.as_binary::<i32>().offsets(), array.as_binary::<i32>().values()))),
+        Binary => {
+            flat(Values::View(views_of_offsets(array.as_binary::<i32>().offsets(), array.as_binary::<i32>().values())))
+        }
         LargeBinary => large_views(array).and_then(flat),
         Utf8View => {
             let array = array.as_string_view();
@@ -119,7 +151,8 @@ fn import_dictionary(array: &ArrayRef, validity: Option<Bitmap>) -> Result<Colum
         }
     }
     let last = dictionary.values().len() as u64 - 1;
-    let codes: ScalarBuffer<u32> = dictionary.normalized_keys().into_iter().map(|k| (k as u64).min(last) as u32).collect();
+    let codes: ScalarBuffer<u32> =
+        dictionary.normalized_keys().into_iter().map(|k| (k as u64).min(last) as u32).collect();
     Ok(Column::dictionary(codes, Arc::new(Dictionary::new(values.flat_values())), validity))
 }
 
@@ -218,10 +251,18 @@ pub fn export_column(column: &Column, data_type: &DataType) -> Result<ArrayRef> 
         (Time64(TimeUnit::Microsecond), Values::Int64(v)) => primitive!(Time64MicrosecondArray, v),
         (Time64(_), Values::Int64(v)) => primitive!(Time64NanosecondArray, v),
         (Timestamp(unit, zone), Values::Int64(v)) => match unit {
-            TimeUnit::Second => Arc::new(TimestampSecondArray::try_new(v.clone(), nulls)?.with_timezone_opt(zone.clone())),
-            TimeUnit::Millisecond => Arc::new(TimestampMillisecondArray::try_new(v.clone(), nulls)?.with_timezone_opt(zone.clone())),
-            TimeUnit::Microsecond => Arc::new(TimestampMicrosecondArray::try_new(v.clone(), nulls)?.with_timezone_opt(zone.clone())),
-            TimeUnit::Nanosecond => Arc::new(TimestampNanosecondArray::try_new(v.clone(), nulls)?.with_timezone_opt(zone.clone())),
+            TimeUnit::Second => {
+                Arc::new(TimestampSecondArray::try_new(v.clone(), nulls)?.with_timezone_opt(zone.clone()))
+            }
+            TimeUnit::Millisecond => {
+                Arc::new(TimestampMillisecondArray::try_new(v.clone(), nulls)?.with_timezone_opt(zone.clone()))
+            }
+            TimeUnit::Microsecond => {
+                Arc::new(TimestampMicrosecondArray::try_new(v.clone(), nulls)?.with_timezone_opt(zone.clone()))
+            }
+            TimeUnit::Nanosecond => {
+                Arc::new(TimestampNanosecondArray::try_new(v.clone(), nulls)?.with_timezone_opt(zone.clone()))
+            }
         },
         (Duration(TimeUnit::Second), Values::Int64(v)) => primitive!(DurationSecondArray, v),
         (Duration(TimeUnit::Millisecond), Values::Int64(v)) => primitive!(DurationMillisecondArray, v),
@@ -233,17 +274,27 @@ pub fn export_column(column: &Column, data_type: &DataType) -> Result<ArrayRef> 
             let narrow: ScalarBuffer<i32> = v.iter().map(|&x| x as i32).collect();
             Arc::new(Decimal32Array::try_new(narrow, nulls)?.with_precision_and_scale(*p, *s)?)
         }
-        (Decimal64(p, s), Values::Int64(v)) => Arc::new(Decimal64Array::try_new(v.clone(), nulls)?.with_precision_and_scale(*p, *s)?),
+        (Decimal64(p, s), Values::Int64(v)) => {
+            Arc::new(Decimal64Array::try_new(v.clone(), nulls)?.with_precision_and_scale(*p, *s)?)
+        }
         (Decimal128(p, s), Values::Int64(v)) => {
             let wide: ScalarBuffer<i128> = v.iter().map(|&x| x as i128).collect();
             Arc::new(Decimal128Array::try_new(wide, nulls)?.with_precision_and_scale(*p, *s)?)
         }
-        (Decimal128(p, s), Values::Int128(v)) => Arc::new(Decimal128Array::try_new(v.clone(), nulls)?.with_precision_and_scale(*p, *s)?),
-        (Decimal256(p, s), Values::Int256(v)) => Arc::new(Decimal256Array::try_new(v.clone(), nulls)?.with_precision_and_scale(*p, *s)?),
-        (Utf8 | LargeUtf8 | Utf8View | Binary | LargeBinary | BinaryView, Values::View(v)) => export_views(v, nulls, data_type)?,
+        (Decimal128(p, s), Values::Int128(v)) => {
+            Arc::new(Decimal128Array::try_new(v.clone(), nulls)?.with_precision_and_scale(*p, *s)?)
+        }
+        (Decimal256(p, s), Values::Int256(v)) => {
+            Arc::new(Decimal256Array::try_new(v.clone(), nulls)?.with_precision_and_scale(*p, *s)?)
+        }
+        (Utf8 | LargeUtf8 | Utf8View | Binary | LargeBinary | BinaryView, Values::View(v)) => {
+            export_views(v, nulls, data_type)?
+        }
         (_, Values::Nested(array)) if array.data_type() == data_type => array.clone(),
         (_, Values::Nested(array)) => arrow_cast::cast(array, data_type)?,
-        (wanted, values) => return Err(Error::internal(format!("a {:?} column cannot be shown as {wanted}", values.physical()))),
+        (wanted, values) => {
+            return Err(Error::internal(format!("a {:?} column cannot be shown as {wanted}", values.physical())));
+        }
     })
 }
 

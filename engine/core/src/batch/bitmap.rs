@@ -1,7 +1,7 @@
 //! A bit per row: validity (1 = valid) or a boolean column's values (1 = true).
 
-use plasmon_kernels::gather::Position;
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
+use plasmon_kernels::gather::Position;
 
 /// `len` bits in 64-bit words, least significant bit first, starting at bit 0 of word 0; bits past `len` are zero.
 #[derive(Debug, Clone)]

@@ -147,19 +147,58 @@ macro_rules! with_fixed_width {
     ($values:expr, $buffer:ident, $variant:ident => $body:expr, otherwise $other:pat => $else:expr) => {{
         use $crate::batch::Values;
         match $values {
-            Values::Int8($buffer) => { let $variant = Values::Int8; $body }
-            Values::Int16($buffer) => { let $variant = Values::Int16; $body }
-            Values::Int32($buffer) => { let $variant = Values::Int32; $body }
-            Values::Int64($buffer) => { let $variant = Values::Int64; $body }
-            Values::Int128($buffer) => { let $variant = Values::Int128; $body }
-            Values::Int256($buffer) => { let $variant = Values::Int256; $body }
-            Values::UInt8($buffer) => { let $variant = Values::UInt8; $body }
-            Values::UInt16($buffer) => { let $variant = Values::UInt16; $body }
-            Values::UInt32($buffer) => { let $variant = Values::UInt32; $body }
-            Values::UInt64($buffer) => { let $variant = Values::UInt64; $body }
-            Values::Float32($buffer) => { let $variant = Values::Float32; $body }
-            Values::Float64($buffer) => { let $variant = Values::Float64; $body }
-            Values::Interval($buffer) => { let $variant = Values::Interval; $body }
+            Values::Int8($buffer) => {
+                let $variant = Values::Int8;
+                $body
+            }
+            Values::Int16($buffer) => {
+                let $variant = Values::Int16;
+                $body
+            }
+            Values::Int32($buffer) => {
+                let $variant = Values::Int32;
+                $body
+            }
+            Values::Int64($buffer) => {
+                let $variant = Values::Int64;
+                $body
+            }
+            Values::Int128($buffer) => {
+                let $variant = Values::Int128;
+                $body
+            }
+            Values::Int256($buffer) => {
+                let $variant = Values::Int256;
+                $body
+            }
+            Values::UInt8($buffer) => {
+                let $variant = Values::UInt8;
+                $body
+            }
+            Values::UInt16($buffer) => {
+                let $variant = Values::UInt16;
+                $body
+            }
+            Values::UInt32($buffer) => {
+                let $variant = Values::UInt32;
+                $body
+            }
+            Values::UInt64($buffer) => {
+                let $variant = Values::UInt64;
+                $body
+            }
+            Values::Float32($buffer) => {
+                let $variant = Values::Float32;
+                $body
+            }
+            Values::Float64($buffer) => {
+                let $variant = Values::Float64;
+                $body
+            }
+            Values::Interval($buffer) => {
+                let $variant = Values::Interval;
+                $body
+            }
             $other => $else,
         }
     }};
@@ -380,7 +419,13 @@ impl Column {
             Encoding::Constant(values) => values.gather(&vec![0u16; self.len]),
             Encoding::Dictionary { codes, dictionary } => dictionary.values.gather(codes),
         };
-        Column { encoding: Encoding::Flat(values), len: self.len, validity: self.validity.clone(), bounds: self.bounds, is_ascii: self.is_ascii }
+        Column {
+            encoding: Encoding::Flat(values),
+            len: self.len,
+            validity: self.validity.clone(),
+            bounds: self.bounds,
+            is_ascii: self.is_ascii,
+        }
     }
 
     /// The flat values, looking up or repeating where needed.
@@ -409,10 +454,9 @@ impl Column {
         let encoding = match &self.encoding {
             Encoding::Flat(values) => Encoding::Flat(values.gather(positions)),
             Encoding::Constant(values) => Encoding::Constant(values.clone()),
-            Encoding::Dictionary { codes, dictionary } => Encoding::Dictionary {
-                codes: gather(codes, positions).into(),
-                dictionary: dictionary.clone(),
-            },
+            Encoding::Dictionary { codes, dictionary } => {
+                Encoding::Dictionary { codes: gather(codes, positions).into(), dictionary: dictionary.clone() }
+            }
         };
         let validity = self.validity.as_ref().map(|v| v.gather(positions)).filter(|v| v.count_ones() < v.len());
         Column { encoding, len: positions.len(), validity, bounds: self.bounds, is_ascii: self.is_ascii }
@@ -442,9 +486,15 @@ impl Column {
             return self.clone();
         }
         let convert = |values: &Values| match (values, to) {
-            (Values::Int64(v), Physical::Int128) => Values::Int128(v.iter().map(|&x| x as i128).collect::<Vec<_>>().into()),
-            (Values::Int64(v), Physical::Int256) => Values::Int256(v.iter().map(|&x| i256::from_i128(x as i128)).collect::<Vec<_>>().into()),
-            (Values::Int128(v), Physical::Int256) => Values::Int256(v.iter().map(|&x| i256::from_i128(x)).collect::<Vec<_>>().into()),
+            (Values::Int64(v), Physical::Int128) => {
+                Values::Int128(v.iter().map(|&x| x as i128).collect::<Vec<_>>().into())
+            }
+            (Values::Int64(v), Physical::Int256) => {
+                Values::Int256(v.iter().map(|&x| i256::from_i128(x as i128)).collect::<Vec<_>>().into())
+            }
+            (Values::Int128(v), Physical::Int256) => {
+                Values::Int256(v.iter().map(|&x| i256::from_i128(x)).collect::<Vec<_>>().into())
+            }
             (other, _) => other.clone(),
         };
         let encoding = match &self.encoding {
@@ -456,7 +506,13 @@ impl Column {
                 Encoding::Dictionary { codes: codes.clone(), dictionary: Arc::new(wide) }
             }
         };
-        Column { encoding, len: self.len, validity: self.validity.clone(), bounds: self.bounds, is_ascii: self.is_ascii }
+        Column {
+            encoding,
+            len: self.len,
+            validity: self.validity.clone(),
+            bounds: self.bounds,
+            is_ascii: self.is_ascii,
+        }
     }
 
     /// Bytes held by the column's buffers.

@@ -32,7 +32,8 @@ pub(super) fn concat(columns: &[Column], data_type: &DataType) -> Result<Column>
             }
         };
     }
-    let values = fixed!(Int8, Int16, Int32, Int64, Int128, Int256, UInt8, UInt16, UInt32, UInt64, Float32, Float64, Interval);
+    let values =
+        fixed!(Int8, Int16, Int32, Int64, Int128, Int256, UInt8, UInt16, UInt32, UInt64, Float32, Float64, Interval);
     let mut column = Column::flat_with_validity(values, concat_validity(&flat));
     column.is_ascii = columns.iter().all(|c| c.is_ascii);
     Ok(column)
@@ -51,11 +52,14 @@ fn concat_validity(columns: &[Column]) -> Option<Bitmap> {
     if columns.iter().all(|c| c.validity().is_none()) {
         return None;
     }
-    let full: Vec<Bitmap> = columns.iter().map(|c| c.validity().cloned().unwrap_or_else(|| Bitmap::constant(true, c.len()))).collect();
+    let full: Vec<Bitmap> =
+        columns.iter().map(|c| c.validity().cloned().unwrap_or_else(|| Bitmap::constant(true, c.len()))).collect();
     Some(join_bits(full.iter()))
 }
 
-fn join<'a, T: arrow_buffer::ArrowNativeType>(parts: impl Iterator<Item = &'a ScalarBuffer<T>> + Clone) -> ScalarBuffer<T> {
+fn join<'a, T: arrow_buffer::ArrowNativeType>(
+    parts: impl Iterator<Item = &'a ScalarBuffer<T>> + Clone,
+) -> ScalarBuffer<T> {
     let mut joined: Vec<T> = Vec::with_capacity(parts.clone().map(|p| p.len()).sum());
     parts.for_each(|p| joined.extend_from_slice(p));
     joined.into()
@@ -86,7 +90,12 @@ fn join_views<'a>(parts: impl Iterator<Item = &'a Views> + Clone) -> Views {
     for part in parts {
         // Parts cut from one batch share their buffers: reuse them when the last ones added are the same.
         let start = buffers.len().saturating_sub(part.buffers.len());
-        let same = !part.buffers.is_empty() && buffers.len() >= part.buffers.len() && buffers[start..].iter().zip(part.buffers.iter()).all(|(a, b)| a.as_ptr() == b.as_ptr() && a.len() == b.len());
+        let same = !part.buffers.is_empty()
+            && buffers.len() >= part.buffers.len()
+            && buffers[start..]
+                .iter()
+                .zip(part.buffers.iter())
+                .all(|(a, b)| a.as_ptr() == b.as_ptr() && a.len() == b.len());
         let base = if same { start } else { buffers.len() } as u128;
         if !same {
             buffers.extend(part.buffers.iter().cloned());

@@ -86,11 +86,9 @@ impl Batch {
             return Err(Error::internal(format!("slice {offset}+{len} of a batch of {} rows", self.selected_rows())));
         }
         Ok(match &self.selection {
-            Some(selection) => Batch {
-                columns: self.columns.clone(),
-                rows: self.rows,
-                selection: Some(selection.slice(offset, len)),
-            },
+            Some(selection) => {
+                Batch { columns: self.columns.clone(), rows: self.rows, selection: Some(selection.slice(offset, len)) }
+            }
             None => Batch {
                 columns: self.columns.iter().map(|c| c.slice(offset, len)).collect(),
                 rows: len,

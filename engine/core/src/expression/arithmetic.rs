@@ -16,7 +16,11 @@ pub(super) fn arithmetic(
     result: &DataType,
     selection: Option<&Selection>,
 ) -> Result<Column> {
-    let counted = Counted { validity: Bitmap::and_optional(sides.0.validity(), sides.1.validity()), selection, rows: sides.0.len() };
+    let counted = Counted {
+        validity: Bitmap::and_optional(sides.0.validity(), sides.1.validity()),
+        selection,
+        rows: sides.0.len(),
+    };
     if types.0.is_decimal() && types.1.is_decimal() && result.is_decimal() {
         return decimal::arithmetic(op, overflow, sides, types, result, counted);
     }
@@ -53,7 +57,8 @@ pub(super) struct Counted<'a> {
 impl Counted<'_> {
     /// Calls `visit` for every selected valid row.
     pub(super) fn try_for_each(&self, mut visit: impl FnMut(usize) -> Result<()>) -> Result<()> {
-        let mut visit = |row: usize| if self.validity.as_ref().is_none_or(|v| v.get(row)) { visit(row) } else { Ok(()) };
+        let mut visit =
+            |row: usize| if self.validity.as_ref().is_none_or(|v| v.get(row)) { visit(row) } else { Ok(()) };
         match self.selection {
             Some(selection) => selection.positions().iter().try_for_each(|&p| visit(p as usize)),
             None => (0..self.rows).try_for_each(visit),
@@ -136,14 +141,22 @@ macro_rules! integer_types {
 integer_types!(i8, i16, i32, i64, u8, u16, u32, u64);
 
 /// Values, and the rows that overflow made null.
-fn integer<T: Integer>(op: ArithmeticOp, overflow: Overflow, left: Side<'_, T>, right: Side<'_, T>, counted: &Counted<'_>) -> Result<(Vec<T>, Vec<usize>)> {
+fn integer<T: Integer>(
+    op: ArithmeticOp,
+    overflow: Overflow,
+    left: Side<'_, T>,
+    right: Side<'_, T>,
+    counted: &Counted<'_>,
+) -> Result<(Vec<T>, Vec<usize>)> {
     let rows = counted.rows;
     match op {
         ArithmeticOp::Add | ArithmeticOp::Subtract | ArithmeticOp::Multiply => {
             // One monomorphic loop per operator, so that each vectorizes.
             let (values, wrapped) = match op {
                 ArithmeticOp::Add => map2_checked(left, right, rows, |a, b| T::overflowing(ArithmeticOp::Add, a, b)),
-                ArithmeticOp::Subtract => map2_checked(left, right, rows, |a, b| T::overflowing(ArithmeticOp::Subtract, a, b)),
+                ArithmeticOp::Subtract => {
+                    map2_checked(left, right, rows, |a, b| T::overflowing(ArithmeticOp::Subtract, a, b))
+                }
                 _ => map2_checked(left, right, rows, |a, b| T::overflowing(ArithmeticOp::Multiply, a, b)),
             };
             let mut nulls = Vec::new();
@@ -183,7 +196,15 @@ pub(super) fn out_of_range(op: ArithmeticOp, a: impl std::fmt::Display, b: impl 
     Error::data(format!("arithmetic overflow: {a} {op} {b} is out of range"))
 }
 
-trait Float: Copy + std::ops::Add<Output = Self> + std::ops::Sub<Output = Self> + std::ops::Mul<Output = Self> + std::ops::Div<Output = Self> + std::ops::Rem<Output = Self> {}
+trait Float:
+    Copy
+    + std::ops::Add<Output = Self>
+    + std::ops::Sub<Output = Self>
+    + std::ops::Mul<Output = Self>
+    + std::ops::Div<Output = Self>
+    + std::ops::Rem<Output = Self>
+{
+}
 impl Float for f32 {}
 impl Float for f64 {}
 
@@ -199,14 +220,25 @@ fn float<T: Float>(op: ArithmeticOp, left: Side<'_, T>, right: Side<'_, T>, rows
 }
 
 /// `-column`.
-pub(super) fn negate(column: &Column, data_type: &DataType, overflow: Overflow, selection: Option<&Selection>) -> Result<Column> {
+pub(super) fn negate(
+    column: &Column,
+    data_type: &DataType,
+    overflow: Overflow,
+    selection: Option<&Selection>,
+) -> Result<Column> {
     let flat = column.flatten();
     let negated = |values| Ok(Column::flat_with_validity(values, flat.validity().cloned()));
     match flat.encoding() {
         Encoding::Flat(Values::Float64(v)) => negated(Values::Float64(map1(v, |x| -x).into())),
         Encoding::Flat(Values::Float32(v)) => negated(Values::Float32(map1(v, |x| -x).into())),
         Encoding::Flat(Values::Interval(v)) => {
-            let minus = |x: arrow_buffer::IntervalMonthDayNano| arrow_buffer::IntervalMonthDayNano::new(x.months.wrapping_neg(), x.days.wrapping_neg(), x.nanoseconds.wrapping_neg());
+            let minus = |x: arrow_buffer::IntervalMonthDayNano| {
+                arrow_buffer::IntervalMonthDayNano::new(
+                    x.months.wrapping_neg(),
+                    x.days.wrapping_neg(),
+                    x.nanoseconds.wrapping_neg(),
+                )
+            };
             negated(Values::Interval(v.iter().map(|&x| minus(x)).collect()))
         }
         _ if data_type.is_unsigned_integer() => Err(Error::unsupported(format!("negation of {data_type}"))),

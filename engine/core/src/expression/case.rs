@@ -9,7 +9,12 @@ use crate::batch::{Batch, Bitmap, Column, arrow::null_column};
 use crate::error::Result;
 
 /// The value of the first branch whose condition is true, else of `otherwise`, else null.
-pub(super) fn case(branches: &[(Expression, Expression)], otherwise: Option<&Expression>, data_type: &DataType, batch: &Batch) -> Result<Column> {
+pub(super) fn case(
+    branches: &[(Expression, Expression)],
+    otherwise: Option<&Expression>,
+    data_type: &DataType,
+    batch: &Batch,
+) -> Result<Column> {
     let mut open = batch.clone();
     let mut results: Vec<(Vec<u16>, Column)> = Vec::new();
     for (when, then) in branches {
@@ -54,7 +59,8 @@ fn gather_result(expression: &Expression, batch: &Batch) -> Result<Column> {
 
 /// Dense parts back at their positions; rows of no part are null. One gather from the parts laid end to end, with a null at the front.
 pub(crate) fn merge(parts: &[(Vec<u16>, Column)], data_type: &DataType, rows: usize) -> Result<Column> {
-    let columns: Vec<Column> = std::iter::once(null_column(data_type, 1)).chain(parts.iter().map(|p| p.1.clone())).collect();
+    let columns: Vec<Column> =
+        std::iter::once(null_column(data_type, 1)).chain(parts.iter().map(|p| p.1.clone())).collect();
     let joined = Column::concat(&columns, data_type)?;
     let mut source = vec![0u32; rows];
     let mut next = 1;

@@ -14,7 +14,13 @@ use crate::batch::{Bounds, Column, Encoding, Physical, Selection, Values, physic
 use crate::error::{Error, Result};
 
 /// `column` (a `from`) as a `to`. Values without an image fail or become null, at selected rows only.
-pub(super) fn cast(column: &Column, from: &DataType, to: &DataType, mode: CastMode, selection: Option<&Selection>) -> Result<Column> {
+pub(super) fn cast(
+    column: &Column,
+    from: &DataType,
+    to: &DataType,
+    mode: CastMode,
+    selection: Option<&Selection>,
+) -> Result<Column> {
     if from == to || is_relabelling(from, to) {
         return Ok(column.clone());
     }
@@ -26,7 +32,9 @@ pub(super) fn cast(column: &Column, from: &DataType, to: &DataType, mode: CastMo
             return Ok(null_column(to, column.len()));
         }
         let one = cast(&Column::flat(values.clone()), from, to, mode, None)?;
-        return Ok(Scalar::from_column(&one, 0).to_column(to, column.len()).unwrap_or_else(|_| one.gather(&vec![0u16; column.len()])));
+        return Ok(Scalar::from_column(&one, 0)
+            .to_column(to, column.len())
+            .unwrap_or_else(|_| one.gather(&vec![0u16; column.len()])));
     }
     match fast(column, from, to) {
         Some(result) => Ok(result),
@@ -51,7 +59,11 @@ fn is_relabelling(from: &DataType, to: &DataType) -> bool {
 
 /// Adding or dropping a zone shifts wall-clock values: only zone to zone is free.
 fn same_zone_kind(from: &DataType, to: &DataType) -> bool {
-    matches!((from, to), (DataType::Timestamp(_, Some(_)), DataType::Timestamp(_, Some(_))) | (DataType::Timestamp(_, None), DataType::Timestamp(_, None)))
+    matches!(
+        (from, to),
+        (DataType::Timestamp(_, Some(_)), DataType::Timestamp(_, Some(_)))
+            | (DataType::Timestamp(_, None), DataType::Timestamp(_, None))
+    )
 }
 
 /// Conversions that cannot fail, in one loop.
@@ -101,7 +113,10 @@ fn units_per_second(unit: &TimeUnit) -> i64 {
 
 fn decimal_scale(data_type: &DataType) -> Option<i32> {
     match data_type {
-        DataType::Decimal32(_, s) | DataType::Decimal64(_, s) | DataType::Decimal128(_, s) | DataType::Decimal256(_, s) => Some(*s as i32),
+        DataType::Decimal32(_, s)
+        | DataType::Decimal64(_, s)
+        | DataType::Decimal128(_, s)
+        | DataType::Decimal256(_, s) => Some(*s as i32),
         t if t.is_integer() => Some(0),
         _ => None,
     }
@@ -132,11 +147,20 @@ fn rescaled(column: &Column, from: &DataType, to: &DataType) -> Option<Column> {
         return None;
     }
     let scaled = if factor == 1 { values.into_owned() } else { map1(&values, |x| x * factor) };
-    Some(Column::flat_with_validity(Values::Int64(scaled.into()), column.validity().cloned()).with_bounds(Some(Bounds { min, max })))
+    Some(
+        Column::flat_with_validity(Values::Int64(scaled.into()), column.validity().cloned())
+            .with_bounds(Some(Bounds { min, max })),
+    )
 }
 
 /// Arrow's cast of the selected rows.
-fn by_arrow(column: &Column, from: &DataType, to: &DataType, mode: CastMode, selection: Option<&Selection>) -> Result<Column> {
+fn by_arrow(
+    column: &Column,
+    from: &DataType,
+    to: &DataType,
+    mode: CastMode,
+    selection: Option<&Selection>,
+) -> Result<Column> {
     let dense = match selection {
         Some(selection) => column.select(selection),
         None => column.clone(),
@@ -164,7 +188,9 @@ fn failure(error: &arrow_schema::ArrowError, from: &DataType, to: &DataType) -> 
 
 /// Decimal → decimal with rounding half away from zero, in 256 bits.
 fn decimal_to_decimal(column: &Column, from: &DataType, to: &DataType, mode: CastMode) -> Result<Option<Column>> {
-    let (true, true, Some(from_scale), Some(to_scale)) = (from.is_decimal(), to.is_decimal(), decimal_scale(from), decimal_scale(to)) else {
+    let (true, true, Some(from_scale), Some(to_scale)) =
+        (from.is_decimal(), to.is_decimal(), decimal_scale(from), decimal_scale(to))
+    else {
         return Ok(None);
     };
     let Some(precision) = decimal_precision(to) else { return Ok(None) };

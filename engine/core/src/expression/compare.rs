@@ -92,7 +92,13 @@ fn compare_values(comparison: Comparison, left: &Column, right: &Column, data_ty
     Ok(Bitmap::new(words, rows))
 }
 
-fn compare_others(comparison: Comparison, left: &Values, right: &Values, constant: bool, data_type: &DataType) -> Result<Bitmap> {
+fn compare_others(
+    comparison: Comparison,
+    left: &Values,
+    right: &Values,
+    constant: bool,
+    data_type: &DataType,
+) -> Result<Bitmap> {
     let rows = left.len();
     let other = |row: usize| if constant { 0 } else { row };
     let holds = |ordering: Ordering| match comparison {
@@ -108,9 +114,15 @@ fn compare_others(comparison: Comparison, left: &Values, right: &Values, constan
             let negated = comparison == Comparison::NotEqual;
             Bitmap::from_bools((0..rows).map(|row| views_equal(l, row, r, other(row)) != negated))
         }
-        (Values::View(l), Values::View(r)) => Bitmap::from_bools((0..rows).map(|row| holds(compare_views(l, row, r, other(row))))),
-        (Values::Boolean(l), Values::Boolean(r)) => Bitmap::from_bools((0..rows).map(|row| holds(l.get(row).cmp(&r.get(other(row)))))),
-        (Values::Int256(l), Values::Int256(r)) => Bitmap::from_bools((0..rows).map(|row| holds(l[row].cmp(&r[other(row)])))),
+        (Values::View(l), Values::View(r)) => {
+            Bitmap::from_bools((0..rows).map(|row| holds(compare_views(l, row, r, other(row)))))
+        }
+        (Values::Boolean(l), Values::Boolean(r)) => {
+            Bitmap::from_bools((0..rows).map(|row| holds(l.get(row).cmp(&r.get(other(row))))))
+        }
+        (Values::Int256(l), Values::Int256(r)) => {
+            Bitmap::from_bools((0..rows).map(|row| holds(l[row].cmp(&r[other(row)]))))
+        }
         (Values::Interval(l), Values::Interval(r)) => {
             let key = |v: &arrow_buffer::IntervalMonthDayNano| {
                 // Compared as lengths: months of 30 days, days of 24 hours.

@@ -28,7 +28,9 @@ pub(super) fn arithmetic(
     {
         return Ok(column);
     }
-    let wide = matches!(result, DataType::Decimal256(_, _)) || sides.0.physical() == Physical::Int256 || sides.1.physical() == Physical::Int256;
+    let wide = matches!(result, DataType::Decimal256(_, _))
+        || sides.0.physical() == Physical::Int256
+        || sides.1.physical() == Physical::Int256;
     let (left, right) = (operand(sides.0), operand(sides.1));
     let mut values = Vec::with_capacity(counted.rows);
     values.resize(counted.rows, i256::ZERO);
@@ -73,7 +75,10 @@ struct Scales {
 
 fn scale(data_type: &DataType) -> i32 {
     match data_type {
-        DataType::Decimal32(_, s) | DataType::Decimal64(_, s) | DataType::Decimal128(_, s) | DataType::Decimal256(_, s) => *s as i32,
+        DataType::Decimal32(_, s)
+        | DataType::Decimal64(_, s)
+        | DataType::Decimal128(_, s)
+        | DataType::Decimal256(_, s) => *s as i32,
         _ => 0,
     }
 }
@@ -108,7 +113,9 @@ fn narrow(op: ArithmeticOp, sides: (&Column, &Column), scales: Scales, counted: 
         (ArithmeticOp::Multiply, ..) => map2(l, r, rows, i64::wrapping_mul),
         (ArithmeticOp::Add, 1, 1) => map2(l, r, rows, i64::wrapping_add),
         (ArithmeticOp::Subtract, 1, 1) => map2(l, r, rows, i64::wrapping_sub),
-        (ArithmeticOp::Add, ..) => map2(l, r, rows, |a, b| a.wrapping_mul(left_factor).wrapping_add(b.wrapping_mul(right_factor))),
+        (ArithmeticOp::Add, ..) => {
+            map2(l, r, rows, |a, b| a.wrapping_mul(left_factor).wrapping_add(b.wrapping_mul(right_factor)))
+        }
         _ => map2(l, r, rows, |a, b| a.wrapping_mul(left_factor).wrapping_sub(b.wrapping_mul(right_factor))),
     };
     Some(Column::flat_with_validity(Values::Int64(values.into()), counted.validity.clone()).with_bounds(Some(proven)))
@@ -147,8 +154,12 @@ fn wide_at(operand: &Operand, row: usize) -> Result<i256> {
 fn value(op: ArithmeticOp, a: i128, b: i128, scales: Scales) -> Option<i128> {
     let rescale = |v: i128, from: i32, to: i32| 10i128.checked_pow(u32::try_from(to - from).ok()?)?.checked_mul(v);
     match op {
-        ArithmeticOp::Add => rescale(a, scales.left, scales.result)?.checked_add(rescale(b, scales.right, scales.result)?),
-        ArithmeticOp::Subtract => rescale(a, scales.left, scales.result)?.checked_sub(rescale(b, scales.right, scales.result)?),
+        ArithmeticOp::Add => {
+            rescale(a, scales.left, scales.result)?.checked_add(rescale(b, scales.right, scales.result)?)
+        }
+        ArithmeticOp::Subtract => {
+            rescale(a, scales.left, scales.result)?.checked_sub(rescale(b, scales.right, scales.result)?)
+        }
         ArithmeticOp::Multiply if scales.left + scales.right == scales.result => a.checked_mul(b),
         _ => wide_value(op, i256::from_i128(a), i256::from_i128(b), scales)?.to_i128(),
     }
@@ -171,13 +182,22 @@ fn wide_value(op: ArithmeticOp, a: i256, b: i256, scales: Scales) -> Option<i256
         }
         ArithmeticOp::Divide => {
             let shift = scales.result - scales.left + scales.right;
-            if shift >= 0 { divide_rounded(a.checked_mul(wide_power(shift)?)?, b) } else { divide_rounded(a, b.checked_mul(wide_power(-shift)?)?) }
+            if shift >= 0 {
+                divide_rounded(a.checked_mul(wide_power(shift)?)?, b)
+            } else {
+                divide_rounded(a, b.checked_mul(wide_power(-shift)?)?)
+            }
         }
         ArithmeticOp::Modulo => {
             let common = scales.left.max(scales.right);
-            let (a, b) = (a.checked_mul(wide_power(common - scales.left)?)?, b.checked_mul(wide_power(common - scales.right)?)?);
+            let (a, b) =
+                (a.checked_mul(wide_power(common - scales.left)?)?, b.checked_mul(wide_power(common - scales.right)?)?);
             let remainder = a.checked_rem(b)?;
-            if scales.result >= common { remainder.checked_mul(wide_power(scales.result - common)?) } else { divide_rounded(remainder, wide_power(common - scales.result)?) }
+            if scales.result >= common {
+                remainder.checked_mul(wide_power(scales.result - common)?)
+            } else {
+                divide_rounded(remainder, wide_power(common - scales.result)?)
+            }
         }
         _ => None,
     }

@@ -56,7 +56,12 @@ pub fn evaluate(expression: &Expression, batch: &Batch) -> Result<Column> {
             let arguments = call.arguments.iter().map(|a| evaluate(a, batch)).collect::<Result<Vec<_>>>()?;
             let result = call.function.evaluate(&arguments, batch.rows(), selection, &expression.data_type)?;
             if result.len() != batch.rows() {
-                return Err(Error::internal(format!("{} gave {} rows for {}", call.function.name(), result.len(), batch.rows())));
+                return Err(Error::internal(format!(
+                    "{} gave {} rows for {}",
+                    call.function.name(),
+                    result.len(),
+                    batch.rows()
+                )));
             }
             Ok(result)
         }
@@ -76,7 +81,9 @@ pub fn select(predicate: &Expression, batch: Batch) -> Result<Batch> {
         return Ok(batch);
     }
     match batch.selection() {
-        Some(selection) if selection.len() * SPARSE_FRACTION < batch.rows() => select_sparse(predicate, &batch, &selection.clone()),
+        Some(selection) if selection.len() * SPARSE_FRACTION < batch.rows() => {
+            select_sparse(predicate, &batch, &selection.clone())
+        }
         _ => {
             let truth = true_bits(&evaluate(predicate, &batch)?)?;
             let mut positions = Vec::new();
@@ -140,10 +147,17 @@ fn evaluate_per_distinct_value(expression: &Expression, batch: &Batch) -> Result
         valid.push(false);
         values = values.gather(&positions).with_validity(Some(Bitmap::from_bools(valid.into_iter())));
     }
-    let per_value = evaluate(&expression.map_columns(&|_| 0), &Batch::new(vec![values], distinct + usize::from(has_nulls)))?.flatten();
+    let per_value =
+        evaluate(&expression.map_columns(&|_| 0), &Batch::new(vec![values], distinct + usize::from(has_nulls)))?
+            .flatten();
     let codes: std::borrow::Cow<'_, [u32]> = match column.validity() {
         None => codes[..].into(),
-        Some(validity) => codes.iter().enumerate().map(|(row, &code)| if validity.get(row) { code } else { distinct as u32 }).collect::<Vec<_>>().into(),
+        Some(validity) => codes
+            .iter()
+            .enumerate()
+            .map(|(row, &code)| if validity.get(row) { code } else { distinct as u32 })
+            .collect::<Vec<_>>()
+            .into(),
     };
     Ok(Some(spread(&per_value, &codes)))
 }

@@ -26,7 +26,13 @@ pub trait ScalarFunction: Send + Sync + Debug {
 
     /// The result for `rows` rows. Arguments are each `rows` long (or constant); values at unselected rows are arbitrary and must not
     /// raise errors. The result has `rows` rows of the physical type of `data_type`.
-    fn evaluate(&self, arguments: &[Column], rows: usize, selection: Option<&Selection>, data_type: &DataType) -> Result<Column>;
+    fn evaluate(
+        &self,
+        arguments: &[Column],
+        rows: usize,
+        selection: Option<&Selection>,
+        data_type: &DataType,
+    ) -> Result<Column>;
 }
 
 /// A function and its arguments.
@@ -38,6 +44,8 @@ pub struct FunctionCall {
 
 impl PartialEq for FunctionCall {
     fn eq(&self, other: &Self) -> bool {
-        !self.function.is_volatile() && self.function.name() == other.function.name() && self.arguments == other.arguments
+        !self.function.is_volatile()
+            && self.function.name() == other.function.name()
+            && self.arguments == other.arguments
     }
 }

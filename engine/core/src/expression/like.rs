@@ -27,7 +27,9 @@ pub(super) fn evaluate_like(
         _ => {
             let patterns = pattern.flatten();
             let Encoding::Flat(Values::View(patterns)) = patterns.encoding() else { return Err(not_text(pattern)) };
-            per_row(texts, rows, selection, negated, |text, row| Ok(compile(patterns, row, escape, case_insensitive)?.matches(text)))?
+            per_row(texts, rows, selection, negated, |text, row| {
+                Ok(compile(patterns, row, escape, case_insensitive)?.matches(text))
+            })?
         }
     };
     Ok(Column::flat_with_validity(Values::Boolean(matches), validity))
@@ -38,7 +40,13 @@ fn compile(patterns: &Views, row: usize, escape: Option<char>, case_insensitive:
     Ok(LikePattern::new(text, escape, case_insensitive))
 }
 
-fn per_row(texts: &Views, rows: usize, selection: Option<&Selection>, negated: bool, test: impl Fn(&[u8], usize) -> Result<bool>) -> Result<Bitmap> {
+fn per_row(
+    texts: &Views,
+    rows: usize,
+    selection: Option<&Selection>,
+    negated: bool,
+    test: impl Fn(&[u8], usize) -> Result<bool>,
+) -> Result<Bitmap> {
     let mut words = vec![0u64; rows.div_ceil(64)];
     let mut set = |row: usize| -> Result<()> {
         words[row / 64] |= u64::from(test(texts.value(row), row)? != negated) << (row % 64);

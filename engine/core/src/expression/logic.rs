@@ -36,7 +36,12 @@ pub(super) fn or(operands: &[Expression], batch: &Batch) -> Result<Column> {
 
 type Logic = fn((&[u64], Option<&[u64]>), (&[u64], Option<&[u64]>)) -> (Vec<u64>, Option<Vec<u64>>);
 
-fn fold(operands: &[Expression], batch: &Batch, logic: Logic, open: impl Fn(&Bitmap, &Option<Bitmap>) -> Bitmap) -> Result<Column> {
+fn fold(
+    operands: &[Expression],
+    batch: &Batch,
+    logic: Logic,
+    open: impl Fn(&Bitmap, &Option<Bitmap>) -> Bitmap,
+) -> Result<Column> {
     let (mut values, mut validity) = parts(&evaluate(&operands[0], batch)?)?;
     for operand in &operands[1..] {
         let still_open = open(&values, &validity);
@@ -74,7 +79,9 @@ fn undecided(values: &Bitmap, validity: &Option<Bitmap>, value: bool) -> Bitmap 
 pub(super) fn narrow(batch: &Batch, bits: &Bitmap) -> Batch {
     let mut positions = Vec::new();
     match batch.selection() {
-        Some(selection) => plasmon_kernels::select::filter_selection(selection.positions(), bits.words(), &mut positions),
+        Some(selection) => {
+            plasmon_kernels::select::filter_selection(selection.positions(), bits.words(), &mut positions)
+        }
         None => plasmon_kernels::select::bits_to_selection(bits.words(), batch.rows(), &mut positions),
     }
     batch.clone().with_selection(Selection::new(positions))

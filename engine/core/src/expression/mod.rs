@@ -44,7 +44,11 @@ pub enum Kind {
     /// The value of an uncorrelated scalar sub-query, bound before any pipeline that reads it starts.
     Parameter(Arc<ScalarSlot>),
     /// Both sides have the same logical type.
-    Compare { op: CompareOp, left: Box<Expression>, right: Box<Expression> },
+    Compare {
+        op: CompareOp,
+        left: Box<Expression>,
+        right: Box<Expression>,
+    },
     /// Three-valued conjunction of two or more operands.
     And(Vec<Expression>),
     /// Three-valued disjunction of two or more operands.
@@ -53,18 +57,46 @@ pub enum Kind {
     IsNull(Box<Expression>),
     IsNotNull(Box<Expression>),
     /// `x IS TRUE`, `x IS NOT TRUE`, `x IS FALSE`, `x IS NOT FALSE`: never null.
-    IsBoolean { operand: Box<Expression>, value: bool, negated: bool },
+    IsBoolean {
+        operand: Box<Expression>,
+        value: bool,
+        negated: bool,
+    },
     /// Operand types may differ for decimals, dates and intervals; `data_type` tells the result.
-    Arithmetic { op: ArithmeticOp, overflow: Overflow, left: Box<Expression>, right: Box<Expression> },
-    Negate { operand: Box<Expression>, overflow: Overflow },
+    Arithmetic {
+        op: ArithmeticOp,
+        overflow: Overflow,
+        left: Box<Expression>,
+        right: Box<Expression>,
+    },
+    Negate {
+        operand: Box<Expression>,
+        overflow: Overflow,
+    },
     /// To `data_type`.
-    Cast { operand: Box<Expression>, mode: CastMode },
+    Cast {
+        operand: Box<Expression>,
+        mode: CastMode,
+    },
     /// Searched CASE: first branch whose condition is true; `CASE x WHEN` is lowered to comparisons.
-    Case { branches: Vec<(Expression, Expression)>, otherwise: Option<Box<Expression>> },
+    Case {
+        branches: Vec<(Expression, Expression)>,
+        otherwise: Option<Box<Expression>>,
+    },
     /// `operand [NOT] IN (constants and expressions)`, three-valued.
-    InList { operand: Box<Expression>, list: Vec<Expression>, negated: bool },
+    InList {
+        operand: Box<Expression>,
+        list: Vec<Expression>,
+        negated: bool,
+    },
     /// `operand [NOT] [I]LIKE pattern [ESCAPE c]`.
-    Like { operand: Box<Expression>, pattern: Box<Expression>, escape: Option<char>, case_insensitive: bool, negated: bool },
+    Like {
+        operand: Box<Expression>,
+        pattern: Box<Expression>,
+        escape: Option<char>,
+        case_insensitive: bool,
+        negated: bool,
+    },
     /// A call of a scalar function.
     Function(FunctionCall),
 }
@@ -138,7 +170,10 @@ impl Expression {
 
     /// `left op right`, boolean.
     pub fn compare(op: CompareOp, left: Expression, right: Expression) -> Self {
-        Expression { kind: Kind::Compare { op, left: Box::new(left), right: Box::new(right) }, data_type: DataType::Boolean }
+        Expression {
+            kind: Kind::Compare { op, left: Box::new(left), right: Box::new(right) },
+            data_type: DataType::Boolean,
+        }
     }
 
     /// Conjunction; one operand stands for itself, none is TRUE.
@@ -157,7 +192,9 @@ impl Expression {
             Kind::Compare { left, right, .. } | Kind::Arithmetic { left, right, .. } => vec![left, right],
             Kind::And(operands) | Kind::Or(operands) => operands.iter().collect(),
             Kind::Not(e) | Kind::IsNull(e) | Kind::IsNotNull(e) => vec![e],
-            Kind::IsBoolean { operand, .. } | Kind::Negate { operand, .. } | Kind::Cast { operand, .. } => vec![operand],
+            Kind::IsBoolean { operand, .. } | Kind::Negate { operand, .. } | Kind::Cast { operand, .. } => {
+                vec![operand]
+            }
             Kind::Case { branches, otherwise } => {
                 branches.iter().flat_map(|(when, then)| [when, then]).chain(otherwise.as_deref()).collect()
             }
@@ -174,7 +211,9 @@ impl Expression {
             Kind::Compare { left, right, .. } | Kind::Arithmetic { left, right, .. } => vec![left, right],
             Kind::And(operands) | Kind::Or(operands) => operands.iter_mut().collect(),
             Kind::Not(e) | Kind::IsNull(e) | Kind::IsNotNull(e) => vec![e],
-            Kind::IsBoolean { operand, .. } | Kind::Negate { operand, .. } | Kind::Cast { operand, .. } => vec![operand],
+            Kind::IsBoolean { operand, .. } | Kind::Negate { operand, .. } | Kind::Cast { operand, .. } => {
+                vec![operand]
+            }
             Kind::Case { branches, otherwise } => {
                 branches.iter_mut().flat_map(|(when, then)| [when, then]).chain(otherwise.as_deref_mut()).collect()
             }
@@ -253,7 +292,9 @@ impl fmt::Display for ArithmeticOp {
 /// SQL-like text with `#n` for column ordinals.
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |items: &[Expression], separator: &str| items.iter().map(|i| i.to_string()).collect::<Vec<_>>().join(separator);
+        let list = |items: &[Expression], separator: &str| {
+            items.iter().map(|i| i.to_string()).collect::<Vec<_>>().join(separator)
+        };
         let not = |negated: &bool| if *negated { "NOT " } else { "" };
         match &self.kind {
             Kind::Column(index) => write!(f, "#{index}"),
@@ -265,11 +306,18 @@ impl fmt::Display for Expression {
             Kind::Not(e) => write!(f, "NOT ({e})"),
             Kind::IsNull(e) => write!(f, "{e} IS NULL"),
             Kind::IsNotNull(e) => write!(f, "{e} IS NOT NULL"),
-            Kind::IsBoolean { operand, value, negated } => write!(f, "{operand} IS {}{}", not(negated), if *value { "TRUE" } else { "FALSE" }),
+            Kind::IsBoolean { operand, value, negated } => {
+                write!(f, "{operand} IS {}{}", not(negated), if *value { "TRUE" } else { "FALSE" })
+            }
             Kind::Arithmetic { op, left, right, .. } => write!(f, "({left} {op} {right})"),
             Kind::Negate { operand, .. } => write!(f, "-({operand})"),
             Kind::Cast { operand, mode } => {
-                write!(f, "{}({operand} AS {})", if *mode == CastMode::Null { "TRY_CAST" } else { "CAST" }, self.data_type)
+                write!(
+                    f,
+                    "{}({operand} AS {})",
+                    if *mode == CastMode::Null { "TRY_CAST" } else { "CAST" },
+                    self.data_type
+                )
             }
             Kind::Case { branches, otherwise } => {
                 f.write_str("CASE")?;
@@ -277,7 +325,9 @@ impl fmt::Display for Expression {
                 otherwise.iter().try_for_each(|e| write!(f, " ELSE {e}"))?;
                 f.write_str(" END")
             }
-            Kind::InList { operand, list: items, negated } => write!(f, "{operand} {}IN ({})", not(negated), list(items, ", ")),
+            Kind::InList { operand, list: items, negated } => {
+                write!(f, "{operand} {}IN ({})", not(negated), list(items, ", "))
+            }
             Kind::Like { operand, pattern, case_insensitive, negated, .. } => {
                 write!(f, "{operand} {}{}LIKE {pattern}", not(negated), if *case_insensitive { "I" } else { "" })
             }

@@ -13,10 +13,17 @@ use crate::batch::{Column, Selection};
 use crate::error::{Error, Result};
 
 /// `left op right` through Arrow, for the selected rows; the others are null.
-pub(super) fn arithmetic(op: ArithmeticOp, sides: (&Column, &Column), types: (&DataType, &DataType), result: &DataType, selection: Option<&Selection>) -> Result<Column> {
+pub(super) fn arithmetic(
+    op: ArithmeticOp,
+    sides: (&Column, &Column),
+    types: (&DataType, &DataType),
+    result: &DataType,
+    selection: Option<&Selection>,
+) -> Result<Column> {
     let rows = sides.0.len();
     let (left, right) = (datum(sides.0, types.0, selection)?, datum(sides.1, types.1, selection)?);
-    let computed = compute(op, left.as_ref(), right.as_ref()).map_err(|e| Error::data(format!("{} {op} {}: {e}", types.0, types.1)))?;
+    let computed = compute(op, left.as_ref(), right.as_ref())
+        .map_err(|e| Error::data(format!("{} {op} {}: {e}", types.0, types.1)))?;
     let both_constant = sides.0.as_constant().is_some() && sides.1.as_constant().is_some();
     let computed = if computed.data_type() == result { computed } else { convert(&computed, result)? };
     let column = import_column(&computed)?;
@@ -34,7 +41,10 @@ fn convert(array: &ArrayRef, result: &DataType) -> Result<ArrayRef> {
     const SECONDS_PER_DAY: i64 = 86_400;
     if let (DataType::Duration(arrow_schema::TimeUnit::Second), DataType::Int64) = (array.data_type(), result) {
         let seconds = arrow_cast::cast(array, &DataType::Int64)?;
-        return Ok(arrow_arith::numeric::div(&seconds, &ArrowScalar::new(arrow_array::Int64Array::from(vec![SECONDS_PER_DAY])))?);
+        return Ok(arrow_arith::numeric::div(
+            &seconds,
+            &ArrowScalar::new(arrow_array::Int64Array::from(vec![SECONDS_PER_DAY])),
+        )?);
     }
     Ok(arrow_cast::cast(array, result)?)
 }
@@ -47,7 +57,9 @@ fn compute(op: ArithmeticOp, left: &dyn Datum, right: &dyn Datum) -> Result<Arra
         ArithmeticOp::Multiply => mul(left, right),
         ArithmeticOp::Divide => div(left, right),
         ArithmeticOp::Modulo => rem(left, right),
-        other => Err(arrow_schema::ArrowError::InvalidArgumentError(format!("operator {other} is not defined for these types"))),
+        other => Err(arrow_schema::ArrowError::InvalidArgumentError(format!(
+            "operator {other} is not defined for these types"
+        ))),
     }
 }
 

@@ -58,10 +58,19 @@ impl KeyEncoder {
             .map(|data_type| {
                 let physical = physical_type(data_type);
                 let converter = match physical {
-                    Physical::Nested => Some(RowConverter::new(vec![SortField::new(data_type.clone())]).map_err(|e| Error::unsupported(format!("{data_type} as a key: {e}")))?),
+                    Physical::Nested => Some(
+                        RowConverter::new(vec![SortField::new(data_type.clone())])
+                            .map_err(|e| Error::unsupported(format!("{data_type} as a key: {e}")))?,
+                    ),
                     _ => None,
                 };
-                Ok(KeyColumn { data_type: data_type.clone(), physical, interned: Arc::new(ByteTable::new(collide)), converter: converter.map(Arc::new), dictionary: None })
+                Ok(KeyColumn {
+                    data_type: data_type.clone(),
+                    physical,
+                    interned: Arc::new(ByteTable::new(collide)),
+                    converter: converter.map(Arc::new),
+                    dictionary: None,
+                })
             })
             .collect::<Result<Vec<_>>>()?;
         let words: usize = columns.iter().map(|c| words_of(c.physical)).sum();
@@ -120,14 +129,19 @@ impl KeyEncoder {
     }
 
     /// Key columns from the words of some groups; `is_null` tells of groups whose single key is null.
-    pub fn decode<'a>(&self, groups: impl ExactSizeIterator<Item = &'a [u64]> + Clone, is_null: &dyn Fn(usize) -> bool) -> Result<Vec<Column>> {
+    pub fn decode<'a>(
+        &self,
+        groups: impl ExactSizeIterator<Item = &'a [u64]> + Clone,
+        is_null: &dyn Fn(usize) -> bool,
+    ) -> Result<Vec<Column>> {
         let mut at = 0;
         let mut decoded = Vec::with_capacity(self.columns.len());
         for (index, key) in self.columns.iter().enumerate() {
             let null = |(row, words): (usize, &'a [u64])| {
                 if self.width == 1 { is_null(row) } else { words[self.width - 1] >> index & 1 == 1 }
             };
-            let valid = Bitmap::from_bools(groups.clone().enumerate().map(|g| !null(g)).collect::<Vec<_>>().into_iter());
+            let valid =
+                Bitmap::from_bools(groups.clone().enumerate().map(|g| !null(g)).collect::<Vec<_>>().into_iter());
             let column = key.decode(groups.clone().map(|words| &words[at..at + words_of(key.physical)]), &valid)?;
             decoded.push(column.with_validity(Some(valid)));
             at += words_of(key.physical);
@@ -159,13 +173,18 @@ impl KeyColumn {
 
     fn scatter_words(&mut self, column: &Column, insert: bool, out: &mut [u64], width: usize, at: usize) -> Result<()> {
         let wide = column.flatten().widen(self.physical);
-        let mut put = |row: usize, words: &[u64]| out[row * width + at..row * width + at + words.len()].copy_from_slice(words);
+        let mut put =
+            |row: usize, words: &[u64]| out[row * width + at..row * width + at + words.len()].copy_from_slice(words);
         match (self.physical, wide.encoding()) {
-            (Physical::Int128, Encoding::Flat(Values::Int128(v))) => v.iter().enumerate().for_each(|(row, &x)| put(row, &[x as u64, (x >> 64) as u64])),
-            (Physical::Int256, Encoding::Flat(Values::Int256(v))) => v.iter().enumerate().for_each(|(row, x)| put(row, &wide_words(x))),
-            (Physical::Interval, Encoding::Flat(Values::Interval(v))) => {
-                v.iter().enumerate().for_each(|(row, x)| put(row, &[(x.months as u32 as u64) << 32 | x.days as u32 as u64, x.nanoseconds as u64]))
+            (Physical::Int128, Encoding::Flat(Values::Int128(v))) => {
+                v.iter().enumerate().for_each(|(row, &x)| put(row, &[x as u64, (x >> 64) as u64]))
             }
+            (Physical::Int256, Encoding::Flat(Values::Int256(v))) => {
+                v.iter().enumerate().for_each(|(row, x)| put(row, &wide_words(x)))
+            }
+            (Physical::Interval, Encoding::Flat(Values::Interval(v))) => v.iter().enumerate().for_each(|(row, x)| {
+                put(row, &[(x.months as u32 as u64) << 32 | x.days as u32 as u64, x.nanoseconds as u64])
+            }),
             _ => self.words(column, insert)?.iter().enumerate().for_each(|(row, &word)| put(row, &[word])),
         }
         Ok(())
@@ -185,14 +204,18 @@ impl KeyColumn {
             return Ok(plasmon_kernels::gather::gather(ids, codes));
         }
         if let Some((_, valid)) = column.as_constant() {
-            let one = if valid { self.interned_words(&column.slice(0, 1.min(column.len())).flatten(), insert)? } else { vec![0] };
+            let one = if valid {
+                self.interned_words(&column.slice(0, 1.min(column.len())).flatten(), insert)?
+            } else {
+                vec![0]
+            };
             return Ok(vec![one.first().copied().unwrap_or(0); column.len()]);
         }
         let flat = column.flatten();
         match (flat.encoding(), &self.converter) {
-            (Encoding::Flat(Values::View(views)), _) => {
-                Ok((0..column.len()).map(|row| if column.is_valid(row) { intern(&mut self.interned, views.value(row), insert) } else { 0 }).collect())
-            }
+            (Encoding::Flat(Values::View(views)), _) => Ok((0..column.len())
+                .map(|row| if column.is_valid(row) { intern(&mut self.interned, views.value(row), insert) } else { 0 })
+                .collect()),
             (_, Some(converter)) => {
                 let rows = converter.convert_columns(&[export_column(&flat, &self.data_type)?])?;
                 Ok((0..column.len()).map(|row| intern(&mut self.interned, rows.row(row).as_ref(), insert)).collect())
@@ -205,7 +228,9 @@ impl KeyColumn {
     fn decode<'a>(&self, words: impl Iterator<Item = &'a [u64]>, valid: &Bitmap) -> Result<Column> {
         let first = words.map(|w| (w[0], w));
         let values = match self.physical {
-            Physical::Boolean => Values::Boolean(Bitmap::from_bools(first.map(|w| w.0 == 1).collect::<Vec<_>>().into_iter())),
+            Physical::Boolean => {
+                Values::Boolean(Bitmap::from_bools(first.map(|w| w.0 == 1).collect::<Vec<_>>().into_iter()))
+            }
             Physical::Int8 => Values::Int8(first.map(|w| w.0 as i8).collect()),
             Physical::Int16 => Values::Int16(first.map(|w| w.0 as i16).collect()),
             Physical::Int32 => Values::Int32(first.map(|w| w.0 as i32).collect()),
@@ -216,11 +241,26 @@ impl KeyColumn {
             Physical::UInt64 => Values::UInt64(first.map(|w| w.0).collect()),
             Physical::Float32 => Values::Float32(first.map(|w| f32::from_bits(w.0 as u32)).collect()),
             Physical::Float64 => Values::Float64(first.map(|w| f64::from_bits(w.0)).collect()),
-            Physical::Int128 => Values::Int128(first.map(|(_, w)| w[0] as i128 & u64::MAX as i128 | (w[1] as i128) << 64).collect()),
-            Physical::Int256 => Values::Int256(first.map(|(_, w)| i256::from_parts(w[0] as u128 | (w[1] as u128) << 64, (w[2] as u128 | (w[3] as u128) << 64) as i128)).collect()),
-            Physical::Interval => Values::Interval(first.map(|(_, w)| IntervalMonthDayNano::new((w[0] >> 32) as i32, w[0] as i32, w[1] as i64)).collect()),
+            Physical::Int128 => {
+                Values::Int128(first.map(|(_, w)| w[0] as i128 & u64::MAX as i128 | (w[1] as i128) << 64).collect())
+            }
+            Physical::Int256 => Values::Int256(
+                first
+                    .map(|(_, w)| {
+                        i256::from_parts(
+                            w[0] as u128 | (w[1] as u128) << 64,
+                            (w[2] as u128 | (w[3] as u128) << 64) as i128,
+                        )
+                    })
+                    .collect(),
+            ),
+            Physical::Interval => Values::Interval(
+                first.map(|(_, w)| IntervalMonthDayNano::new((w[0] >> 32) as i32, w[0] as i32, w[1] as i64)).collect(),
+            ),
             Physical::View => {
-                let texts = first.enumerate().map(|(row, w)| if valid.get(row) { self.interned.get(w.0 as u32) } else { &[][..] });
+                let texts = first
+                    .enumerate()
+                    .map(|(row, w)| if valid.get(row) { self.interned.get(w.0 as u32) } else { &[][..] });
                 Values::View(Views::from_values(texts))
             }
             Physical::Nested => return self.decode_nested(first.map(|w| w.0), valid),
@@ -232,7 +272,9 @@ impl KeyColumn {
         let converter = self.converter.as_ref().ok_or_else(|| Error::internal("a nested key without converter"))?;
         let parser = converter.parser();
         let null = converter.convert_columns(&[arrow_array::new_null_array(&self.data_type, 1)])?;
-        let rows = ids.enumerate().map(|(row, id)| if valid.get(row) { parser.parse(self.interned.get(id as u32)) } else { null.row(0) });
+        let rows = ids
+            .enumerate()
+            .map(|(row, id)| if valid.get(row) { parser.parse(self.interned.get(id as u32)) } else { null.row(0) });
         let arrays = converter.convert_rows(rows)?;
         import_column(&arrays[0])
     }
@@ -243,7 +285,11 @@ fn mismatch(column: &Column) -> Error {
 }
 
 fn intern(table: &mut Arc<ByteTable>, bytes: &[u8], insert: bool) -> u64 {
-    if insert { Arc::make_mut(table).find_or_insert(bytes) as u64 } else { table.find(bytes).map_or(NOT_INTERNED, u64::from) }
+    if insert {
+        Arc::make_mut(table).find_or_insert(bytes) as u64
+    } else {
+        table.find(bytes).map_or(NOT_INTERNED, u64::from)
+    }
 }
 
 fn wide_words(value: &i256) -> [u64; 4] {

@@ -44,7 +44,10 @@ impl Materialize {
 
 impl Materialized {
     fn sealed(&self) -> Result<&[Batch]> {
-        self.batches.get().map(Vec::as_slice).ok_or_else(|| Error::internal("materialized rows were read before they were complete"))
+        self.batches
+            .get()
+            .map(Vec::as_slice)
+            .ok_or_else(|| Error::internal("materialized rows were read before they were complete"))
     }
 }
 

@@ -8,13 +8,13 @@ use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{IntervalMonthDayNano, i256};
 use arrow_schema::{DataType, Field, IntervalUnit, TimeUnit};
 
+use crate::batch::Physical;
 use crate::batch::arrow::import_column;
 use crate::batch::{Batch, Bitmap, Column, Dictionary, Selection, Values, Views, physical_type};
-use crate::batch::Physical;
 use crate::expression::Scalar;
-use crate::pipeline::{Next, Source, TaskContext};
 use crate::metrics::OperatorMetrics;
 use crate::operators::Breaker;
+use crate::pipeline::{Next, Source, TaskContext};
 
 /// A small deterministic generator.
 pub(crate) struct Random(pub(crate) u64);
@@ -68,7 +68,8 @@ pub(crate) fn column(random: &mut Random, data_type: &DataType, len: usize) -> C
     if let DataType::List(_) = data_type {
         return list_column(random, len, nulls);
     }
-    let validity = (nulls > 0).then(|| Bitmap::from_bools((0..len).map(|_| random.below(nulls) > 0).collect::<Vec<_>>().into_iter()));
+    let validity = (nulls > 0)
+        .then(|| Bitmap::from_bools((0..len).map(|_| random.below(nulls) > 0).collect::<Vec<_>>().into_iter()));
     match random.below(6) {
         0 if len > 0 => {
             let dictionary = Arc::new(Dictionary::new(values(random, data_type, 5, spread)));
@@ -97,33 +98,64 @@ fn values(random: &mut Random, data_type: &DataType, len: usize, spread: u64) ->
             Values::$variant((0..len).map(|_| (random.below(spread) as i64).wrapping_sub(1) as $type).collect())
         };
     }
-    let floats = [-1.5, -0.0, 0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 2.0, 1e300, -f64::NAN, f64::MIN_POSITIVE];
-    let texts = ["", "a", "b", "ab", "a\0", "a\0b", "längere Zeichenkette", "längere Zeichenkette 2", "längere Zeichenkette 10", "zwölf bytes"];
+    let floats =
+        [-1.5, -0.0, 0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 2.0, 1e300, -f64::NAN, f64::MIN_POSITIVE];
+    let texts = [
+        "",
+        "a",
+        "b",
+        "ab",
+        "a\0",
+        "a\0b",
+        "längere Zeichenkette",
+        "längere Zeichenkette 2",
+        "längere Zeichenkette 10",
+        "zwölf bytes",
+    ];
     let distinct = spread.clamp(1, 10);
     match physical_type(data_type) {
-        Physical::Boolean => Values::Boolean(Bitmap::from_bools((0..len).map(|_| random.below(2) == 0).collect::<Vec<_>>().into_iter())),
+        Physical::Boolean => {
+            Values::Boolean(Bitmap::from_bools((0..len).map(|_| random.below(2) == 0).collect::<Vec<_>>().into_iter()))
+        }
         Physical::Int8 => numbers!(Int8, i8),
         Physical::Int16 => numbers!(Int16, i16),
         Physical::Int32 => numbers!(Int32, i32),
         Physical::Int64 => numbers!(Int64, i64),
         // Decimals of high precision often arrive narrow.
         Physical::Int128 if random.below(2) == 0 => numbers!(Int64, i64),
-        Physical::Int128 => Values::Int128((0..len).map(|_| random.below(spread) as i128 * random.pick(&[1, -1, i128::MAX >> 65])).collect()),
-        Physical::Int256 => Values::Int256((0..len).map(|_| i256::from_parts(random.below(spread) as u128, random.below(3) as i128 - 1)).collect()),
+        Physical::Int128 => Values::Int128(
+            (0..len).map(|_| random.below(spread) as i128 * random.pick(&[1, -1, i128::MAX >> 65])).collect(),
+        ),
+        Physical::Int256 => Values::Int256(
+            (0..len).map(|_| i256::from_parts(random.below(spread) as u128, random.below(3) as i128 - 1)).collect(),
+        ),
         Physical::UInt8 => numbers!(UInt8, u8),
         Physical::UInt16 => numbers!(UInt16, u16),
         Physical::UInt32 => numbers!(UInt32, u32),
         Physical::UInt64 => numbers!(UInt64, u64),
-        Physical::Float32 => Values::Float32((0..len).map(|_| floats[random.below(distinct) as usize] as f32).collect()),
+        Physical::Float32 => {
+            Values::Float32((0..len).map(|_| floats[random.below(distinct) as usize] as f32).collect())
+        }
         Physical::Float64 => Values::Float64((0..len).map(|_| floats[random.below(distinct) as usize]).collect()),
         Physical::Interval => Values::Interval(
-            (0..len).map(|_| IntervalMonthDayNano::new(random.below(3) as i32 - 1, random.below(40) as i32, random.below(spread.min(1000)) as i64)).collect::<Vec<_>>().into(),
+            (0..len)
+                .map(|_| {
+                    IntervalMonthDayNano::new(
+                        random.below(3) as i32 - 1,
+                        random.below(40) as i32,
+                        random.below(spread.min(1000)) as i64,
+                    )
+                })
+                .collect::<Vec<_>>()
+                .into(),
         ),
         Physical::View => {
             // Sometimes only strings that fit their views.
             let short = random.below(2) == 0;
             let texts: Vec<&str> = texts.iter().copied().filter(|t| !short || t.len() <= 12).collect();
-            Values::View(Views::from_values((0..len).map(|_| texts[random.below(distinct.min(texts.len() as u64)) as usize])))
+            Values::View(Views::from_values(
+                (0..len).map(|_| texts[random.below(distinct.min(texts.len() as u64)) as usize]),
+            ))
         }
         Physical::Nested => unreachable!("nested columns are made elsewhere"),
     }
@@ -146,7 +178,10 @@ pub(crate) fn scalars(batches: &[Batch]) -> Vec<Vec<Scalar>> {
     let mut rows = Vec::new();
     for batch in batches {
         let batch = batch.clone().compact();
-        rows.extend((0..batch.rows()).map(|row| batch.columns().iter().map(|c| Scalar::from_column(c, row)).collect::<Vec<_>>()));
+        rows.extend(
+            (0..batch.rows())
+                .map(|row| batch.columns().iter().map(|c| Scalar::from_column(c, row)).collect::<Vec<_>>()),
+        );
     }
     rows
 }
@@ -170,7 +205,9 @@ pub(crate) fn compare(a: &Scalar, b: &Scalar, descending: bool, nulls_first: boo
         Scalar::Int128(v) => Some(i256::from_i128(*v)),
         Scalar::Int256(v) => Some(*v),
         Scalar::Boolean(v) => Some(i256::from_i128(*v as i128)),
-        Scalar::Interval(v) => Some(i256::from_i128((v.months as i128 * 30 + v.days as i128) * 86_400_000_000_000 + v.nanoseconds as i128)),
+        Scalar::Interval(v) => {
+            Some(i256::from_i128((v.months as i128 * 30 + v.days as i128) * 86_400_000_000_000 + v.nanoseconds as i128))
+        }
         _ => None,
     };
     let ascending = match (a, b) {
@@ -191,7 +228,12 @@ fn list_items(array: &ArrayRef) -> Vec<i32> {
 }
 
 /// Runs a breaker: batches dealt to `workers` workers, finalized, and read by one.
-pub(crate) fn drive(breaker: &Breaker, batches: Vec<Batch>, workers: usize, task: &TaskContext) -> crate::Result<Vec<Batch>> {
+pub(crate) fn drive(
+    breaker: &Breaker,
+    batches: Vec<Batch>,
+    workers: usize,
+    task: &TaskContext,
+) -> crate::Result<Vec<Batch>> {
     let metrics = OperatorMetrics::new();
     let mut states = (0..workers).map(|_| breaker.sink.open(task, &metrics)).collect::<crate::Result<Vec<_>>>()?;
     for (i, batch) in batches.into_iter().enumerate() {

@@ -119,16 +119,26 @@ struct SeenRows {
 
 impl SeenRows {
     fn new(types: &[DataType], task: &TaskContext) -> Result<Self> {
-        let converter = RowConverter::new(types.iter().cloned().map(SortField::new).collect()).map_err(|e| Error::unsupported(format!("UNION in a recursive query: {e}")))?;
-        Ok(SeenRows { types: types.to_vec(), converter, rows: HashSet::new(), reservation: task.memory.reservation("Recursive") })
+        let converter = RowConverter::new(types.iter().cloned().map(SortField::new).collect())
+            .map_err(|e| Error::unsupported(format!("UNION in a recursive query: {e}")))?;
+        Ok(SeenRows {
+            types: types.to_vec(),
+            converter,
+            rows: HashSet::new(),
+            reservation: task.memory.reservation("Recursive"),
+        })
     }
 
     fn drop_seen(&mut self, batch: Batch) -> Result<Batch> {
         let batch = batch.compact();
-        let arrays = batch.columns().iter().zip(&self.types).map(|(c, t)| export_column(c, t)).collect::<Result<Vec<_>>>()?;
+        let arrays =
+            batch.columns().iter().zip(&self.types).map(|(c, t)| export_column(c, t)).collect::<Result<Vec<_>>>()?;
         let encoded = self.converter.convert_columns(&arrays)?;
         self.reservation.grow(encoded.size())?;
-        let fresh: Vec<u16> = (0..batch.rows()).filter(|&row| self.rows.insert(encoded.row(row).as_ref().into())).map(|row| row as u16).collect();
+        let fresh: Vec<u16> = (0..batch.rows())
+            .filter(|&row| self.rows.insert(encoded.row(row).as_ref().into()))
+            .map(|row| row as u16)
+            .collect();
         Ok(batch.with_selection(Selection::new(fresh)))
     }
 }

@@ -76,7 +76,8 @@ impl OperatorState for UnnestState {
             self.waiting = None;
             return Ok(Flow::NeedInput);
         }
-        let batch = Batch::new(columns.iter().map(|c| import_column(&c.slice(*start, len))).collect::<Result<_>>()?, len);
+        let batch =
+            Batch::new(columns.iter().map(|c| import_column(&c.slice(*start, len))).collect::<Result<_>>()?, len);
         *start += len;
         Ok(Flow::More(batch))
     }
@@ -84,7 +85,8 @@ impl OperatorState for UnnestState {
 
 /// All output columns of one batch, by levels: the deepest lists are opened first level by level.
 fn unnest(plan: &UnnestPlan, batch: &Batch) -> Result<Vec<ArrayRef>> {
-    let mut columns: Vec<ArrayRef> = batch.columns().iter().zip(&plan.types).map(|(c, t)| export_column(c, t)).collect::<Result<_>>()?;
+    let mut columns: Vec<ArrayRef> =
+        batch.columns().iter().zip(&plan.types).map(|(c, t)| export_column(c, t)).collect::<Result<_>>()?;
     // One working column per output, so that every level repeats them alike.
     let mut working: Vec<ArrayRef> = Vec::with_capacity(plan.outputs.len());
     for output in &plan.outputs {
@@ -105,7 +107,8 @@ fn unnest(plan: &UnnestPlan, batch: &Batch) -> Result<Vec<ArrayRef>> {
 }
 
 fn struct_field(array: &ArrayRef, field: usize) -> Result<ArrayRef> {
-    let fields = array.as_struct_opt().ok_or_else(|| Error::internal(format!("unnest of {} as a struct", array.data_type())))?;
+    let fields =
+        array.as_struct_opt().ok_or_else(|| Error::internal(format!("unnest of {} as a struct", array.data_type())))?;
     let column = fields.column(field);
     // A null struct has null fields.
     let nulls = arrow_buffer::NullBuffer::union(fields.nulls(), column.nulls());
@@ -122,12 +125,18 @@ fn list_parts(array: &ArrayRef) -> Result<(Vec<(usize, usize)>, ArrayRef)> {
         DataType::List(_) => {
             let list = array.as_list::<i32>();
             let offsets = list.value_offsets();
-            Ok(((0..list.len()).map(|r| range(r, offsets[r] as usize, offsets[r + 1] as usize)).collect(), list.values().clone()))
+            Ok((
+                (0..list.len()).map(|r| range(r, offsets[r] as usize, offsets[r + 1] as usize)).collect(),
+                list.values().clone(),
+            ))
         }
         DataType::LargeList(_) => {
             let list = array.as_list::<i64>();
             let offsets = list.value_offsets();
-            Ok(((0..list.len()).map(|r| range(r, offsets[r] as usize, offsets[r + 1] as usize)).collect(), list.values().clone()))
+            Ok((
+                (0..list.len()).map(|r| range(r, offsets[r] as usize, offsets[r + 1] as usize)).collect(),
+                list.values().clone(),
+            ))
         }
         DataType::FixedSizeList(_, size) => {
             let list = array.as_fixed_size_list();
@@ -141,11 +150,21 @@ fn list_parts(array: &ArrayRef) -> Result<(Vec<(usize, usize)>, ArrayRef)> {
 /// Opens one level of the chosen list columns and repeats the others.
 fn open_level(columns: &[ArrayRef], opens: &[bool], preserve_nulls: bool) -> Result<Vec<ArrayRef>> {
     let rows = columns.first().map_or(0, |c| c.len());
-    let lists = columns.iter().zip(opens).map(|(c, open)| open.then(|| list_parts(c)).transpose()).collect::<Result<Vec<_>>>()?;
-    let mut longest: Vec<usize> = (0..rows).map(|row| lists.iter().flatten().map(|(ranges, _)| ranges[row].1 - ranges[row].0).max().unwrap_or(0)).collect();
+    let lists = columns
+        .iter()
+        .zip(opens)
+        .map(|(c, open)| open.then(|| list_parts(c)).transpose())
+        .collect::<Result<Vec<_>>>()?;
+    let mut longest: Vec<usize> = (0..rows)
+        .map(|row| lists.iter().flatten().map(|(ranges, _)| ranges[row].1 - ranges[row].0).max().unwrap_or(0))
+        .collect();
     if preserve_nulls {
         let null = |row: usize| columns.iter().zip(opens).filter(|(_, open)| **open).all(|(c, _)| c.is_null(row));
-        (0..rows).filter(|&row| longest[row] == 0 && null(row)).collect::<Vec<_>>().into_iter().for_each(|row| longest[row] = 1);
+        (0..rows)
+            .filter(|&row| longest[row] == 0 && null(row))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|row| longest[row] = 1);
     }
     columns
         .iter()

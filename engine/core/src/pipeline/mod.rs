@@ -10,6 +10,9 @@ mod pool;
 pub use cancel::CancelToken;
 pub use executor::{PipelineExecutor, Progress};
 pub use flow::{Flow, Next};
-pub use graph::{Part, FinalizeTask, Graph, Operator, OperatorState, Pipeline, PipelineId, Sink, SinkId, SinkState, Source, SourceState, TaskContext, Wait};
+pub use graph::{
+    FinalizeTask, Graph, Operator, OperatorState, Part, Pipeline, PipelineId, Sink, SinkId, SinkState, Source,
+    SourceState, TaskContext, Wait,
+};
 pub use inline::InlineDriver;
 pub use pool::{panic_text, run_on_pool};

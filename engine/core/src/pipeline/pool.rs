@@ -80,7 +80,8 @@ fn on_workers(pool: &rayon::ThreadPool, workers: usize, work: impl Fn(&AtomicBoo
     pool.in_place_scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|_| {
-                let outcome = catch_unwind(AssertUnwindSafe(|| work(&stop))).unwrap_or_else(|panic| Err(Error::internal(panic_text(&*panic))));
+                let outcome = catch_unwind(AssertUnwindSafe(|| work(&stop)))
+                    .unwrap_or_else(|panic| Err(Error::internal(panic_text(&*panic))));
                 if let Err(error) = outcome {
                     let mut first = failure.lock().unwrap_or_else(|e| e.into_inner());
                     first.get_or_insert(error);

@@ -54,14 +54,21 @@ impl ParquetTable {
                 let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
                 let metadata = ArrowReaderMetadata::load(&file, options)?;
                 let hint = reading_schema(&metadata);
-                let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional).with_schema(Arc::new(hint));
+                let options = ArrowReaderOptions::new()
+                    .with_page_index_policy(PageIndexPolicy::Optional)
+                    .with_schema(Arc::new(hint));
                 // A hint that the reader does not take is left out.
                 Ok(ArrowReaderMetadata::try_new(metadata.metadata().clone(), options).unwrap_or(metadata))
             })?;
             files.push(ParquetFile { path, metadata });
         }
         let schema = merge_schemas(&files)?;
-        Ok(Arc::new(ParquetTable { location: location.to_string(), files: Arc::new(files), schema, statistics: OnceLock::new() }))
+        Ok(Arc::new(ParquetTable {
+            location: location.to_string(),
+            files: Arc::new(files),
+            schema,
+            statistics: OnceLock::new(),
+        }))
     }
 }
 
@@ -82,14 +89,21 @@ fn reading_schema(metadata: &ArrowReaderMetadata) -> Schema {
         let leaf = (0..descriptor.num_columns()).find(|&leaf| descriptor.get_column_root_idx(leaf) == root);
         let Some(leaf) = leaf else { return field.as_ref().clone() };
         let chunks = || groups.iter().map(|g| g.column(leaf));
-        let small = chunks().all(|c| c.dictionary_page_offset().is_some() && c.uncompressed_size() <= DICTIONARY_BYTES_PER_VALUE * c.num_values().max(1));
+        let small = chunks().all(|c| {
+            c.dictionary_page_offset().is_some()
+                && c.uncompressed_size() <= DICTIONARY_BYTES_PER_VALUE * c.num_values().max(1)
+        });
         let data_type = match field.data_type() {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View if small && !groups.is_empty() => {
                 DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
             }
             DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
             DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
-            DataType::Decimal128(precision, scale) if *precision <= 18 && descriptor.column(leaf).physical_type() == PhysicalType::INT64 => DataType::Decimal64(*precision, *scale),
+            DataType::Decimal128(precision, scale)
+                if *precision <= 18 && descriptor.column(leaf).physical_type() == PhysicalType::INT64 =>
+            {
+                DataType::Decimal64(*precision, *scale)
+            }
             other => other.clone(),
         };
         Field::new(field.name(), data_type, field.is_nullable())

@@ -25,10 +25,15 @@ pub(super) fn wanted_groups(file: &ParquetFile, schema: &SchemaRef, request: &Sc
     for filter in &request.filters {
         let Some(column) = compared_column(filter) else { continue };
         let Some(bounds) = group_bounds(file, schema, column) else { continue };
-        wanted.iter_mut().enumerate().for_each(|(group, wanted)| *wanted &= may_pass(filter, &bounds.mins[group], &bounds.maxes[group]));
+        wanted
+            .iter_mut()
+            .enumerate()
+            .for_each(|(group, wanted)| *wanted &= may_pass(filter, &bounds.mins[group], &bounds.maxes[group]));
     }
     for target in &request.runtime_filters {
-        let (Some(keys), Some(bounds)) = (target.filter.keys(), group_bounds(file, schema, target.column)) else { continue };
+        let (Some(keys), Some(bounds)) = (target.filter.keys(), group_bounds(file, schema, target.column)) else {
+            continue;
+        };
         for (group, wanted) in wanted.iter_mut().enumerate() {
             if let (Some(min), Some(max)) = (bounds.mins[group].as_i64(), bounds.maxes[group].as_i64()) {
                 *wanted &= keys.may_overlap(min, max);
@@ -46,7 +51,10 @@ fn group_bounds(file: &ParquetFile, schema: &SchemaRef, column: usize) -> Option
         let column = import_column(&array).ok()?;
         Some((0..column.len()).map(|row| Scalar::from_column(&column, row)).collect())
     };
-    Some(GroupBounds { mins: scalars(converter.row_group_mins(groups).ok()?)?, maxes: scalars(converter.row_group_maxes(groups).ok()?)? })
+    Some(GroupBounds {
+        mins: scalars(converter.row_group_mins(groups).ok()?)?,
+        maxes: scalars(converter.row_group_maxes(groups).ok()?)?,
+    })
 }
 
 /// The one column that a prunable filter reads.
@@ -68,7 +76,13 @@ fn may_pass(filter: &Expression, min: &Scalar, max: &Scalar) -> bool {
             _ => true,
         },
         Kind::InList { operand, list, negated: false } if matches!(operand.kind, Kind::Column(_)) => {
-            list.iter().any(|item| if let Kind::Literal(value) = &item.kind { may_compare(CompareOp::Equal, value, min, max) } else { true })
+            list.iter().any(|item| {
+                if let Kind::Literal(value) = &item.kind {
+                    may_compare(CompareOp::Equal, value, min, max)
+                } else {
+                    true
+                }
+            })
         }
         _ => true,
     }

@@ -8,7 +8,9 @@ use std::sync::{Arc, OnceLock};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter};
+use parquet::arrow::arrow_reader::{
+    ArrowPredicateFn, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter,
+};
 use plasmon_core::batch::arrow::{import_column, null_column};
 use plasmon_core::batch::{Batch, Bitmap, Column, Dictionary, Encoding, Selection, Values};
 use plasmon_core::expression::{Expression, select};
@@ -41,7 +43,15 @@ struct ScanShared {
 
 impl ParquetScan {
     pub(super) fn new(files: Arc<Vec<ParquetFile>>, schema: SchemaRef, request: ScanRequest) -> Self {
-        ParquetScan { shared: Arc::new(ScanShared { files, schema, request, morsels: OnceLock::new(), cursor: AtomicUsize::new(0) }) }
+        ParquetScan {
+            shared: Arc::new(ScanShared {
+                files,
+                schema,
+                request,
+                morsels: OnceLock::new(),
+                cursor: AtomicUsize::new(0),
+            }),
+        }
     }
 }
 
@@ -64,7 +74,8 @@ impl Source for ParquetScan {
 
     fn describe(&self) -> String {
         let request = &self.shared.request;
-        let columns: Vec<&str> = request.projection.iter().map(|&c| self.shared.schema.field(c).name().as_str()).collect();
+        let columns: Vec<&str> =
+            request.projection.iter().map(|&c| self.shared.schema.field(c).name().as_str()).collect();
         format!("{} of {} files", columns.join(", "), self.shared.files.len())
     }
 
@@ -75,7 +86,15 @@ impl Source for ParquetScan {
     fn open(&self, _task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SourceState>> {
         let all: usize = self.shared.files.iter().map(|f| f.metadata.metadata().num_row_groups()).sum();
         metrics.note("row groups", format!("{} of {all}", self.shared.morsels().len()));
-        Ok(Box::new(ScanState { shared: self.shared.clone(), metrics: metrics.clone(), current: None, native: None, handle: None, rates: PassRates::new(), dictionaries: HashMap::new() }))
+        Ok(Box::new(ScanState {
+            shared: self.shared.clone(),
+            metrics: metrics.clone(),
+            current: None,
+            native: None,
+            handle: None,
+            rates: PassRates::new(),
+            dictionaries: HashMap::new(),
+        }))
     }
 }
 
@@ -97,7 +116,11 @@ impl SourceState for ScanState {
     fn next(&mut self) -> Result<Next> {
         let shared = self.shared.clone();
         let at = self.shared.cursor.load(Ordering::Relaxed).saturating_sub(1);
-        let context = || shared.morsels().get(at).map_or_else(String::new, |&(file, group)| format!("{} near row group {group}", shared.files[file].name()));
+        let context = || {
+            shared.morsels().get(at).map_or_else(String::new, |&(file, group)| {
+                format!("{} near row group {group}", shared.files[file].name())
+            })
+        };
         contain(context, || self.advance())
     }
 }
@@ -113,7 +136,9 @@ impl ScanState {
             }
             if let Some((reader, file)) = &mut self.current {
                 let name = self.shared.files[*file].name();
-                let batch = guarded(&name, || reader.next().transpose().map_err(|e| parquet::errors::ParquetError::ArrowError(e.to_string())))?;
+                let batch = guarded(&name, || {
+                    reader.next().transpose().map_err(|e| parquet::errors::ParquetError::ArrowError(e.to_string()))
+                })?;
                 match batch {
                     Some(batch) => {
                         let file = *file;
@@ -124,9 +149,19 @@ impl ScanState {
             }
             let index = self.shared.cursor.fetch_add(1, Ordering::Relaxed);
             let Some(&(file, group)) = self.shared.morsels().get(index) else { return Ok(Next::Finished) };
-            self.metrics.rows_in.fetch_add(self.shared.files[file].metadata.metadata().row_group(group).num_rows() as u64, Ordering::Relaxed);
+            self.metrics.rows_in.fetch_add(
+                self.shared.files[file].metadata.metadata().row_group(group).num_rows() as u64,
+                Ordering::Relaxed,
+            );
             let (shared, handle) = (self.shared.clone(), self.handle(file)?);
-            self.native = GroupScan::open(handle, shared.files.clone(), shared.schema.clone(), (file, group), &shared.request, &self.rates);
+            self.native = GroupScan::open(
+                handle,
+                shared.files.clone(),
+                shared.schema.clone(),
+                (file, group),
+                &shared.request,
+                &self.rates,
+            );
             if self.native.is_none() {
                 self.metrics.add("row groups read by the library", 1);
                 self.current = Some((self.open_group(file, group)?, file));
@@ -152,7 +187,8 @@ impl ScanState {
         let handle = File::open(&file.path).map_err(|e| Error::io(&name, e))?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(handle, file.metadata.clone());
         let mask = |columns: &[usize]| {
-            let roots = columns.iter().filter_map(|&c| file.metadata.schema().index_of(shared.schema.field(c).name()).ok());
+            let roots =
+                columns.iter().filter_map(|&c| file.metadata.schema().index_of(shared.schema.field(c).name()).ok());
             ProjectionMask::roots(file.metadata.parquet_schema(), roots)
         };
         let mut predicates: Vec<Box<dyn parquet::arrow::arrow_reader::ArrowPredicate>> = Vec::new();
@@ -160,12 +196,23 @@ impl ScanState {
             let (mask, shared, file) = (mask(&columns), shared.clone(), file.metadata.schema().clone());
             let predicate = ArrowPredicateFn::new(mask, move |batch| {
                 let passed = import_named(&shared.schema, &file, &columns, &batch).and_then(|b| test(b));
-                passed.map(|bits| BooleanArray::new(bits.to_arrow(), None)).map_err(|e| arrow::error::ArrowError::ExternalError(Box::new(e)))
+                passed
+                    .map(|bits| BooleanArray::new(bits.to_arrow(), None))
+                    .map_err(|e| arrow::error::ArrowError::ExternalError(Box::new(e)))
             });
             predicates.push(Box::new(predicate));
         }
-        let builder = builder.with_row_groups(vec![group]).with_batch_size(shared.request.batch_rows.max(1)).with_projection(mask(&shared.request.projection));
-        guarded(&name, || if predicates.is_empty() { builder.build() } else { builder.with_row_filter(RowFilter::new(predicates)).build() })
+        let builder = builder
+            .with_row_groups(vec![group])
+            .with_batch_size(shared.request.batch_rows.max(1))
+            .with_projection(mask(&shared.request.projection));
+        guarded(&name, || {
+            if predicates.is_empty() {
+                builder.build()
+            } else {
+                builder.with_row_filter(RowFilter::new(predicates)).build()
+            }
+        })
     }
 
     /// What rows must pass, cheapest first: columns read, and the test that gives a bit per row.
@@ -203,7 +250,9 @@ impl ScanState {
             let field = shared.schema.field(c);
             match batch.column_by_name(field.name()) {
                 None => Ok(null_column(field.data_type(), batch.num_rows())),
-                Some(array) if matches!(array.data_type(), DataType::Dictionary(_, _)) => self.import_dictionary(c, array),
+                Some(array) if matches!(array.data_type(), DataType::Dictionary(_, _)) => {
+                    self.import_dictionary(c, array)
+                }
                 Some(array) => import_as(array, field.data_type()),
             }
         });
@@ -217,7 +266,10 @@ impl ScanState {
         if values.is_empty() || values.null_count() > 0 {
             return import_column(array);
         }
-        let cached = self.dictionaries.get(&column).filter(|(known, _)| Arc::ptr_eq(known, values) || known.to_data().ptr_eq(&values.to_data()));
+        let cached = self
+            .dictionaries
+            .get(&column)
+            .filter(|(known, _)| Arc::ptr_eq(known, values) || known.to_data().ptr_eq(&values.to_data()));
         let dictionary = match cached {
             Some((_, dictionary)) => dictionary.clone(),
             None => {

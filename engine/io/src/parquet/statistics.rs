@@ -23,7 +23,10 @@ fn of_column(files: &[ParquetFile], name: &str, rows: u64) -> ColumnStatistics {
     let mut bytes = 0;
     for file in files {
         let metadata = file.metadata.metadata();
-        let Ok(converter) = StatisticsConverter::try_new(name, file.metadata.schema(), file.metadata.parquet_schema()) else { return ColumnStatistics::default() };
+        let Ok(converter) = StatisticsConverter::try_new(name, file.metadata.schema(), file.metadata.parquet_schema())
+        else {
+            return ColumnStatistics::default();
+        };
         let groups = metadata.row_groups();
         let scalars = |array: parquet::errors::Result<ArrayRef>| -> Option<Vec<Scalar>> {
             let column = import_column(&array.ok()?).ok()?;
@@ -33,7 +36,8 @@ fn of_column(files: &[ParquetFile], name: &str, rows: u64) -> ColumnStatistics {
             (Some(mins), Some(maxes)) => bounds.extend(mins.into_iter().zip(maxes)),
             _ => bounds.push((Scalar::Null, Scalar::Null)),
         }
-        let counted = converter.row_group_null_counts(groups).ok().map(|c| c.iter().map(|n| n.unwrap_or(0)).sum::<u64>());
+        let counted =
+            converter.row_group_null_counts(groups).ok().map(|c| c.iter().map(|n| n.unwrap_or(0)).sum::<u64>());
         nulls = nulls.zip(counted).map(|(a, b)| a + b);
         if let Some(leaf) = converter.parquet_column_index() {
             bytes += groups.iter().map(|g| g.column(leaf).compressed_size() as u64).sum::<u64>();

@@ -43,7 +43,8 @@ pub(super) fn describe(relation: &Relation, plan: &Plan, verbose: bool) -> Descr
             "Filter".to_string()
         }
         Node::Project { expressions, .. } => {
-            let columns: Vec<String> = expressions.iter().zip(relation.schema.fields()).map(|(e, f)| writer.named(e, f.name())).collect();
+            let columns: Vec<String> =
+                expressions.iter().zip(relation.schema.fields()).map(|(e, f)| writer.named(e, f.name())).collect();
             details.push(("", writer.cut(&columns)));
             "Project".to_string()
         }
@@ -83,12 +84,16 @@ pub(super) fn describe(relation: &Relation, plan: &Plan, verbose: bool) -> Descr
         Node::Unnest { unnest, .. } => {
             let unnested = unnest.outputs.iter().filter_map(|o| match o {
                 UnnestOutput::Keep(_) => None,
-                UnnestOutput::List { column, .. } | UnnestOutput::StructField { column, .. } => Some(writer.column(*column)),
+                UnnestOutput::List { column, .. } | UnnestOutput::StructField { column, .. } => {
+                    Some(writer.column(*column))
+                }
             });
             push_list(&mut details, "", unnested.collect(), ", ");
             "Unnest".to_string()
         }
-        Node::Recursive { name, distinct, .. } => format!("Recursive {name}{}", if *distinct { " (distinct)" } else { "" }),
+        Node::Recursive { name, distinct, .. } => {
+            format!("Recursive {name}{}", if *distinct { " (distinct)" } else { "" })
+        }
         Node::WorkTable { name } => format!("WorkTable {name}"),
         Node::SharedScan { index } => format!("SharedScan {index}"),
     };
@@ -104,7 +109,11 @@ fn describe_join(join: &Join, left_width: usize, writer: &Writer<'_>) -> Descrip
     push_list(&mut details, "on", pairs.collect(), " AND ");
     details.extend(join.residual.iter().map(|r| ("residual", writer.expression(r))));
     if !join.runtime_filters.is_empty() {
-        let keys: Vec<String> = join.runtime_filters.iter().map(|(k, _)| writer.expression(&join.right_keys[*k].map_columns(&|c| c + left_width))).collect();
+        let keys: Vec<String> = join
+            .runtime_filters
+            .iter()
+            .map(|(k, _)| writer.expression(&join.right_keys[*k].map_columns(&|c| c + left_width)))
+            .collect();
         details.push(("publishes", keys.join(", ")));
     }
     let kind = match join.kind {
@@ -164,14 +173,24 @@ impl Writer<'_> {
 
     fn named(&self, expression: &Expression, name: &str) -> String {
         let text = self.expression(expression);
-        if text == name || !matches!(expression.kind, Kind::Column(_)) && name.len() > 30 { text } else { format!("{text} AS {name}") }
+        if text == name || !matches!(expression.kind, Kind::Column(_)) && name.len() > 30 {
+            text
+        } else {
+            format!("{text} AS {name}")
+        }
     }
 
     fn sort_keys(&self, keys: &[SortKey]) -> String {
         let key = |k: &SortKey| {
             let direction = if k.descending { " DESC" } else { "" };
             // Nulls are largest by default.
-            let nulls = if k.nulls_first == k.descending { "" } else if k.nulls_first { " NULLS FIRST" } else { " NULLS LAST" };
+            let nulls = if k.nulls_first == k.descending {
+                ""
+            } else if k.nulls_first {
+                " NULLS FIRST"
+            } else {
+                " NULLS LAST"
+            };
             format!("{}{direction}{nulls}", self.expression(&k.expression))
         };
         keys.iter().map(key).collect::<Vec<_>>().join(", ")
@@ -186,35 +205,60 @@ impl Writer<'_> {
     }
 
     fn full(&self, expression: &Expression) -> String {
-        let join = |items: &[Expression], separator: &str| items.iter().map(|i| self.full(i)).collect::<Vec<_>>().join(separator);
+        let join = |items: &[Expression], separator: &str| {
+            items.iter().map(|i| self.full(i)).collect::<Vec<_>>().join(separator)
+        };
         let not = |negated: &bool| if *negated { "NOT " } else { "" };
         match &expression.kind {
             Kind::Column(index) => self.column(*index),
             Kind::Literal(value) => value.display(&expression.data_type),
-            Kind::Parameter(slot) => match self.plan.subqueries.iter().position(|(s, _)| std::sync::Arc::ptr_eq(s, slot)) {
-                Some(index) => format!("${index}"),
-                None => "$?".to_string(),
-            },
+            Kind::Parameter(slot) => {
+                match self.plan.subqueries.iter().position(|(s, _)| std::sync::Arc::ptr_eq(s, slot)) {
+                    Some(index) => format!("${index}"),
+                    None => "$?".to_string(),
+                }
+            }
             Kind::Compare { op, left, right } => format!("{} {op} {}", self.full(left), self.full(right)),
             Kind::And(operands) => format!("({})", join(operands, " AND ")),
             Kind::Or(operands) => format!("({})", join(operands, " OR ")),
             Kind::Not(operand) => format!("NOT ({})", self.full(operand)),
             Kind::IsNull(operand) => format!("{} IS NULL", self.full(operand)),
             Kind::IsNotNull(operand) => format!("{} IS NOT NULL", self.full(operand)),
-            Kind::IsBoolean { operand, value, negated } => format!("{} IS {}{}", self.full(operand), not(negated), if *value { "TRUE" } else { "FALSE" }),
+            Kind::IsBoolean { operand, value, negated } => {
+                format!("{} IS {}{}", self.full(operand), not(negated), if *value { "TRUE" } else { "FALSE" })
+            }
             Kind::Arithmetic { op, left, right, .. } => format!("({} {op} {})", self.full(left), self.full(right)),
             Kind::Negate { operand, .. } => format!("-({})", self.full(operand)),
             Kind::Cast { operand, mode } => {
-                format!("{}({} AS {})", if *mode == CastMode::Null { "TRY_CAST" } else { "CAST" }, self.full(operand), expression.data_type)
+                format!(
+                    "{}({} AS {})",
+                    if *mode == CastMode::Null { "TRY_CAST" } else { "CAST" },
+                    self.full(operand),
+                    expression.data_type
+                )
             }
             Kind::Case { branches, otherwise } => {
-                let branches: String = branches.iter().map(|(when, then)| format!(" WHEN {} THEN {}", self.full(when), self.full(then))).collect();
+                let branches: String = branches
+                    .iter()
+                    .map(|(when, then)| format!(" WHEN {} THEN {}", self.full(when), self.full(then)))
+                    .collect();
                 let otherwise = otherwise.as_ref().map(|e| format!(" ELSE {}", self.full(e))).unwrap_or_default();
                 format!("CASE{branches}{otherwise} END")
             }
-            Kind::InList { operand, list, negated } => format!("{} {}IN ({})", self.full(operand), not(negated), self.cut(&list.iter().map(|i| self.full(i)).collect::<Vec<_>>())),
+            Kind::InList { operand, list, negated } => format!(
+                "{} {}IN ({})",
+                self.full(operand),
+                not(negated),
+                self.cut(&list.iter().map(|i| self.full(i)).collect::<Vec<_>>())
+            ),
             Kind::Like { operand, pattern, case_insensitive, negated, .. } => {
-                format!("{} {}{}LIKE {}", self.full(operand), not(negated), if *case_insensitive { "I" } else { "" }, self.full(pattern))
+                format!(
+                    "{} {}{}LIKE {}",
+                    self.full(operand),
+                    not(negated),
+                    if *case_insensitive { "I" } else { "" },
+                    self.full(pattern)
+                )
             }
             Kind::Function(call) => format!("{}({})", call.function.name(), join(&call.arguments, ", ")),
         }
@@ -222,8 +266,13 @@ impl Writer<'_> {
 
     fn aggregate(&self, aggregate: &AggregateExpression) -> String {
         let distinct = if aggregate.distinct { "DISTINCT " } else { "" };
-        let arguments = if aggregate.arguments.is_empty() { "*".to_string() } else { self.list(&aggregate.arguments).join(", ") };
-        let order = if aggregate.order_by.is_empty() { String::new() } else { format!(" ORDER BY {}", self.sort_keys(&aggregate.order_by)) };
+        let arguments =
+            if aggregate.arguments.is_empty() { "*".to_string() } else { self.list(&aggregate.arguments).join(", ") };
+        let order = if aggregate.order_by.is_empty() {
+            String::new()
+        } else {
+            format!(" ORDER BY {}", self.sort_keys(&aggregate.order_by))
+        };
         let filter = aggregate.filter.as_ref().map(|f| format!(" FILTER ({})", self.expression(f))).unwrap_or_default();
         format!("{}({distinct}{arguments}{order}){filter}", aggregate_name(&aggregate.function))
     }
@@ -243,7 +292,13 @@ impl Writer<'_> {
             WindowFunction::NthValue => "nth_value",
             WindowFunction::Aggregate(function) => aggregate_name(function),
         };
-        let reads_frame = matches!(call.function, WindowFunction::FirstValue | WindowFunction::LastValue | WindowFunction::NthValue | WindowFunction::Aggregate(_));
+        let reads_frame = matches!(
+            call.function,
+            WindowFunction::FirstValue
+                | WindowFunction::LastValue
+                | WindowFunction::NthValue
+                | WindowFunction::Aggregate(_)
+        );
         let frame = if reads_frame { format!(" {}", frame_text(&call.frame)) } else { String::new() };
         format!("{name}({}){frame}", self.list(&call.arguments).join(", "))
     }

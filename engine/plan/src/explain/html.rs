@@ -15,7 +15,12 @@ pub(super) fn render(sections: &[Section], measured: Option<&Measurement>) -> St
     let total = measured.map_or(1, Measurement::total_nanos);
     let mut page = String::from(HEAD);
     if let Some(measured) = measured {
-        let _ = write!(page, "<p>Elapsed {}, worker time {}. Colour: share of the worker time.</p>", duration(measured.elapsed_nanos), duration(total));
+        let _ = write!(
+            page,
+            "<p>Elapsed {}, worker time {}. Colour: share of the worker time.</p>",
+            duration(measured.elapsed_nanos),
+            duration(total)
+        );
     }
     for section in sections {
         let _ = write!(page, "<h2>{}</h2>", escape(&section.title));
@@ -40,7 +45,12 @@ fn picture(root: &DescribedNode, total: u64, page: &mut String) {
     place(root, 0, None, &mut next_x, &mut boxes);
     let width = next_x.max(BOX_WIDTH);
     let height = boxes.iter().map(|b| b.y + BOX_HEIGHT).fold(0.0, f64::max);
-    let _ = write!(page, "<svg width=\"{0:.0}\" height=\"{1:.0}\" viewBox=\"-2 -2 {0:.0} {1:.0}\" xmlns=\"http://www.w3.org/2000/svg\">", width + 4.0, height + 4.0);
+    let _ = write!(
+        page,
+        "<svg width=\"{0:.0}\" height=\"{1:.0}\" viewBox=\"-2 -2 {0:.0} {1:.0}\" xmlns=\"http://www.w3.org/2000/svg\">",
+        width + 4.0,
+        height + 4.0
+    );
     for b in &boxes {
         if let Some(parent) = b.parent.map(|p| &boxes[p]) {
             edge(b, parent, page);
@@ -51,7 +61,13 @@ fn picture(root: &DescribedNode, total: u64, page: &mut String) {
 }
 
 /// Leaves take the next free place, parents stand over the middle of their inputs. Returns the index of the node's box.
-fn place<'a>(node: &'a DescribedNode, depth: usize, parent: Option<usize>, next_x: &mut f64, boxes: &mut Vec<Placed<'a>>) -> usize {
+fn place<'a>(
+    node: &'a DescribedNode,
+    depth: usize,
+    parent: Option<usize>,
+    next_x: &mut f64,
+    boxes: &mut Vec<Placed<'a>>,
+) -> usize {
     let own = boxes.len();
     boxes.push(Placed { node, x: 0.0, y: depth as f64 * (BOX_HEIGHT + GAP_Y), parent });
     let children: Vec<usize> = node.children.iter().map(|c| place(c, depth + 1, Some(own), next_x, boxes)).collect();
@@ -73,14 +89,21 @@ fn edge(child: &Placed<'_>, parent: &Placed<'_>, page: &mut String) {
     // Thicker with the logarithm of the rows that pass.
     let thickness = 1.0 + rows.max(1.0).log10() * 0.6;
     let middle = (y1 + y2) / 2.0;
-    let _ = write!(page, "<path class=\"edge\" d=\"M{x1:.0} {y1:.0} C{x1:.0} {middle:.0} {x2:.0} {middle:.0} {x2:.0} {y2:.0}\" stroke-width=\"{thickness:.1}\"/>");
+    let _ = write!(
+        page,
+        "<path class=\"edge\" d=\"M{x1:.0} {y1:.0} C{x1:.0} {middle:.0} {x2:.0} {middle:.0} {x2:.0} {y2:.0}\" stroke-width=\"{thickness:.1}\"/>"
+    );
 }
 
 fn draw(placed: &Placed<'_>, total: u64, page: &mut String) {
     let node = placed.node;
     let share = node.metrics.as_ref().map_or(0.0, |m| m.nanos as f64 / total as f64);
-    let details: Vec<String> =
-        node.description.details.iter().map(|(label, text)| if label.is_empty() { text.clone() } else { format!("{label}: {text}") }).collect();
+    let details: Vec<String> = node
+        .description
+        .details
+        .iter()
+        .map(|(label, text)| if label.is_empty() { text.clone() } else { format!("{label}: {text}") })
+        .collect();
     let estimate = node.estimated_rows.map(|r| format!("~{}", grouped(r.round().max(0.0) as u64)));
     let figures = match &node.metrics {
         Some(m) => format!("{} rows · {} · {:.0}%", grouped(m.rows), duration(m.nanos), share * 100.0),
@@ -90,11 +113,22 @@ fn draw(placed: &Placed<'_>, total: u64, page: &mut String) {
     title.extend(details.iter().cloned());
     title.extend(estimate.map(|e| format!("estimated rows: {e}")));
     if let Some(m) = &node.metrics {
-        title.push(format!("rows: {}, batches: {}, worker time: {}", grouped(m.rows), grouped(m.batches), duration(m.nanos)));
+        title.push(format!(
+            "rows: {}, batches: {}, worker time: {}",
+            grouped(m.rows),
+            grouped(m.batches),
+            duration(m.nanos)
+        ));
         title.push(format!("reserved: {}, spilled: {}", bytes(m.bytes_reserved), bytes(m.bytes_spilled)));
         title.extend(m.notes.iter().map(|(name, value)| format!("{name}: {value}")));
     }
-    let _ = write!(page, "<g transform=\"translate({:.0} {:.0})\"><title>{}</title>", placed.x, placed.y, escape(&title.join("\n")));
+    let _ = write!(
+        page,
+        "<g transform=\"translate({:.0} {:.0})\"><title>{}</title>",
+        placed.x,
+        placed.y,
+        escape(&title.join("\n"))
+    );
     let _ = write!(page, "<rect width=\"{BOX_WIDTH}\" height=\"{BOX_HEIGHT}\" rx=\"6\" fill=\"{}\"/>", colour(share));
     let _ = write!(page, "<text x=\"10\" y=\"20\" class=\"name\">{}</text>", escape(&cut(&node.description.name)));
     for (line, text) in wrap(&details.join("; ")).iter().enumerate() {
@@ -110,7 +144,11 @@ fn colour(share: f64) -> String {
 }
 
 fn cut(text: &str) -> String {
-    if text.chars().count() <= LINE_CHARACTERS { text.to_string() } else { text.chars().take(LINE_CHARACTERS - 1).chain("…".chars()).collect() }
+    if text.chars().count() <= LINE_CHARACTERS {
+        text.to_string()
+    } else {
+        text.chars().take(LINE_CHARACTERS - 1).chain("…".chars()).collect()
+    }
 }
 
 /// At most two lines.

@@ -19,7 +19,9 @@ fn node(described: &DescribedNode) -> Value {
         .description
         .details
         .iter()
-        .map(|(label, text)| ((if label.is_empty() { "expressions" } else { label }).to_string(), Value::String(text.clone())))
+        .map(|(label, text)| {
+            ((if label.is_empty() { "expressions" } else { label }).to_string(), Value::String(text.clone()))
+        })
         .collect();
     let mut value = json!({ "node": described.number, "name": described.description.name, "details": details });
     if let Some(rows) = described.estimated_rows {
@@ -31,7 +33,8 @@ fn node(described: &DescribedNode) -> Value {
         value["nanos"] = json!(metrics.nanos);
         value["bytes_reserved"] = json!(metrics.bytes_reserved);
         value["bytes_spilled"] = json!(metrics.bytes_spilled);
-        value["notes"] = metrics.notes.iter().map(|(n, v)| (n.clone(), Value::String(v.clone()))).collect::<Map<_, _>>().into();
+        value["notes"] =
+            metrics.notes.iter().map(|(n, v)| (n.clone(), Value::String(v.clone()))).collect::<Map<_, _>>().into();
     }
     value["children"] = described.children.iter().map(node).collect();
     value

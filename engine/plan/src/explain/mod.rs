@@ -48,7 +48,8 @@ impl Measurement {
         let mut counted = HashSet::new();
         for pipeline in &graph.pipelines {
             let source = (pipeline.source.plan_node, &pipeline.source.metrics);
-            let parts: Vec<_> = std::iter::once(source).chain(pipeline.operators.iter().map(|o| (o.plan_node, &o.metrics))).collect();
+            let parts: Vec<_> =
+                std::iter::once(source).chain(pipeline.operators.iter().map(|o| (o.plan_node, &o.metrics))).collect();
             for (position, (node, metrics)) in parts.iter().enumerate() {
                 let is_last = !parts[position + 1..].iter().any(|(other, _)| other == node);
                 measurement.add(*node, metrics, is_last, &mut counted);
@@ -60,7 +61,13 @@ impl Measurement {
         measurement
     }
 
-    fn add(&mut self, node: usize, metrics: &Arc<OperatorMetrics>, gives_rows: bool, counted: &mut HashSet<*const OperatorMetrics>) {
+    fn add(
+        &mut self,
+        node: usize,
+        metrics: &Arc<OperatorMetrics>,
+        gives_rows: bool,
+        counted: &mut HashSet<*const OperatorMetrics>,
+    ) {
         // Operators that stand in several pipelines share their counters.
         if !counted.insert(Arc::as_ptr(metrics)) {
             return;
@@ -112,7 +119,10 @@ struct DescribedNode {
 
 fn sections(plan: &Plan, verbose: bool, measured: Option<&Measurement>) -> Vec<Section> {
     let mut number = 0;
-    let mut section = |title: String, relation: &Relation| Section { title, root: described(relation, plan, verbose, measured, &mut number) };
+    let mut section = |title: String, relation: &Relation| Section {
+        title,
+        root: described(relation, plan, verbose, measured, &mut number),
+    };
     let mut sections = vec![section("Plan".to_string(), &plan.root)];
     for (index, (_, relation)) in plan.subqueries.iter().enumerate() {
         sections.push(section(format!("Sub-query ${index}"), relation));
@@ -123,7 +133,13 @@ fn sections(plan: &Plan, verbose: bool, measured: Option<&Measurement>) -> Vec<S
     sections
 }
 
-fn described(relation: &Relation, plan: &Plan, verbose: bool, measured: Option<&Measurement>, number: &mut usize) -> DescribedNode {
+fn described(
+    relation: &Relation,
+    plan: &Plan,
+    verbose: bool,
+    measured: Option<&Measurement>,
+    number: &mut usize,
+) -> DescribedNode {
     let own = *number;
     *number += 1;
     DescribedNode {

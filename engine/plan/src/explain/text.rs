@@ -14,14 +14,23 @@ pub(super) fn render(sections: &[Section], measured: Option<&Measurement>) -> St
         node(&section.root, "", "", total, &mut out);
     }
     if let Some(measured) = measured {
-        let _ = writeln!(out, "\nElapsed {}, worker time {}", duration(measured.elapsed_nanos), duration(measured.total_nanos()));
+        let _ = writeln!(
+            out,
+            "\nElapsed {}, worker time {}",
+            duration(measured.elapsed_nanos),
+            duration(measured.total_nanos())
+        );
     }
     out.truncate(out.trim_end().len());
     out
 }
 
 fn node(node_: &DescribedNode, first: &str, rest: &str, total: u64, out: &mut String) {
-    let details = node_.description.details.iter().map(|(label, text)| if label.is_empty() { text.clone() } else { format!("{label}: {text}") });
+    let details = node_
+        .description
+        .details
+        .iter()
+        .map(|(label, text)| if label.is_empty() { text.clone() } else { format!("{label}: {text}") });
     let details = details.collect::<Vec<_>>().join("; ");
     let _ = write!(out, "{first}{}", node_.description.name);
     if !details.is_empty() {

@@ -20,10 +20,20 @@ use crate::error::convert_error;
 
 /// The call as a custom aggregate.
 pub(super) fn adapt(call: &AggregateCall<'_>) -> Result<Arc<dyn CustomAggregate>> {
-    let order_fields: Vec<FieldRef> =
-        call.order_by.iter().enumerate().map(|(i, k)| Arc::new(Field::new(format!("order{i}"), k.expression.data_type.clone(), true))).collect();
+    let order_fields: Vec<FieldRef> = call
+        .order_by
+        .iter()
+        .enumerate()
+        .map(|(i, k)| Arc::new(Field::new(format!("order{i}"), k.expression.data_type.clone(), true)))
+        .collect();
     let fields: Vec<FieldRef> = call.argument_fields.iter().chain(&order_fields).cloned().collect();
-    let schema = Schema::new(fields.iter().enumerate().map(|(i, f)| Field::new(format!("c{i}"), f.data_type().clone(), true)).collect::<Vec<_>>());
+    let schema = Schema::new(
+        fields
+            .iter()
+            .enumerate()
+            .map(|(i, f)| Field::new(format!("c{i}"), f.data_type().clone(), true))
+            .collect::<Vec<_>>(),
+    );
     let expressions = call.arguments.iter().enumerate().map(|(i, a)| physical(a, i)).collect::<Result<Vec<_>>>()?;
     let first_order = call.arguments.len();
     let order_by = call
@@ -100,7 +110,10 @@ impl CustomAggregate for LibraryAggregate {
             ordering_fields: &self.order_fields,
             is_distinct: self.distinct,
         };
-        self.function.state_fields(arguments).map(|fields| fields.iter().map(|f| f.data_type().clone()).collect()).unwrap_or_default()
+        self.function
+            .state_fields(arguments)
+            .map(|fields| fields.iter().map(|f| f.data_type().clone()).collect())
+            .unwrap_or_default()
     }
 
     fn argument_types(&self) -> Vec<DataType> {
@@ -137,7 +150,12 @@ impl PerGroup {
     }
 
     /// Calls `feed` once for every group that has rows, with that group's rows in arrival order.
-    fn by_group(&mut self, arrays: &[ArrayRef], groups: &[usize], feed: impl Fn(&mut dyn Accumulator, &[ArrayRef]) -> datafusion_common::Result<()>) -> Result<()> {
+    fn by_group(
+        &mut self,
+        arrays: &[ArrayRef],
+        groups: &[usize],
+        feed: impl Fn(&mut dyn Accumulator, &[ArrayRef]) -> datafusion_common::Result<()>,
+    ) -> Result<()> {
         let Some(&first) = groups.first() else { return Ok(()) };
         if groups.iter().all(|&g| g == first) {
             return feed(self.groups[first].as_mut(), arrays).map_err(convert_error);
@@ -146,7 +164,8 @@ impl PerGroup {
         rows.sort_by_key(|&row| groups[row as usize]);
         for run in rows.chunk_by(|a, b| groups[*a as usize] == groups[*b as usize]) {
             let indices = UInt32Array::from(run.to_vec());
-            let taken = arrays.iter().map(|a| arrow::compute::take(a, &indices, None)).collect::<Result<Vec<_>, _>>()?;
+            let taken =
+                arrays.iter().map(|a| arrow::compute::take(a, &indices, None)).collect::<Result<Vec<_>, _>>()?;
             feed(self.groups[groups[run[0] as usize]].as_mut(), &taken).map_err(convert_error)?;
         }
         Ok(())
@@ -170,7 +189,12 @@ impl CustomAccumulator for PerGroup {
         for accumulator in &mut self.groups {
             let state = accumulator.state().map_err(convert_error)?;
             if state.len() != columns.len() {
-                return Err(Error::internal(format!("{} gave {} state values of {}", self.function.name(), state.len(), columns.len())));
+                return Err(Error::internal(format!(
+                    "{} gave {} state values of {}",
+                    self.function.name(),
+                    state.len(),
+                    columns.len()
+                )));
             }
             columns.iter_mut().zip(state).for_each(|(column, value)| column.push(value));
         }
@@ -179,7 +203,12 @@ impl CustomAccumulator for PerGroup {
     }
 
     fn evaluate(&mut self) -> Result<ArrayRef> {
-        let values = self.groups.iter_mut().map(|a| a.evaluate()).collect::<datafusion_common::Result<Vec<_>>>().map_err(convert_error)?;
+        let values = self
+            .groups
+            .iter_mut()
+            .map(|a| a.evaluate())
+            .collect::<datafusion_common::Result<Vec<_>>>()
+            .map_err(convert_error)?;
         self.groups.clear();
         to_array(values, self.function.return_field.data_type())
     }

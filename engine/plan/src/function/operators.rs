@@ -55,14 +55,24 @@ impl ScalarFunction for Concatenation {
         false
     }
 
-    fn evaluate(&self, arguments: &[Column], rows: usize, selection: Option<&Selection>, _: &DataType) -> Result<Column> {
+    fn evaluate(
+        &self,
+        arguments: &[Column],
+        rows: usize,
+        selection: Option<&Selection>,
+        _: &DataType,
+    ) -> Result<Column> {
         let validity = Bitmap::and_optional(arguments[0].validity(), arguments[1].validity());
         let (Values::View(left), Values::View(right)) = (arguments[0].flat_values(), arguments[1].flat_values()) else {
             return Err(Error::internal("|| over values that are no text"));
         };
         let counted = counted(rows, selection);
         let joined = (0..rows).map(|row| {
-            if counted[row] && validity.as_ref().is_none_or(|v| v.get(row)) { [left.value(row), right.value(row)].concat() } else { Vec::new() }
+            if counted[row] && validity.as_ref().is_none_or(|v| v.get(row)) {
+                [left.value(row), right.value(row)].concat()
+            } else {
+                Vec::new()
+            }
         });
         Ok(Column::flat_with_validity(Values::View(plasmon_core::Views::from_values(joined)), validity))
     }
@@ -91,11 +101,17 @@ impl ScalarFunction for RegexMatch {
         let matches: BooleanArray = match arguments[1].as_constant() {
             Some((_, true)) if rows > 0 => {
                 let pattern = patterns.as_string_view().value(0);
-                arrow::compute::regexp_is_match_scalar(texts.as_string_view(), pattern, (!flags.is_empty()).then_some(flags)).map_err(bad)?
+                arrow::compute::regexp_is_match_scalar(
+                    texts.as_string_view(),
+                    pattern,
+                    (!flags.is_empty()).then_some(flags),
+                )
+                .map_err(bad)?
             }
             _ => {
                 let flags = (!flags.is_empty()).then(|| arrow::array::StringViewArray::from(vec![flags; rows]));
-                arrow::compute::regexp_is_match(texts.as_string_view(), patterns.as_string_view(), flags.as_ref()).map_err(bad)?
+                arrow::compute::regexp_is_match(texts.as_string_view(), patterns.as_string_view(), flags.as_ref())
+                    .map_err(bad)?
             }
         };
         let matches = if self.negated { arrow::compute::not(&matches)? } else { matches };

@@ -18,11 +18,17 @@ pub struct Registry {
 static STANDARD: LazyLock<Arc<Registry>> = LazyLock::new(|| {
     Arc::new(Registry {
         scalar: named(
-            datafusion_functions::all_default_functions().into_iter().chain(datafusion_functions_nested::all_default_nested_functions()),
+            datafusion_functions::all_default_functions()
+                .into_iter()
+                .chain(datafusion_functions_nested::all_default_nested_functions()),
             |f| f.name(),
             |f| f.aliases(),
         ),
-        aggregate: named(datafusion_functions_aggregate::all_default_aggregate_functions(), |f| f.name(), |f| f.aliases()),
+        aggregate: named(
+            datafusion_functions_aggregate::all_default_aggregate_functions(),
+            |f| f.name(),
+            |f| f.aliases(),
+        ),
         window: named(datafusion_functions_window::all_default_window_functions(), |f| f.name(), |f| f.aliases()),
         planners: vec![
             Arc::new(datafusion_functions::core::planner::CoreFunctionPlanner::default()),
@@ -36,7 +42,11 @@ static STANDARD: LazyLock<Arc<Registry>> = LazyLock::new(|| {
     })
 });
 
-fn named<F>(functions: impl IntoIterator<Item = Arc<F>>, name: impl Fn(&F) -> &str, aliases: impl Fn(&F) -> &[String]) -> HashMap<String, Arc<F>> {
+fn named<F>(
+    functions: impl IntoIterator<Item = Arc<F>>,
+    name: impl Fn(&F) -> &str,
+    aliases: impl Fn(&F) -> &[String],
+) -> HashMap<String, Arc<F>> {
     let mut map = HashMap::new();
     for function in functions {
         for alias in aliases(&function) {

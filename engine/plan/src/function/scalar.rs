@@ -18,8 +18,15 @@ use crate::error::convert_error;
 /// A call of a library function.
 pub(super) fn adapt(call: ScalarCall<'_>) -> Expression {
     let data_type = call.return_field.data_type().clone();
-    let function = LibraryFunction { function: call.function.clone(), argument_fields: call.argument_fields, return_field: call.return_field };
-    Expression { kind: Kind::Function(FunctionCall { function: Arc::new(function), arguments: call.arguments }), data_type }
+    let function = LibraryFunction {
+        function: call.function.clone(),
+        argument_fields: call.argument_fields,
+        return_field: call.return_field,
+    };
+    Expression {
+        kind: Kind::Function(FunctionCall { function: Arc::new(function), arguments: call.arguments }),
+        data_type,
+    }
 }
 
 #[derive(Debug)]
@@ -38,13 +45,24 @@ impl ScalarFunction for LibraryFunction {
         self.function.signature().volatility == Volatility::Volatile
     }
 
-    fn evaluate(&self, arguments: &[Column], rows: usize, selection: Option<&Selection>, data_type: &DataType) -> Result<Column> {
+    fn evaluate(
+        &self,
+        arguments: &[Column],
+        rows: usize,
+        selection: Option<&Selection>,
+        data_type: &DataType,
+    ) -> Result<Column> {
         let selected = selection.map_or(rows, Selection::len);
         if selected == 0 {
             return Ok(null_column(data_type, rows));
         }
-        let args = arguments.iter().zip(&self.argument_fields).map(|(c, f)| argument(c, f.data_type(), selection)).collect::<Result<Vec<_>>>()?;
-        let constant = !arguments.is_empty() && !self.is_volatile() && args.iter().all(|a| matches!(a, ColumnarValue::Scalar(_)));
+        let args = arguments
+            .iter()
+            .zip(&self.argument_fields)
+            .map(|(c, f)| argument(c, f.data_type(), selection))
+            .collect::<Result<Vec<_>>>()?;
+        let constant =
+            !arguments.is_empty() && !self.is_volatile() && args.iter().all(|a| matches!(a, ColumnarValue::Scalar(_)));
         let number_rows = if constant { 1 } else { selected };
         let args = ScalarFunctionArgs {
             args,
@@ -53,11 +71,19 @@ impl ScalarFunction for LibraryFunction {
             return_field: self.return_field.clone(),
             config_options: Arc::new(ConfigOptions::default()),
         };
-        let result = self.function.invoke_with_args(args).and_then(|v| v.into_array(number_rows)).map_err(|e| failure(self.function.name(), e))?;
+        let result = self
+            .function
+            .invoke_with_args(args)
+            .and_then(|v| v.into_array(number_rows))
+            .map_err(|e| failure(self.function.name(), e))?;
         let result = if result.data_type() == data_type { result } else { arrow::compute::cast(&result, data_type)? };
         let column = import_column(&result)?;
         if column.len() != number_rows {
-            return Err(Error::internal(format!("{} gave {} rows for {number_rows}", self.function.name(), column.len())));
+            return Err(Error::internal(format!(
+                "{} gave {} rows for {number_rows}",
+                self.function.name(),
+                column.len()
+            )));
         }
         Ok(match (constant, selection) {
             (true, _) => column.gather(&vec![0u16; rows]),

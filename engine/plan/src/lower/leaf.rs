@@ -21,7 +21,8 @@ impl Lowering<'_> {
             Node::Values { rows } => Values::new(value_batches(relation, rows, self.config.batch_rows)?),
             Node::Empty { one_row } => Values::new(vec![Batch::new(Vec::new(), usize::from(*one_row))]),
             Node::WorkTable { name } => {
-                let batches = self.work_tables.get(name).ok_or_else(|| Error::internal(format!("no work table {name}")))?;
+                let batches =
+                    self.work_tables.get(name).ok_or_else(|| Error::internal(format!("no work table {name}")))?;
                 Values::shared(batches.clone())
             }
             other => return Err(Error::internal(format!("{other:?} is no leaf"))),
@@ -71,7 +72,8 @@ fn value_batches(relation: &Relation, rows: &[Vec<Expression>], batch_rows: usiz
         .map(|chunk| {
             let columns = (0..types.len())
                 .map(|column| {
-                    let values = chunk.iter().map(|row| evaluate(&row[column], &one_row)).collect::<Result<Vec<_>>>()?;
+                    let values =
+                        chunk.iter().map(|row| evaluate(&row[column], &one_row)).collect::<Result<Vec<_>>>()?;
                     Column::concat(&values, &types[column])
                 })
                 .collect::<Result<Vec<_>>>()?;

@@ -59,18 +59,33 @@ struct Lowering<'a> {
 
 impl<'a> Lowering<'a> {
     fn new(plan: &'a Plan, config: &'a Config) -> Self {
-        Lowering { plan, config, graph: Graph::default(), subqueries: HashMap::new(), shared: HashMap::new(), work_tables: HashMap::new() }
+        Lowering {
+            plan,
+            config,
+            graph: Graph::default(),
+            subqueries: HashMap::new(),
+            shared: HashMap::new(),
+            work_tables: HashMap::new(),
+        }
     }
 
     /// The streams of a relation whose pre-order number is `node`.
     fn relation(&mut self, relation: &Relation, node: usize) -> Result<Streams> {
         let waits = self.waits_of(&relation.expressions())?;
         let mut streams = match &relation.node {
-            Node::Scan { .. } | Node::Values { .. } | Node::Empty { .. } | Node::WorkTable { .. } => self.leaf(relation, node)?,
+            Node::Scan { .. } | Node::Values { .. } | Node::Empty { .. } | Node::WorkTable { .. } => {
+                self.leaf(relation, node)?
+            }
             Node::SharedScan { index } => self.shared_scan(*index, node)?,
-            Node::Filter { input, predicate } => self.pass(input, node, waits.clone(), Filter::new(predicate.clone()))?,
-            Node::Project { input, expressions } => self.pass(input, node, waits.clone(), Project::new(expressions.clone()))?,
-            Node::Limit { input, offset, fetch } => self.pass(input, node, waits.clone(), Limit::new(*offset, *fetch))?,
+            Node::Filter { input, predicate } => {
+                self.pass(input, node, waits.clone(), Filter::new(predicate.clone()))?
+            }
+            Node::Project { input, expressions } => {
+                self.pass(input, node, waits.clone(), Project::new(expressions.clone()))?
+            }
+            Node::Limit { input, offset, fetch } => {
+                self.pass(input, node, waits.clone(), Limit::new(*offset, *fetch))?
+            }
             Node::Unnest { input, unnest } => {
                 let operator = unnest::Unnest::new(unnest.outputs.clone(), unnest.preserve_nulls, types(input));
                 self.pass(input, node, waits.clone(), operator)?
@@ -92,7 +107,13 @@ impl<'a> Lowering<'a> {
         Ok(streams)
     }
 
-    fn pass(&mut self, input: &Relation, node: usize, waits: Vec<Wait>, operator: impl Operator + 'static) -> Result<Streams> {
+    fn pass(
+        &mut self,
+        input: &Relation,
+        node: usize,
+        waits: Vec<Wait>,
+        operator: impl Operator + 'static,
+    ) -> Result<Streams> {
         let mut streams = self.relation(input, node + 1)?;
         streams.wait_for(&waits);
         streams.operator(Arc::new(operator), node);
@@ -102,7 +123,8 @@ impl<'a> Lowering<'a> {
     fn breaker(&mut self, relation: &Relation, node: usize, waits: &[Wait]) -> Result<Streams> {
         let (input, breaker) = match &relation.node {
             Node::Aggregate { input, group_by, grouping_sets, aggregates, phase } => {
-                let grouping_id = (!grouping_sets.is_empty()).then(|| relation.schema.field(group_by.len()).data_type().clone());
+                let grouping_id =
+                    (!grouping_sets.is_empty()).then(|| relation.schema.field(group_by.len()).data_type().clone());
                 let spec = AggregateSpec {
                     group_by: group_by.clone(),
                     grouping_sets: grouping_sets.clone(),
@@ -113,7 +135,13 @@ impl<'a> Lowering<'a> {
                 (input, aggregate(spec)?)
             }
             Node::Sort { input, keys, offset, fetch, threshold } => {
-                let spec = SortSpec { keys: keys.clone(), fetch: *fetch, offset: *offset, types: types(input), threshold: threshold.clone() };
+                let spec = SortSpec {
+                    keys: keys.clone(),
+                    fetch: *fetch,
+                    offset: *offset,
+                    types: types(input),
+                    threshold: threshold.clone(),
+                };
                 (input, sort(spec)?)
             }
             Node::Window { input, partition_by, order_by, functions } => {
@@ -168,7 +196,8 @@ impl<'a> Lowering<'a> {
     fn shared_scan(&mut self, index: usize, node: usize) -> Result<Streams> {
         if !self.shared.contains_key(&index) {
             let plan = self.plan;
-            let relation = plan.shared.get(index).ok_or_else(|| Error::internal(format!("no shared sub-plan {index}")))?;
+            let relation =
+                plan.shared.get(index).ok_or_else(|| Error::internal(format!("no shared sub-plan {index}")))?;
             let first = node_count(&plan.root)
                 + plan.subqueries.iter().map(|(_, r)| node_count(r)).sum::<usize>()
                 + plan.shared[..index].iter().map(node_count).sum::<usize>();
@@ -183,7 +212,9 @@ impl<'a> Lowering<'a> {
     }
 
     fn recursive(&mut self, relation: &Relation, node: usize) -> Result<Streams> {
-        let Node::Recursive { initial, step, name, distinct } = &relation.node else { return Err(Error::internal("recursive expected")) };
+        let Node::Recursive { initial, step, name, distinct } = &relation.node else {
+            return Err(Error::internal("recursive expected"));
+        };
         let streams = self.relation(initial, node + 1)?;
         let rows = Arc::new(Materialize::new());
         let sink = self.graph.add_sink(rows.clone(), node);

@@ -19,7 +19,9 @@ pub(super) fn run(plan: Plan) -> Result<Plan> {
 fn choose(relation: Relation) -> Result<Relation> {
     let relation = relation.map_children(&mut choose)?;
     match relation.node {
-        Node::Join { left, right, join } if !join.null_aware && join.projection.is_none() && profile(&left).rows < MARGIN * profile(&right).rows => {
+        Node::Join { left, right, join }
+            if !join.null_aware && join.projection.is_none() && profile(&left).rows < MARGIN * profile(&right).rows =>
+        {
             Ok(Relation { node: swap(*left, *right, join), ..relation })
         }
         node => Ok(Relation { node, ..relation }),
@@ -31,7 +33,9 @@ fn swap(left: Relation, right: Relation, join: Join) -> Node {
     let kind = mirrored(join.kind);
     let moved = |c: usize| if c < left_width { c + right_width } else { c - left_width };
     let projection = match kind {
-        JoinKind::Inner | JoinKind::Left | JoinKind::Right | JoinKind::Full => Some((0..left_width + right_width).map(moved).collect()),
+        JoinKind::Inner | JoinKind::Left | JoinKind::Right | JoinKind::Full => {
+            Some((0..left_width + right_width).map(moved).collect())
+        }
         // One side only (and the mark after it): the same columns from the other side.
         _ => None,
     };

@@ -19,7 +19,12 @@ pub(super) enum Nulls {
 }
 
 /// Calls `visit` for every scan on the paths of column `column` of `relation`, with the table's ordinal.
-pub(super) fn visit_scans(relation: &mut Relation, column: usize, nulls: Nulls, visit: &mut dyn FnMut(&mut Relation, usize)) {
+pub(super) fn visit_scans(
+    relation: &mut Relation,
+    column: usize,
+    nulls: Nulls,
+    visit: &mut dyn FnMut(&mut Relation, usize),
+) {
     match &mut relation.node {
         // A scan with a limit could give other rows instead of the dropped ones.
         Node::Scan { projection, fetch: None, .. } => {
@@ -59,7 +64,14 @@ pub(super) fn visit_scans(relation: &mut Relation, column: usize, nulls: Nulls, 
     }
 }
 
-fn visit_join(left: &mut Relation, right: &mut Relation, join: &Join, column: usize, nulls: Nulls, visit: &mut dyn FnMut(&mut Relation, usize)) {
+fn visit_join(
+    left: &mut Relation,
+    right: &mut Relation,
+    join: &Join,
+    column: usize,
+    nulls: Nulls,
+    visit: &mut dyn FnMut(&mut Relation, usize),
+) {
     let widths = (left.schema.fields().len(), right.schema.fields().len());
     let Some((on_left, below)) = output_column(widths, join, column) else { return };
     let padded = match join.kind {
@@ -71,7 +83,8 @@ fn visit_join(left: &mut Relation, right: &mut Relation, join: &Join, column: us
     if padded && nulls == Nulls::Wanted || join.null_aware {
         return;
     }
-    let (own_keys, other_keys) = if on_left { (&join.left_keys, &join.right_keys) } else { (&join.right_keys, &join.left_keys) };
+    let (own_keys, other_keys) =
+        if on_left { (&join.left_keys, &join.right_keys) } else { (&join.right_keys, &join.left_keys) };
     // The other side's partner column has the same value in every row that counts, unless its rows stand for themselves.
     let others_count = match join.kind {
         JoinKind::Full => true,
@@ -83,7 +96,10 @@ fn visit_join(left: &mut Relation, right: &mut Relation, join: &Join, column: us
         true => Vec::new(),
         false => {
             let pairs = own_keys.iter().zip(other_keys).zip(&join.null_equal);
-            pairs.filter(|((own, _), null_equal)| is_column(own, below) && !**null_equal).filter_map(|((_, other), _)| column_of(other)).collect()
+            pairs
+                .filter(|((own, _), null_equal)| is_column(own, below) && !**null_equal)
+                .filter_map(|((_, other), _)| column_of(other))
+                .collect()
         }
     };
     let (own, other) = if on_left { (left, right) } else { (right, left) };

@@ -47,13 +47,21 @@ pub(super) struct Reducer {
 
 impl JoinGraph {
     /// Takes `relation` apart; leaves go through `optimize_leaf`. Returns the global ordinals of its output columns.
-    pub(super) fn extract(&mut self, relation: Relation, optimize_leaf: &mut dyn FnMut(Relation) -> Result<Relation>) -> Result<Vec<usize>> {
+    pub(super) fn extract(
+        &mut self,
+        relation: Relation,
+        optimize_leaf: &mut dyn FnMut(Relation) -> Result<Relation>,
+    ) -> Result<Vec<usize>> {
         match relation.node {
             Node::Join { left, right, join } if is_plain_inner(&join) => {
                 let left = self.extract(*left, optimize_leaf)?;
                 let right = self.extract(*right, optimize_leaf)?;
                 for (left_key, right_key) in join.left_keys.iter().zip(&join.right_keys) {
-                    let key = Expression::compare(CompareOp::Equal, left_key.map_columns(&|c| left[c]), right_key.map_columns(&|c| right[c]));
+                    let key = Expression::compare(
+                        CompareOp::Equal,
+                        left_key.map_columns(&|c| left[c]),
+                        right_key.map_columns(&|c| right[c]),
+                    );
                     self.conditions.push(key);
                 }
                 let both: Vec<usize> = left.into_iter().chain(right).collect();
@@ -107,9 +115,12 @@ impl JoinGraph {
         }
         self.equal_within_leaves();
         for reducer in &mut self.reducers {
-            let left_residual = reducer.join.residual.iter().flat_map(Expression::referenced_columns).filter(|&c| c < RIGHT);
-            let columns: Vec<usize> = reducer.join.left_keys.iter().flat_map(Expression::referenced_columns).chain(left_residual).collect();
-            reducer.leaves = columns.iter().fold(0, |set, &c| set | 1 << (self.offsets.partition_point(|&offset| offset <= c) - 1));
+            let left_residual =
+                reducer.join.residual.iter().flat_map(Expression::referenced_columns).filter(|&c| c < RIGHT);
+            let columns: Vec<usize> =
+                reducer.join.left_keys.iter().flat_map(Expression::referenced_columns).chain(left_residual).collect();
+            reducer.leaves =
+                columns.iter().fold(0, |set, &c| set | 1 << (self.offsets.partition_point(|&offset| offset <= c) - 1));
         }
     }
 
@@ -172,14 +183,17 @@ impl JoinGraph {
     }
 
     fn reduced_leaf(&self, leaf: usize, reducer: &Reducer) -> Relation {
-        let globals: Vec<usize> = (0..self.leaves[leaf].schema.fields().len()).map(|c| self.offsets[leaf] + c).collect();
+        let globals: Vec<usize> =
+            (0..self.leaves[leaf].schema.fields().len()).map(|c| self.offsets[leaf] + c).collect();
         reducer.apply(self.leaves[leaf].clone(), &globals)
     }
 
     /// For the classes that both sets have a column of: one column of each set. Columns of one leaf are preferred: together they may be a
     /// key, which columns of several leaves never are; then those with the fewest values, which bound their equals.
     pub(super) fn key_columns(&self, left: Leaves, right: Leaves) -> Vec<(usize, usize)> {
-        let members = |class: &[usize], side: Leaves| class.iter().copied().filter(|&c| side >> self.leaf_of(c) & 1 == 1).collect::<Vec<_>>();
+        let members = |class: &[usize], side: Leaves| {
+            class.iter().copied().filter(|&c| side >> self.leaf_of(c) & 1 == 1).collect::<Vec<_>>()
+        };
         let shared: Vec<(Vec<usize>, Vec<usize>)> = self
             .classes
             .iter()
@@ -187,9 +201,13 @@ impl JoinGraph {
             .filter(|(l, r)| !l.is_empty() && !r.is_empty())
             .collect();
         let pick = |candidates: &[&Vec<usize>]| -> Vec<usize> {
-            let coverage = |column: usize| candidates.iter().filter(|c| c.iter().any(|&other| self.leaf_of(other) == self.leaf_of(column))).count();
+            let coverage = |column: usize| {
+                candidates.iter().filter(|c| c.iter().any(|&other| self.leaf_of(other) == self.leaf_of(column))).count()
+            };
             let rank = |column: usize| (usize::MAX - coverage(column), self.columns[column].domain_or_guess());
-            let best = |c: &&Vec<usize>| c.iter().copied().min_by(|&a, &b| rank(a).partial_cmp(&rank(b)).unwrap_or(std::cmp::Ordering::Equal));
+            let best = |c: &&Vec<usize>| {
+                c.iter().copied().min_by(|&a, &b| rank(a).partial_cmp(&rank(b)).unwrap_or(std::cmp::Ordering::Equal))
+            };
             candidates.iter().filter_map(best).collect()
         };
         let (lefts, rights): (Vec<_>, Vec<_>) = shared.iter().map(|(l, r)| (l, r)).unzip();
@@ -225,7 +243,11 @@ impl Reducer {
         let width = globals.len();
         let join = Join {
             left_keys: self.join.left_keys.iter().map(|k| k.map_columns(&local)).collect(),
-            residual: self.join.residual.as_ref().map(|r| r.map_columns(&|c| if c >= RIGHT { c - RIGHT + width } else { local(c) })),
+            residual: self
+                .join
+                .residual
+                .as_ref()
+                .map(|r| r.map_columns(&|c| if c >= RIGHT { c - RIGHT + width } else { local(c) })),
             ..self.join.clone()
         };
         let schema = input.schema.clone();
@@ -234,11 +256,16 @@ impl Reducer {
 }
 
 fn is_plain_inner(join: &Join) -> bool {
-    join.kind == JoinKind::Inner && join.projection.is_none() && !join.null_equal.contains(&true) && !join.residual.as_ref().is_some_and(is_volatile)
+    join.kind == JoinKind::Inner
+        && join.projection.is_none()
+        && !join.null_equal.contains(&true)
+        && !join.residual.as_ref().is_some_and(is_volatile)
 }
 
 fn is_reducer(join: &Join) -> bool {
-    matches!(join.kind, JoinKind::LeftSemi | JoinKind::LeftAnti) && join.projection.is_none() && !join.left_keys.is_empty()
+    matches!(join.kind, JoinKind::LeftSemi | JoinKind::LeftAnti)
+        && join.projection.is_none()
+        && !join.left_keys.is_empty()
 }
 
 fn is_column(expression: &Expression) -> bool {
@@ -269,10 +296,12 @@ pub(super) fn leaf_count(relation: &Relation) -> usize {
 /// `column = column` of one type.
 fn column_pair(condition: &Expression) -> Option<(usize, usize)> {
     match &condition.kind {
-        Kind::Compare { op: CompareOp::Equal, left, right } if left.data_type == right.data_type => match (&left.kind, &right.kind) {
-            (Kind::Column(a), Kind::Column(b)) => Some((*a, *b)),
-            _ => None,
-        },
+        Kind::Compare { op: CompareOp::Equal, left, right } if left.data_type == right.data_type => {
+            match (&left.kind, &right.kind) {
+                (Kind::Column(a), Kind::Column(b)) => Some((*a, *b)),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }

@@ -92,17 +92,31 @@ impl Search<'_> {
         let mut parts: Vec<Candidate> = self
             .components()
             .into_iter()
-            .map(|component| if component.count_ones() as usize <= EXACT_MAX { self.exact(component) } else { self.greedy(component) })
+            .map(|component| {
+                if component.count_ones() as usize <= EXACT_MAX {
+                    self.exact(component)
+                } else {
+                    self.greedy(component)
+                }
+            })
             .collect();
         // The largest part probes the others, smallest first.
         parts.sort_by(|a, b| a.rows.total_cmp(&b.rows));
         let largest = parts.pop();
-        let joined = parts.into_iter().fold(largest, |all, part| all.map(|all| all.joined(&part, self.rows(all.leaves | part.leaves))));
+        let joined = parts
+            .into_iter()
+            .fold(largest, |all, part| all.map(|all| all.joined(&part, self.rows(all.leaves | part.leaves))));
         joined.map_or(Tree::Leaf(0), |c| c.tree)
     }
 
     fn leaf(&self, leaf: usize) -> Candidate {
-        Candidate { tree: Tree::Leaf(leaf), leaves: 1 << leaf, rows: self.graph.rows[leaf], width: self.width(leaf), cost: 0.0 }
+        Candidate {
+            tree: Tree::Leaf(leaf),
+            leaves: 1 << leaf,
+            rows: self.graph.rows[leaf],
+            width: self.width(leaf),
+            cost: 0.0,
+        }
     }
 
     /// Words of 8 bytes in a row of a leaf; texts count for four, as their bytes are touched, too.
@@ -114,13 +128,16 @@ impl Search<'_> {
     fn exact(&self, component: Leaves) -> Candidate {
         let members: Vec<usize> = ones(component).collect();
         let count = members.len();
-        let spread = |subset: usize| members.iter().enumerate().filter(|(i, _)| subset >> i & 1 == 1).fold(0, |set, (_, &leaf)| set | 1 << leaf);
+        let spread = |subset: usize| {
+            members.iter().enumerate().filter(|(i, _)| subset >> i & 1 == 1).fold(0, |set, (_, &leaf)| set | 1 << leaf)
+        };
         // Splits only, as trees of indices; the tree is made once at the end.
         let mut best: Vec<Option<Split>> = vec![None; 1 << count];
         for subset in 1..1_usize << count {
             if subset.is_power_of_two() {
                 let leaf = members[subset.trailing_zeros() as usize];
-                best[subset] = Some(Split { left: 0, right: 0, rows: self.graph.rows[leaf], width: self.width(leaf), cost: 0.0 });
+                best[subset] =
+                    Some(Split { left: 0, right: 0, rows: self.graph.rows[leaf], width: self.width(leaf), cost: 0.0 });
                 continue;
             }
             let mut rows = None;
@@ -211,14 +228,17 @@ impl Search<'_> {
             let leaves = class.iter().fold(0, |set, &c| set | 1 << self.graph.leaf_of(c));
             leaves & a != 0 && leaves & b != 0
         }) || self.graph.others.iter().any(|(condition, _)| {
-            self.equality_sides(condition).is_some_and(|(l, r)| (l & !a == 0 && r & !b == 0) || (l & !b == 0 && r & !a == 0))
+            self.equality_sides(condition)
+                .is_some_and(|(l, r)| (l & !a == 0 && r & !b == 0) || (l & !b == 0 && r & !a == 0))
         })
     }
 
     /// Estimated rows of the join of a set, whatever its order: leaves are added one by one, the largest first, then whichever keeps the
     /// result smallest.
     fn rows(&self, leaves: Leaves) -> f64 {
-        let Some(start) = ones(leaves).max_by(|&a, &b| self.graph.rows[a].total_cmp(&self.graph.rows[b])) else { return 0.0 };
+        let Some(start) = ones(leaves).max_by(|&a, &b| self.graph.rows[a].total_cmp(&self.graph.rows[b])) else {
+            return 0.0;
+        };
         let mut joined: Leaves = 1 << start;
         let mut rows = self.graph.rows[start];
         while joined != leaves {
@@ -244,7 +264,8 @@ impl Search<'_> {
         if pairs.is_empty() {
             return 1.0;
         }
-        let (theirs, ours): (Vec<&ColumnProfile>, Vec<_>) = pairs.iter().map(|&(a, b)| (&self.graph.columns[a], &self.graph.columns[b])).unzip();
+        let (theirs, ours): (Vec<&ColumnProfile>, Vec<_>) =
+            pairs.iter().map(|&(a, b)| (&self.graph.columns[a], &self.graph.columns[b])).unzip();
         equality_selectivity(&theirs, &ours)
     }
 }
@@ -304,9 +325,11 @@ impl Builder<'_> {
 
     fn build(&mut self, tree: &Tree) -> Joined {
         match tree {
-            Tree::Leaf(leaf) => {
-                Joined { relation: self.graph.leaves[*leaf].clone(), globals: self.graph.leaf_columns(*leaf), leaves: 1 << leaf }
-            }
+            Tree::Leaf(leaf) => Joined {
+                relation: self.graph.leaves[*leaf].clone(),
+                globals: self.graph.leaf_columns(*leaf),
+                leaves: 1 << leaf,
+            },
             Tree::Pair(left, right) => {
                 let (left, right) = (self.build(left), self.build(right));
                 self.join(left, right)
@@ -324,11 +347,15 @@ impl Builder<'_> {
         let mut residual = Vec::new();
         for condition in self.take(|_, read| read != 0 && read & !leaves == 0) {
             match (equality_sides(self.graph, &condition), &condition.kind) {
-                (Some((a, b)), Kind::Compare { left: x, right: y, .. }) if a & !left.leaves == 0 && b & !right.leaves == 0 => {
+                (Some((a, b)), Kind::Compare { left: x, right: y, .. })
+                    if a & !left.leaves == 0 && b & !right.leaves == 0 =>
+                {
                     left_keys.push(left.local(x));
                     right_keys.push(right.local(y));
                 }
-                (Some((a, b)), Kind::Compare { left: x, right: y, .. }) if a & !right.leaves == 0 && b & !left.leaves == 0 => {
+                (Some((a, b)), Kind::Compare { left: x, right: y, .. })
+                    if a & !right.leaves == 0 && b & !left.leaves == 0 =>
+                {
                     left_keys.push(left.local(y));
                     right_keys.push(right.local(x));
                 }

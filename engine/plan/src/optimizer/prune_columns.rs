@@ -105,18 +105,26 @@ fn prune(relation: Relation, read: &Read) -> Result<Pruned> {
         Node::Limit { input, offset, fetch } => {
             let Pruned { relation, place } = prune(*input, read)?;
             let schema = relation.schema.clone();
-            Ok(Pruned { relation: Relation::new(Node::Limit { input: Box::new(relation), offset, fetch }, schema), place })
+            Ok(Pruned {
+                relation: Relation::new(Node::Limit { input: Box::new(relation), offset, fetch }, schema),
+                place,
+            })
         }
         Node::Union { inputs } => {
             let kept: Vec<usize> = read.iter().copied().collect();
             let inputs = inputs.into_iter().map(|input| exactly(input, Some(&kept))).collect::<Result<Vec<_>>>()?;
-            Ok(Pruned { relation: Relation::new(Node::Union { inputs }, pick_schema(&schema, &kept)), place: places(width, &kept) })
+            Ok(Pruned {
+                relation: Relation::new(Node::Union { inputs }, pick_schema(&schema, &kept)),
+                place: places(width, &kept),
+            })
         }
         Node::Window { .. } => prune_window(relation.node, &schema, read),
         Node::Unnest { input, unnest } => prune_unnest(*input, unnest, schema),
         // Their columns are those of every round.
         Node::Recursive { .. } => Ok(Pruned::unchanged(relation.map_children(&mut |r| exactly(r, None))?)),
-        Node::Values { .. } | Node::Empty { .. } | Node::WorkTable { .. } | Node::SharedScan { .. } => Ok(Pruned::unchanged(relation)),
+        Node::Values { .. } | Node::Empty { .. } | Node::WorkTable { .. } | Node::SharedScan { .. } => {
+            Ok(Pruned::unchanged(relation))
+        }
     }
 }
 
@@ -151,7 +159,8 @@ fn prune_join(left: Relation, right: Relation, join: Join, schema: &SchemaRef, r
     };
     let outputs: Vec<usize> = read.iter().map(|&c| full[c]).collect();
     let residual: Vec<usize> = join.residual.iter().flat_map(Expression::referenced_columns).collect();
-    let left_read = outputs.iter().copied().filter(|&c| c < left_out).chain(residual.iter().copied().filter(|&c| c < left_width));
+    let left_read =
+        outputs.iter().copied().filter(|&c| c < left_out).chain(residual.iter().copied().filter(|&c| c < left_width));
     let right_read = outputs.iter().filter(|&&c| c >= left_out && c < left_out + right_out).map(|c| c - left_out);
     let right_read = right_read.chain(residual.iter().filter(|&&c| c >= left_width).map(|c| c - left_width));
     let left = prune(left, &reads(left_read.collect(), &join.left_keys))?;
@@ -170,26 +179,38 @@ fn prune_join(left: Relation, right: Relation, join: Join, schema: &SchemaRef, r
         }
     };
     let projection: Vec<usize> = outputs.iter().map(|&c| moved(c)).collect();
-    let natural = new_left_out + if right_out > 0 { new_right_width } else { 0 } + usize::from(matches!(join.kind, JoinKind::LeftMark | JoinKind::RightMark));
+    let natural = new_left_out
+        + if right_out > 0 { new_right_width } else { 0 }
+        + usize::from(matches!(join.kind, JoinKind::LeftMark | JoinKind::RightMark));
     let is_all = projection.iter().copied().eq(0..natural);
     let join = Join {
         left_keys: left.map_all(&join.left_keys),
         right_keys: right.map_all(&join.right_keys),
-        residual: join.residual.as_ref().map(|r| r.map_columns(&|c| if c < left_width { left.at(c) } else { new_left_width + right.at(c - left_width) })),
+        residual: join.residual.as_ref().map(|r| {
+            r.map_columns(&|c| if c < left_width { left.at(c) } else { new_left_width + right.at(c - left_width) })
+        }),
         projection: (!is_all).then_some(projection),
         ..join
     };
     let kept: Vec<usize> = read.iter().copied().collect();
     let node = Node::Join { left: Box::new(left.relation), right: Box::new(right.relation), join };
-    Ok(Pruned { relation: Relation::new(node, pick_schema(schema, &kept)), place: places(schema.fields().len(), &kept) })
+    Ok(Pruned {
+        relation: Relation::new(node, pick_schema(schema, &kept)),
+        place: places(schema.fields().len(), &kept),
+    })
 }
 
 fn prune_aggregate(node: Node, schema: &SchemaRef, read: &Read) -> Result<Pruned> {
-    let Node::Aggregate { input, group_by, grouping_sets, aggregates, phase } = node else { return Err(Error::internal("aggregate expected")) };
+    let Node::Aggregate { input, group_by, grouping_sets, aggregates, phase } = node else {
+        return Err(Error::internal("aggregate expected"));
+    };
     let first = schema.fields().len() - aggregates.len();
     let kept: Vec<usize> = (0..schema.fields().len()).filter(|c| *c < first || read.contains(c)).collect();
-    let mut aggregates: Vec<AggregateExpression> = kept.iter().filter(|&&c| c >= first).map(|c| aggregates[c - first].clone()).collect();
-    let expressions = aggregates.iter().flat_map(|a| a.arguments.iter().chain(&a.filter).chain(a.order_by.iter().map(|k| &k.expression)));
+    let mut aggregates: Vec<AggregateExpression> =
+        kept.iter().filter(|&&c| c >= first).map(|c| aggregates[c - first].clone()).collect();
+    let expressions = aggregates
+        .iter()
+        .flat_map(|a| a.arguments.iter().chain(&a.filter).chain(a.order_by.iter().map(|k| &k.expression)));
     let input = prune(*input, &reads(Read::new(), group_by.iter().chain(expressions)))?;
     for aggregate in &mut aggregates {
         aggregate.arguments = input.map_all(&aggregate.arguments);
@@ -198,17 +219,26 @@ fn prune_aggregate(node: Node, schema: &SchemaRef, read: &Read) -> Result<Pruned
     }
     let group_by = input.map_all(&group_by);
     let node = Node::Aggregate { input: Box::new(input.relation), group_by, grouping_sets, aggregates, phase };
-    Ok(Pruned { relation: Relation::new(node, pick_schema(schema, &kept)), place: places(schema.fields().len(), &kept) })
+    Ok(Pruned {
+        relation: Relation::new(node, pick_schema(schema, &kept)),
+        place: places(schema.fields().len(), &kept),
+    })
 }
 
 fn prune_window(node: Node, schema: &SchemaRef, read: &Read) -> Result<Pruned> {
-    let Node::Window { input, partition_by, mut order_by, functions } = node else { return Err(Error::internal("window expected")) };
+    let Node::Window { input, partition_by, mut order_by, functions } = node else {
+        return Err(Error::internal("window expected"));
+    };
     let width = schema.fields().len() - functions.len();
     let (kept, mut functions): (Vec<usize>, Vec<WindowExpression>) =
         functions.into_iter().enumerate().filter(|(i, _)| read.contains(&(width + i))).unzip();
     let below: Read = read.iter().copied().filter(|&c| c < width).collect();
     let expressions = functions.iter().flat_map(|f| f.arguments.iter().chain(&f.filter));
-    let needed = if functions.is_empty() { below } else { reads(below, partition_by.iter().chain(order_by.iter().map(|k| &k.expression)).chain(expressions)) };
+    let needed = if functions.is_empty() {
+        below
+    } else {
+        reads(below, partition_by.iter().chain(order_by.iter().map(|k| &k.expression)).chain(expressions))
+    };
     let input = prune(*input, &needed)?;
     let mut place = input.place.clone();
     place.resize(schema.fields().len(), None);
@@ -231,7 +261,9 @@ fn prune_window(node: Node, schema: &SchemaRef, read: &Read) -> Result<Pruned> {
 /// Keeps all outputs: which lists are unnested decides how many rows there are.
 fn prune_unnest(input: Relation, unnest: Unnest, schema: SchemaRef) -> Result<Pruned> {
     let source = |output: &UnnestOutput| match output {
-        UnnestOutput::Keep(column) | UnnestOutput::List { column, .. } | UnnestOutput::StructField { column, .. } => *column,
+        UnnestOutput::Keep(column) | UnnestOutput::List { column, .. } | UnnestOutput::StructField { column, .. } => {
+            *column
+        }
     };
     let input = prune(input, &unnest.outputs.iter().map(source).collect())?;
     let outputs = unnest.outputs.iter().map(|output| match *output {

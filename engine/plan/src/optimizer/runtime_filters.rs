@@ -49,7 +49,15 @@ fn publish(relation: Relation) -> Result<Relation> {
 }
 
 fn drops_unmatched_probe_rows(kind: JoinKind) -> bool {
-    matches!(kind, JoinKind::Inner | JoinKind::LeftSemi | JoinKind::Right | JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark)
+    matches!(
+        kind,
+        JoinKind::Inner
+            | JoinKind::LeftSemi
+            | JoinKind::Right
+            | JoinKind::RightSemi
+            | JoinKind::RightAnti
+            | JoinKind::RightMark
+    )
 }
 
 /// The estimated share of a key's domain that the build side holds.

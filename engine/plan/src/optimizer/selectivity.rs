@@ -102,17 +102,31 @@ fn single(condition: &Expression, columns: &[ColumnProfile]) -> f64 {
         Kind::Literal(Scalar::Boolean(value)) => f64::from(u8::from(*value)),
         Kind::Literal(_) => 0.0,
         Kind::And(operands) => selectivity(operands, columns),
-        Kind::Or(operands) => 1.0 - operands.iter().map(|o| 1.0 - selectivity(std::slice::from_ref(o), columns)).product::<f64>(),
+        Kind::Or(operands) => {
+            1.0 - operands.iter().map(|o| 1.0 - selectivity(std::slice::from_ref(o), columns)).product::<f64>()
+        }
         Kind::Not(operand) => 1.0 - selectivity(std::slice::from_ref(operand), columns),
         Kind::IsNull(operand) => column_of(operand, columns).map_or(0.05, |c| c.null_fraction),
         Kind::IsNotNull(operand) => column_of(operand, columns).map_or(0.95, |c| 1.0 - c.null_fraction),
-        Kind::IsBoolean { negated, .. } => if *negated { 0.6 } else { 0.4 },
+        Kind::IsBoolean { negated, .. } => {
+            if *negated {
+                0.6
+            } else {
+                0.4
+            }
+        }
         Kind::Compare { op, left, right } => compare(*op, left, right, columns),
         Kind::InList { operand, list, negated } => {
             let share = (list.len() as f64 * equality(operand, columns)).min(0.9);
             if *negated { 1.0 - share } else { share }
         }
-        Kind::Like { negated, .. } => if *negated { 1.0 - LIKE } else { LIKE },
+        Kind::Like { negated, .. } => {
+            if *negated {
+                1.0 - LIKE
+            } else {
+                LIKE
+            }
+        }
         Kind::Column(_) => 0.5,
         _ => OTHER,
     }

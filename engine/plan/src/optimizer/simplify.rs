@@ -28,7 +28,9 @@ fn simplify(relation: Relation) -> Result<Relation> {
 /// Moves a filter's conjuncts into the scan below it.
 fn filter_into_scan(relation: Relation) -> Relation {
     match relation.node {
-        Node::Filter { mut input, predicate } if matches!(&input.node, Node::Scan { fetch: None, .. }) && !is_volatile(&predicate) => {
+        Node::Filter { mut input, predicate }
+            if matches!(&input.node, Node::Scan { fetch: None, .. }) && !is_volatile(&predicate) =>
+        {
             if let Node::Scan { projection, filters, .. } = &mut input.node {
                 filters.extend(conjuncts(predicate.map_columns(&|c| projection[c])));
             }
@@ -78,10 +80,14 @@ fn collect_equalities(expression: &mut Expression) {
 fn membership(expression: &Expression) -> Option<(Expression, Vec<Expression>)> {
     let is_constant = |e: &Expression| matches!(e.kind, Kind::Literal(_));
     match &expression.kind {
-        Kind::Compare { op: CompareOp::Equal, left, right } if matches!(left.kind, Kind::Column(_)) && is_constant(right) => {
+        Kind::Compare { op: CompareOp::Equal, left, right }
+            if matches!(left.kind, Kind::Column(_)) && is_constant(right) =>
+        {
             Some((left.as_ref().clone(), vec![right.as_ref().clone()]))
         }
-        Kind::InList { operand, list, negated: false } if matches!(operand.kind, Kind::Column(_)) && list.iter().all(is_constant) => {
+        Kind::InList { operand, list, negated: false }
+            if matches!(operand.kind, Kind::Column(_)) && list.iter().all(is_constant) =>
+        {
             Some((operand.as_ref().clone(), list.clone()))
         }
         _ => None,

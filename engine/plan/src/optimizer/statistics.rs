@@ -82,11 +82,15 @@ impl Estimator<'_> {
     fn node(&self, relation: &Relation, mut inputs: Vec<Profile>) -> Profile {
         let width = relation.schema.fields().len();
         match &relation.node {
-            Node::Scan { table, projection, filters, fetch, .. } => scan_profile(table.as_ref(), projection, filters, *fetch),
+            Node::Scan { table, projection, filters, fetch, .. } => {
+                scan_profile(table.as_ref(), projection, filters, *fetch)
+            }
             Node::Values { rows } => Profile::fresh(rows.len() as f64, width),
             Node::Empty { one_row } => Profile::fresh(f64::from(u8::from(*one_row)), width),
             Node::WorkTable { .. } => Profile::fresh(WORK_TABLE_ROWS, width),
-            Node::SharedScan { index } => self.shared.get(*index).cloned().unwrap_or_else(|| Profile::fresh(WORK_TABLE_ROWS, width)),
+            Node::SharedScan { index } => {
+                self.shared.get(*index).cloned().unwrap_or_else(|| Profile::fresh(WORK_TABLE_ROWS, width))
+            }
             Node::Filter { predicate, .. } => {
                 let mut input = inputs.remove(0);
                 input.rows *= selectivity(std::slice::from_ref(predicate), &input.columns);
@@ -101,7 +105,9 @@ impl Estimator<'_> {
                 let right = inputs.remove(1);
                 join_profile(&inputs[0], &right, join)
             }
-            Node::Aggregate { group_by, grouping_sets, .. } => aggregate_profile(&inputs[0], group_by, grouping_sets.len(), width),
+            Node::Aggregate { group_by, grouping_sets, .. } => {
+                aggregate_profile(&inputs[0], group_by, grouping_sets.len(), width)
+            }
             Node::Sort { offset, fetch, .. } | Node::Limit { offset, fetch, .. } => {
                 let mut input = inputs.remove(0);
                 input.rows = (input.rows - *offset as f64).max(0.0).min(fetch.map_or(f64::INFINITY, |f| f as f64));
@@ -128,7 +134,8 @@ impl Estimator<'_> {
 impl Profile {
     /// A relation of whose columns nothing is known.
     fn fresh(rows: f64, width: usize) -> Self {
-        let column = ColumnProfile { domain: None, base_rows: rows, base: next_base(), bounds: None, null_fraction: 0.0 };
+        let column =
+            ColumnProfile { domain: None, base_rows: rows, base: next_base(), bounds: None, null_fraction: 0.0 };
         Profile { rows, columns: vec![column; width] }
     }
 
@@ -149,7 +156,8 @@ fn scan_profile(table: &dyn Table, projection: &[usize], filters: &[Expression],
     let statistics = table.statistics();
     let base_rows = base_rows(&statistics);
     let base = next_base();
-    let all: Vec<ColumnProfile> = (0..table.schema().fields().len()).map(|c| column_profile(&statistics, c, base_rows, base)).collect();
+    let all: Vec<ColumnProfile> =
+        (0..table.schema().fields().len()).map(|c| column_profile(&statistics, c, base_rows, base)).collect();
     let mut rows = base_rows * selectivity(filters, &all);
     if base_rows >= 1.0 {
         rows = rows.max(1.0);
@@ -210,7 +218,8 @@ pub(super) fn composite_domain(columns: &[&ColumnProfile]) -> (f64, bool) {
             None => bases.push((column.base, domain, column.base_rows)),
         }
     }
-    let is_unique = matches!(bases.as_slice(), [(_, domain, rows)] if *domain >= 0.9 * rows) && columns.iter().all(|c| c.domain.is_some());
+    let is_unique = matches!(bases.as_slice(), [(_, domain, rows)] if *domain >= 0.9 * rows)
+        && columns.iter().all(|c| c.domain.is_some());
     (bases.iter().map(|(_, domain, rows)| domain.min(rows.max(1.0))).product(), is_unique)
 }
 
@@ -251,10 +260,16 @@ fn join_profile(left: &Profile, right: &Profile, join: &Join) -> Profile {
         JoinKind::Right => left.with(right, matched.max(right.rows)),
         JoinKind::Full => left.with(right, matched.max(left.rows + right.rows * 0.1).max(right.rows)),
         JoinKind::LeftSemi => Profile { rows: semi(left, &left_refs, &right_refs, right.rows), ..left.clone() },
-        JoinKind::LeftAnti => Profile { rows: (left.rows - semi(left, &left_refs, &right_refs, right.rows)).max(left.rows * 0.05), ..left.clone() },
+        JoinKind::LeftAnti => Profile {
+            rows: (left.rows - semi(left, &left_refs, &right_refs, right.rows)).max(left.rows * 0.05),
+            ..left.clone()
+        },
         JoinKind::LeftMark => left.with(&mark(), left.rows),
         JoinKind::RightSemi => Profile { rows: semi(right, &right_refs, &left_refs, left.rows), ..right.clone() },
-        JoinKind::RightAnti => Profile { rows: (right.rows - semi(right, &right_refs, &left_refs, left.rows)).max(right.rows * 0.05), ..right.clone() },
+        JoinKind::RightAnti => Profile {
+            rows: (right.rows - semi(right, &right_refs, &left_refs, left.rows)).max(right.rows * 0.05),
+            ..right.clone()
+        },
         JoinKind::RightMark => right.with(&mark(), right.rows),
     };
     if let Some(projection) = &join.projection {
@@ -266,7 +281,11 @@ fn join_profile(left: &Profile, right: &Profile, join: &Join) -> Profile {
 fn aggregate_profile(input: &Profile, group_by: &[Expression], grouping_sets: usize, width: usize) -> Profile {
     let mut keys: Vec<ColumnProfile> = group_by.iter().map(|k| expression_profile(k, input)).collect();
     let domain = composite_domain(&keys.iter().collect::<Vec<_>>()).0;
-    let groups = if group_by.is_empty() { 1.0 } else { (domain * (1.0 - (-input.rows / domain).exp())).clamp(input.rows.min(1.0), input.rows.max(0.0)) };
+    let groups = if group_by.is_empty() {
+        1.0
+    } else {
+        (domain * (1.0 - (-input.rows / domain).exp())).clamp(input.rows.min(1.0), input.rows.max(0.0))
+    };
     let rows = groups * grouping_sets.max(1) as f64;
     // The only key is unique in the output; a filter above does not make its domain smaller.
     if let [key] = keys.as_mut_slice() {

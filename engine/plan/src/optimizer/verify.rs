@@ -23,7 +23,8 @@ fn relation(relation_: &Relation, plan: &Plan) -> Result<()> {
     };
     match &relation_.node {
         Node::Join { left, right, join } => {
-            let (left, right): (Vec<_>, Vec<_>) = (types(&left.schema).cloned().collect(), types(&right.schema).cloned().collect());
+            let (left, right): (Vec<_>, Vec<_>) =
+                (types(&left.schema).cloned().collect(), types(&right.schema).cloned().collect());
             join.left_keys.iter().try_for_each(|k| expression(k, &left, relation_))?;
             join.right_keys.iter().try_for_each(|k| expression(k, &right, relation_))?;
             join.residual.iter().try_for_each(|r| expression(r, &inputs, relation_))?;
@@ -54,10 +55,14 @@ fn output_types(relation: &Relation, inputs: Vec<DataType>, plan: &Plan) -> Resu
             given.extend(aggregates.iter().map(|a| a.data_type.clone()));
             given
         }
-        Node::Window { functions, .. } => inputs.into_iter().chain(functions.iter().map(|f| f.data_type.clone())).collect(),
+        Node::Window { functions, .. } => {
+            inputs.into_iter().chain(functions.iter().map(|f| f.data_type.clone())).collect()
+        }
         Node::Union { inputs } => {
             let first: Vec<DataType> = inputs.first().map(|i| types(&i.schema).cloned().collect()).unwrap_or_default();
-            if let Some(other) = inputs.iter().find(|i| !types(&i.schema).map(physical_type).eq(first.iter().map(physical_type))) {
+            if let Some(other) =
+                inputs.iter().find(|i| !types(&i.schema).map(physical_type).eq(first.iter().map(physical_type)))
+            {
                 return Err(wrong(relation, &format!("an input gives {:?}, the first {first:?}", other.schema)));
             }
             first

@@ -9,7 +9,8 @@ use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DataFusionError, TableReference, plan_err};
 use datafusion_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion_expr::{
-    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableProviderFilterPushDown, TableSource, TableType, WindowUDF,
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableProviderFilterPushDown, TableSource, TableType,
+    WindowUDF,
 };
 use plasmon_core::expression::Scalar;
 use plasmon_core::table::Table;
@@ -68,7 +69,8 @@ pub(super) fn name_parts(name: &TableReference) -> Vec<String> {
 
 /// Whether a name in FROM is a path rather than a name: it has a separator, a wildcard or a file extension.
 fn is_path(name: &str) -> bool {
-    name.contains(['/', '\\', '*']) || name.rsplit_once('.').is_some_and(|(stem, extension)| !stem.is_empty() && !extension.is_empty())
+    name.contains(['/', '\\', '*'])
+        || name.rsplit_once('.').is_some_and(|(stem, extension)| !stem.is_empty() && !extension.is_empty())
 }
 
 /// Table functions that read files, and the format each stands for.
@@ -98,7 +100,11 @@ impl ContextProvider for Context<'_> {
         }
     }
 
-    fn get_table_function_source(&self, name: &str, arguments: Vec<Expr>) -> Result<Arc<dyn TableSource>, DataFusionError> {
+    fn get_table_function_source(
+        &self,
+        name: &str,
+        arguments: Vec<Expr>,
+    ) -> Result<Arc<dyn TableSource>, DataFusionError> {
         let constants = arguments
             .iter()
             .map(|argument| match argument {
@@ -110,7 +116,9 @@ impl ContextProvider for Context<'_> {
             return Ok(TableScanSource::shared(table));
         }
         match (reader_format(name), constants.first()) {
-            (Some(format), Some(Scalar::Bytes(path))) if constants.len() == 1 => self.path_table(&String::from_utf8_lossy(path), Some(format)),
+            (Some(format), Some(Scalar::Bytes(path))) if constants.len() == 1 => {
+                self.path_table(&String::from_utf8_lossy(path), Some(format))
+            }
             (Some(_), _) => plan_err!("table function {name} takes one argument, the path"),
             (None, _) => plan_err!("there is no table function {name}"),
         }
@@ -183,7 +191,10 @@ impl TableSource for TableScanSource {
         self.schema.clone()
     }
 
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>, DataFusionError> {
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>, DataFusionError> {
         Ok(vec![TableProviderFilterPushDown::Exact; filters.len()])
     }
 }

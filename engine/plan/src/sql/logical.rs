@@ -14,7 +14,8 @@ const NESTING_MAX: usize = 100;
 
 /// The one statement of `sql`.
 pub(super) fn parse_statement(sql: &str) -> Result<Statement, DataFusionError> {
-    let mut parser = DFParserBuilder::new(sql).with_dialect(&GenericDialect {}).with_recursion_limit(NESTING_MAX).build()?;
+    let mut parser =
+        DFParserBuilder::new(sql).with_dialect(&GenericDialect {}).with_recursion_limit(NESTING_MAX).build()?;
     let mut statements = parser.parse_statements()?;
     match (statements.pop_front(), statements.len()) {
         (Some(statement), 0) => Ok(statement),

@@ -54,13 +54,16 @@ pub fn split_statements(sql: &str) -> Result<Vec<&str>> {
 
 /// When `sql` is `EXPLAIN …` of a statement: its options, and the statement. `EXPLAIN table` (DESCRIBE) is left to the parser.
 pub(super) fn split_explain(sql: &str) -> Result<Option<(ExplainOptions, &str)>> {
-    let tokens: Vec<TokenWithSpan> = tokenize(sql)?.into_iter().filter(|t| !matches!(t.token, Token::Whitespace(_) | Token::EOF)).collect();
+    let tokens: Vec<TokenWithSpan> =
+        tokenize(sql)?.into_iter().filter(|t| !matches!(t.token, Token::Whitespace(_) | Token::EOF)).collect();
     if !tokens.first().is_some_and(|t| is_word(t, "EXPLAIN")) {
         return Ok(None);
     }
     let mut cursor = Cursor { tokens: &tokens, position: 1 };
     let mut options = ExplainOptions::default();
-    if cursor.at(&Token::LParen) && !cursor.tokens.get(2).is_some_and(|t| is_word(t, "SELECT") || is_word(t, "WITH") || is_word(t, "VALUES")) {
+    if cursor.at(&Token::LParen)
+        && !cursor.tokens.get(2).is_some_and(|t| is_word(t, "SELECT") || is_word(t, "WITH") || is_word(t, "VALUES"))
+    {
         cursor.position += 1;
         loop {
             parenthesized_option(&mut cursor, &mut options)?;
@@ -86,7 +89,9 @@ pub(super) fn split_explain(sql: &str) -> Result<Option<(ExplainOptions, &str)>>
         return Err(Error::user("EXPLAIN: a statement is missing"));
     };
     let statement = &sql[Offsets::new(sql).of(first.span.start)..];
-    let explains = ["SELECT", "WITH", "VALUES", "COPY", "CREATE", "INSERT", "TABLE", "FROM"].iter().any(|word| is_word(first, word));
+    let explains = ["SELECT", "WITH", "VALUES", "COPY", "CREATE", "INSERT", "TABLE", "FROM"]
+        .iter()
+        .any(|word| is_word(first, word));
     if !explains && first.token != Token::LParen {
         return if cursor.position == 1 { Ok(None) } else { Err(unexpected("a query after EXPLAIN", Some(first))) };
     }
@@ -167,7 +172,10 @@ fn text(token: &TokenWithSpan) -> String {
 
 fn unexpected(wanted: &str, token: Option<&TokenWithSpan>) -> Error {
     match token {
-        Some(t) => Error::user(format!("EXPLAIN: expected {wanted}, found {} at line {}, column {}", t.token, t.span.start.line, t.span.start.column)),
+        Some(t) => Error::user(format!(
+            "EXPLAIN: expected {wanted}, found {} at line {}, column {}",
+            t.token, t.span.start.line, t.span.start.column
+        )),
         None => Error::user(format!("EXPLAIN: expected {wanted}, found the end")),
     }
 }
@@ -199,7 +207,10 @@ mod tests {
     #[test]
     fn semicolons_in_strings_comments_and_identifiers_do_not_split() {
         let sql = "select ';' ; -- a;b\n/* ; */ select \"a;ü\" from t;\n;; select 'ö;' as é";
-        assert_eq!(split_statements(sql).unwrap(), ["select ';'", "-- a;b\n/* ; */ select \"a;ü\" from t", "select 'ö;' as é"]);
+        assert_eq!(
+            split_statements(sql).unwrap(),
+            ["select ';'", "-- a;b\n/* ; */ select \"a;ü\" from t", "select 'ö;' as é"]
+        );
         assert!(split_statements("  -- nothing\n;").unwrap().is_empty());
     }
 
@@ -212,7 +223,10 @@ mod tests {
         let all = ExplainOptions { analyze: true, verbose: true, format: ExplainFormat::Json };
         assert_eq!(split("explain analyze verbose format json select 1"), Some((all, "select 1")));
         assert_eq!(split("explain (analyze, verbose true, format json) select 1"), Some((all, "select 1")));
-        assert_eq!(split("explain (analyze off, format html) (select 1)"), Some((ExplainOptions { format: ExplainFormat::Html, ..Default::default() }, "(select 1)")));
+        assert_eq!(
+            split("explain (analyze off, format html) (select 1)"),
+            Some((ExplainOptions { format: ExplainFormat::Html, ..Default::default() }, "(select 1)"))
+        );
         assert_eq!(split("explain (select 1)"), Some((ExplainOptions::default(), "(select 1)")));
         assert!(split_explain("explain (costs) select 1").is_err());
         assert!(split_explain("explain format xml select 1").is_err());

@@ -7,10 +7,13 @@ use arrow::datatypes::SchemaRef;
 use datafusion_common::TableReference;
 use datafusion_expr::dml::InsertOp;
 use datafusion_expr::{DdlStatement, LogicalPlan, WriteOp};
-use datafusion_sql::parser::{CopyToSource, CopyToStatement, CreateExternalTable as ParsedExternalTable, ResetStatement, Statement as Parsed};
+use datafusion_sql::parser::{
+    CopyToSource, CopyToStatement, CreateExternalTable as ParsedExternalTable, ResetStatement, Statement as Parsed,
+};
 use datafusion_sql::planner::object_name_to_table_reference;
 use datafusion_sql::sqlparser::ast::{
-    CreateView, Expr as SqlExpr, ObjectName, Query, Set, SetExpr, SetOperator, SetQuantifier, ShowStatementFilter, ShowStatementFilterPosition, Statement as SqlStatement, Value, Visit, Visitor,
+    CreateView, Expr as SqlExpr, ObjectName, Query, Set, SetExpr, SetOperator, SetQuantifier, ShowStatementFilter,
+    ShowStatementFilterPosition, Statement as SqlStatement, Value, Visit, Visitor,
 };
 use plasmon_core::table::Table;
 use plasmon_core::{Config, Error, Result};
@@ -33,26 +36,65 @@ const STACK_BYTES: usize = 256 * 1024 * 1024;
 pub enum Statement {
     /// Rows; their schema is the root's.
     Query(Plan),
-    Explain { plan: Plan, options: ExplainOptions },
+    Explain {
+        plan: Plan,
+        options: ExplainOptions,
+    },
     CreateExternalTable(CreateExternalTable),
     /// `schema` is that of the view's query at its creation.
-    CreateView { name: Vec<String>, view: View, schema: SchemaRef, or_replace: bool, if_not_exists: bool },
+    CreateView {
+        name: Vec<String>,
+        view: View,
+        schema: SchemaRef,
+        or_replace: bool,
+        if_not_exists: bool,
+    },
     /// `CREATE TABLE … AS`, and `CREATE TABLE (columns)` with a plan of no rows.
-    CreateTable { name: Vec<String>, plan: Plan, or_replace: bool, if_not_exists: bool },
-    DropTable { name: Vec<String>, if_exists: bool },
-    DropView { name: Vec<String>, if_exists: bool },
+    CreateTable {
+        name: Vec<String>,
+        plan: Plan,
+        or_replace: bool,
+        if_not_exists: bool,
+    },
+    DropTable {
+        name: Vec<String>,
+        if_exists: bool,
+    },
+    DropView {
+        name: Vec<String>,
+        if_exists: bool,
+    },
     /// The plan's columns are the table's, in order and type.
-    Insert { name: Vec<String>, table: Arc<dyn Table>, plan: Plan, overwrite: bool },
+    Insert {
+        name: Vec<String>,
+        table: Arc<dyn Table>,
+        plan: Plan,
+        overwrite: bool,
+    },
     Copy(CopyTo),
     /// Columns of a table or view.
-    Describe { name: Vec<String>, schema: SchemaRef },
+    Describe {
+        name: Vec<String>,
+        schema: SchemaRef,
+    },
     /// Tables and views whose name is LIKE the pattern.
-    ShowTables { pattern: Option<String> },
-    ShowFunctions { pattern: Option<String> },
+    ShowTables {
+        pattern: Option<String>,
+    },
+    ShowFunctions {
+        pattern: Option<String>,
+    },
     /// One setting, or all.
-    ShowSettings { name: Option<String> },
-    Set { name: String, value: String },
-    Reset { name: String },
+    ShowSettings {
+        name: Option<String>,
+    },
+    Set {
+        name: String,
+        value: String,
+    },
+    Reset {
+        name: String,
+    },
 }
 
 /// `COPY query TO path`.
@@ -89,7 +131,9 @@ pub fn plan_statement(sql: &str, catalog: &dyn Catalog, config: &Config) -> Resu
     }
     std::thread::scope(|scope| {
         let planner = std::thread::Builder::new().name("plasmon-planner".to_string()).stack_size(STACK_BYTES);
-        let handle = planner.spawn_scoped(scope, || plan_text(sql, catalog, config)).map_err(|e| Error::io("planner thread", e))?;
+        let handle = planner
+            .spawn_scoped(scope, || plan_text(sql, catalog, config))
+            .map_err(|e| Error::io("planner thread", e))?;
         handle.join().unwrap_or_else(|_| Err(Error::internal("the planner panicked")))
     })
 }
@@ -98,9 +142,10 @@ fn plan_text(sql: &str, catalog: &dyn Catalog, config: &Config) -> Result<Statem
     let planner = Planner { context: Context::new(catalog), config };
     if let Some((options, text)) = split_explain(sql)? {
         return match planner.statement(text)? {
-            Statement::Query(plan) | Statement::CreateTable { plan, .. } | Statement::Insert { plan, .. } | Statement::Copy(CopyTo { plan, .. }) => {
-                Ok(Statement::Explain { plan, options })
-            }
+            Statement::Query(plan)
+            | Statement::CreateTable { plan, .. }
+            | Statement::Insert { plan, .. }
+            | Statement::Copy(CopyTo { plan, .. }) => Ok(Statement::Explain { plan, options }),
             _ => Err(Error::user("EXPLAIN: the statement has no plan")),
         };
     }
@@ -145,7 +190,9 @@ impl Planner<'_> {
                 Ok(Statement::ShowSettings { name: (!all).then_some(name) })
             }
             SqlStatement::Set(set) => set_statement(set),
-            SqlStatement::Drop { ref names, .. } if names.len() > 1 => Err(Error::unsupported("DROP of several objects in one statement")),
+            SqlStatement::Drop { ref names, .. } if names.len() > 1 => {
+                Err(Error::unsupported("DROP of several objects in one statement"))
+            }
             other => self.resolved(Parsed::Statement(Box::new(other))),
         }
     }
@@ -159,20 +206,35 @@ impl Planner<'_> {
                 or_replace: table.or_replace,
                 if_not_exists: table.if_not_exists,
             }),
-            LogicalPlan::Ddl(DdlStatement::DropTable(drop)) => Ok(Statement::DropTable { name: name_parts(&drop.name), if_exists: drop.if_exists }),
-            LogicalPlan::Ddl(DdlStatement::DropView(drop)) => Ok(Statement::DropView { name: name_parts(&drop.name), if_exists: drop.if_exists }),
+            LogicalPlan::Ddl(DdlStatement::DropTable(drop)) => {
+                Ok(Statement::DropTable { name: name_parts(&drop.name), if_exists: drop.if_exists })
+            }
+            LogicalPlan::Ddl(DdlStatement::DropView(drop)) => {
+                Ok(Statement::DropView { name: name_parts(&drop.name), if_exists: drop.if_exists })
+            }
             LogicalPlan::Ddl(other) => Err(Error::unsupported(format!("statement {}", other.name()))),
             LogicalPlan::Dml(dml) => {
                 let overwrite = match &dml.op {
                     WriteOp::Insert(InsertOp::Append) => false,
                     WriteOp::Insert(InsertOp::Overwrite) => true,
-                    other => return Err(Error::unsupported(format!("statement {} on table {}", other.name(), dml.table_name))),
+                    other => {
+                        return Err(Error::unsupported(format!(
+                            "statement {} on table {}",
+                            other.name(),
+                            dml.table_name
+                        )));
+                    }
                 };
                 let Some(source) = dml.target.downcast_ref::<TableScanSource>() else {
                     return Err(Error::user(format!("{} is no table that rows can be inserted into", dml.table_name)));
                 };
                 let table = source.table.clone();
-                Ok(Statement::Insert { name: name_parts(&dml.table_name), table, plan: self.plan(Arc::unwrap_or_clone(dml.input))?, overwrite })
+                Ok(Statement::Insert {
+                    name: name_parts(&dml.table_name),
+                    table,
+                    plan: self.plan(Arc::unwrap_or_clone(dml.input))?,
+                    overwrite,
+                })
             }
             LogicalPlan::Statement(other) => Err(Error::unsupported(format!("statement {}", other.name()))),
             query => Ok(Statement::Query(self.plan(query)?)),
@@ -202,12 +264,19 @@ impl Planner<'_> {
         };
         let resolved = logical::logical_query(&sql, &self.context).map_err(convert_error)?;
         let schema = logical::optimize(resolved).map_err(convert_error)?.schema().inner().clone();
-        Ok(Statement::CreateView { name, view: View { sql }, schema, or_replace: view.or_replace, if_not_exists: view.if_not_exists })
+        Ok(Statement::CreateView {
+            name,
+            view: View { sql },
+            schema,
+            or_replace: view.or_replace,
+            if_not_exists: view.if_not_exists,
+        })
     }
 
     fn describe(&self, name: ObjectName) -> Result<Statement> {
         let reference = reference(name)?;
-        let source = datafusion_expr::planner::ContextProvider::get_table_source(&self.context, reference.clone()).map_err(convert_error)?;
+        let source = datafusion_expr::planner::ContextProvider::get_table_source(&self.context, reference.clone())
+            .map_err(convert_error)?;
         Ok(Statement::Describe { name: name_parts(&reference), schema: source.schema() })
     }
 
@@ -256,7 +325,11 @@ fn table_name(name: ObjectName) -> Result<Vec<String>> {
 }
 
 fn setting_name(name: &ObjectName) -> String {
-    name.0.iter().map(|part| part.as_ident().map_or_else(|| part.to_string(), |i| i.value.clone()).to_ascii_lowercase()).collect::<Vec<_>>().join(".")
+    name.0
+        .iter()
+        .map(|part| part.as_ident().map_or_else(|| part.to_string(), |i| i.value.clone()).to_ascii_lowercase())
+        .collect::<Vec<_>>()
+        .join(".")
 }
 
 fn set_statement(set: Set) -> Result<Statement> {
@@ -265,7 +338,9 @@ fn set_statement(set: Set) -> Result<Statement> {
             [value] => Ok(Statement::Set { name: setting_name(&variable), value: setting_value(value)? }),
             _ => Err(Error::user(format!("SET {variable}: one value expected, got {}", values.len()))),
         },
-        Set::SetTimeZone { value, .. } => Ok(Statement::Set { name: "timezone".to_string(), value: setting_value(&value)? }),
+        Set::SetTimeZone { value, .. } => {
+            Ok(Statement::Set { name: "timezone".to_string(), value: setting_value(&value)? })
+        }
         other => Err(Error::unsupported(format!("statement {other}"))),
     }
 }
@@ -280,7 +355,10 @@ fn setting_value(value: &SqlExpr) -> Result<String> {
 
 fn option_value(value: &Value) -> Result<String> {
     match value {
-        Value::SingleQuotedString(s) | Value::DoubleQuotedString(s) | Value::EscapedStringLiteral(s) | Value::NationalStringLiteral(s) => Ok(s.clone()),
+        Value::SingleQuotedString(s)
+        | Value::DoubleQuotedString(s)
+        | Value::EscapedStringLiteral(s)
+        | Value::NationalStringLiteral(s) => Ok(s.clone()),
         Value::Number(n, _) => Ok(n.to_string()),
         Value::Boolean(b) => Ok(b.to_string()),
         Value::DollarQuotedString(s) => Ok(s.value.clone()),
@@ -303,7 +381,11 @@ fn options(options: &[(String, Value)]) -> Result<Vec<(String, String)>> {
 fn like_pattern(filter: Option<ShowStatementFilter>) -> Result<Option<String>> {
     match filter {
         None => Ok(None),
-        Some(ShowStatementFilter::Like(pattern) | ShowStatementFilter::ILike(pattern) | ShowStatementFilter::NoKeyword(pattern)) => Ok(Some(pattern)),
+        Some(
+            ShowStatementFilter::Like(pattern)
+            | ShowStatementFilter::ILike(pattern)
+            | ShowStatementFilter::NoKeyword(pattern),
+        ) => Ok(Some(pattern)),
         Some(ShowStatementFilter::Where(_)) => Err(Error::unsupported("SHOW … WHERE")),
     }
 }
@@ -319,7 +401,9 @@ fn refuse_bag_operations(statement: &SqlStatement) -> Result<()> {
         }
     }
     match statement.visit(&mut Finder) {
-        ControlFlow::Break(op) => Err(Error::unsupported(format!("{op} ALL; number the rows with row_number() over all columns and use {op}"))),
+        ControlFlow::Break(op) => Err(Error::unsupported(format!(
+            "{op} ALL; number the rows with row_number() over all columns and use {op}"
+        ))),
         ControlFlow::Continue(()) => Ok(()),
     }
 }

@@ -16,9 +16,17 @@ const TABLES: [(&str, u64, &str); 8] = [
     ("nation", 25, "nationkey:i name:s regionkey:i/5 comment:s"),
     ("supplier", 100_000, "suppkey:k name:s address:s nationkey:i/25 phone:s acctbal:d comment:s"),
     ("customer", 1_500_000, "custkey:k name:s address:s nationkey:i/25 phone:s acctbal:d mktsegment:s/5 comment:s"),
-    ("part", 2_000_000, "partkey:k name:s mfgr:s/5 brand:s/25 type:s/150 size:i/50 container:s/40 retailprice:d comment:s"),
+    (
+        "part",
+        2_000_000,
+        "partkey:k name:s mfgr:s/5 brand:s/25 type:s/150 size:i/50 container:s/40 retailprice:d comment:s",
+    ),
     ("partsupp", 8_000_000, "partkey:i/2000000 suppkey:i/100000 availqty:i/9999 supplycost:d comment:s"),
-    ("orders", 15_000_000, "orderkey:k4 custkey:i/1500000 orderstatus:s/3 totalprice:d orderdate:t orderpriority:s/5 clerk:s shippriority:i/1 comment:s"),
+    (
+        "orders",
+        15_000_000,
+        "orderkey:k4 custkey:i/1500000 orderstatus:s/3 totalprice:d orderdate:t orderpriority:s/5 clerk:s shippriority:i/1 comment:s",
+    ),
     (
         "lineitem",
         60_000_000,
@@ -63,7 +71,12 @@ pub(super) struct TestCatalog {
 
 impl TestCatalog {
     pub(super) fn tpch() -> Self {
-        TestCatalog { tables: TABLES.iter().map(|(name, rows, columns)| (name.to_string(), Arc::new(table(name, *rows, columns)))).collect() }
+        TestCatalog {
+            tables: TABLES
+                .iter()
+                .map(|(name, rows, columns)| (name.to_string(), Arc::new(table(name, *rows, columns))))
+                .collect(),
+        }
     }
 }
 
@@ -107,7 +120,14 @@ fn column_statistics(kind: &str, rows: u64, distinct: Option<u64>) -> ColumnStat
         ("t", None) => Some(2_526),
         (_, distinct) => distinct,
     };
-    ColumnStatistics { min: min.map(Scalar::Int64), max: max.map(Scalar::Int64), nulls: Some(0), distinct, bytes: None, is_clustered: kind.starts_with('k') }
+    ColumnStatistics {
+        min: min.map(Scalar::Int64),
+        max: max.map(Scalar::Int64),
+        nulls: Some(0),
+        distinct,
+        bytes: None,
+        is_clustered: kind.starts_with('k'),
+    }
 }
 
 impl Catalog for TestCatalog {

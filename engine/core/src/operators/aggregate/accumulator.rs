@@ -35,9 +35,21 @@ pub(super) trait Accumulator: Send {
 }
 
 /// The accumulator of an aggregate call whose arguments have these types; `collide` is the test knob.
-pub(super) fn accumulator(aggregate: &AggregateExpression, types: &[DataType], collide: bool) -> Result<Box<dyn Accumulator>> {
+pub(super) fn accumulator(
+    aggregate: &AggregateExpression,
+    types: &[DataType],
+    collide: bool,
+) -> Result<Box<dyn Accumulator>> {
     // The extremes and the boolean folds do not care about repetition.
-    let repeats_matter = !matches!(aggregate.function, AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::BoolAnd | AggregateFunction::BoolOr | AggregateFunction::BitAnd | AggregateFunction::BitOr);
+    let repeats_matter = !matches!(
+        aggregate.function,
+        AggregateFunction::Min
+            | AggregateFunction::Max
+            | AggregateFunction::BoolAnd
+            | AggregateFunction::BoolOr
+            | AggregateFunction::BitAnd
+            | AggregateFunction::BitOr
+    );
     if aggregate.distinct && repeats_matter && !matches!(aggregate.function, AggregateFunction::Custom(_)) {
         let plain = AggregateExpression { distinct: false, ..aggregate.clone() };
         return Ok(Box::new(distinct::Distinct::new(accumulator(&plain, types, collide)?, types, collide)?));
@@ -46,7 +58,9 @@ pub(super) fn accumulator(aggregate: &AggregateExpression, types: &[DataType], c
     let argument = types.first().cloned().unwrap_or(DataType::Null);
     Ok(match &aggregate.function {
         AggregateFunction::CountAll | AggregateFunction::Count => Box::new(Count::default()),
-        AggregateFunction::Sum if physical_type(&argument) == Physical::Int256 => Box::new(WideSum { result: result.clone(), sums: Vec::new(), seen: Vec::new() }),
+        AggregateFunction::Sum if physical_type(&argument) == Physical::Int256 => {
+            Box::new(WideSum { result: result.clone(), sums: Vec::new(), seen: Vec::new() })
+        }
         AggregateFunction::Sum if is_float(&argument) => Box::new(FloatSum::default()),
         AggregateFunction::Sum => Box::new(IntegerSum::new(result.clone())),
         AggregateFunction::Avg if is_float(&argument) => Box::new(FloatAverage::default()),
@@ -57,8 +71,12 @@ pub(super) fn accumulator(aggregate: &AggregateExpression, types: &[DataType], c
         AggregateFunction::VarianceSample => Box::new(Variance::new(true, false)),
         AggregateFunction::DeviationPopulation => Box::new(Variance::new(false, true)),
         AggregateFunction::DeviationSample => Box::new(Variance::new(true, true)),
-        AggregateFunction::First { ignore_nulls } => Box::new(first_last::FirstLast::new(false, *ignore_nulls, argument, &aggregate.order_by)?),
-        AggregateFunction::Last { ignore_nulls } => Box::new(first_last::FirstLast::new(true, *ignore_nulls, argument, &aggregate.order_by)?),
+        AggregateFunction::First { ignore_nulls } => {
+            Box::new(first_last::FirstLast::new(false, *ignore_nulls, argument, &aggregate.order_by)?)
+        }
+        AggregateFunction::Last { ignore_nulls } => {
+            Box::new(first_last::FirstLast::new(true, *ignore_nulls, argument, &aggregate.order_by)?)
+        }
         AggregateFunction::BoolAnd => Box::new(Fold::new(result.clone(), |a, b| a & b)),
         AggregateFunction::BoolOr => Box::new(Fold::new(result.clone(), |a, b| a | b)),
         AggregateFunction::BitAnd => Box::new(Fold::new(result.clone(), |a, b| a & b)),
@@ -73,7 +91,11 @@ fn is_float(data_type: &DataType) -> bool {
 }
 
 /// The rows that are not null, with their groups; nothing is copied when there is no null.
-pub(super) fn without_nulls(column: &Column, groups: &[u32], visit: impl FnOnce(&Column, &[u32]) -> Result<()>) -> Result<()> {
+pub(super) fn without_nulls(
+    column: &Column,
+    groups: &[u32],
+    visit: impl FnOnce(&Column, &[u32]) -> Result<()>,
+) -> Result<()> {
     let Some(validity) = column.validity() else { return visit(column, groups) };
     let rows: Vec<u32> = (0..column.len() as u32).filter(|&row| validity.get(row as usize)).collect();
     let groups: Vec<u32> = rows.iter().map(|&row| groups[row as usize]).collect();
@@ -109,7 +131,8 @@ impl Accumulator for Count {
         match validity {
             None => add_ones(&mut self.counts, groups),
             Some(validity) => {
-                let counted: Vec<u32> = groups.iter().enumerate().filter(|(row, _)| validity.get(*row)).map(|(_, &g)| g).collect();
+                let counted: Vec<u32> =
+                    groups.iter().enumerate().filter(|(row, _)| validity.get(*row)).map(|(_, &g)| g).collect();
                 add_ones(&mut self.counts, &counted);
             }
         }
@@ -157,7 +180,9 @@ fn add_integers(sums: &mut [i128], column: &Column, groups: &[u32]) -> Result<()
     let one_by_one = |sums: &mut [i128], values: &mut dyn Iterator<Item = i128>| -> Result<()> {
         for (value, &group) in values.zip(groups) {
             let sum = &mut sums[group as usize];
-            *sum = sum.checked_add(value).ok_or_else(|| Error::data("arithmetic overflow: a sum does not fit 128 bits"))?;
+            *sum = sum
+                .checked_add(value)
+                .ok_or_else(|| Error::data("arithmetic overflow: a sum does not fit 128 bits"))?;
         }
         Ok(())
     };
@@ -166,7 +191,11 @@ fn add_integers(sums: &mut [i128], column: &Column, groups: &[u32]) -> Result<()
         Values::Int64(v) => {
             let (min, max) = column.bounds.map_or_else(|| min_max_i64(&v), |b| (b.min, b.max));
             let reach = min.unsigned_abs().max(max.unsigned_abs()) as u128 * v.len() as u128;
-            if reach <= i64::MAX as u128 { small(sums, &v) } else { return one_by_one(sums, &mut v.iter().map(|&x| x as i128)) }
+            if reach <= i64::MAX as u128 {
+                small(sums, &v)
+            } else {
+                return one_by_one(sums, &mut v.iter().map(|&x| x as i128));
+            }
         }
         Values::Int32(v) => small(sums, &v.iter().map(|&x| x as i64).collect::<Vec<_>>()),
         Values::Int16(v) => small(sums, &v.iter().map(|&x| x as i64).collect::<Vec<_>>()),
@@ -231,9 +260,15 @@ impl Accumulator for IntegerSum {
 fn narrowed(sums: &[i128], result: &DataType) -> Result<Values> {
     let overflow = |sum: i128| Error::data(format!("arithmetic overflow: a sum of {sum} does not fit {result}"));
     Ok(match physical_type(result) {
-        Physical::Int64 => Values::Int64(sums.iter().map(|&s| i64::try_from(s).map_err(|_| overflow(s))).collect::<Result<Vec<_>>>()?.into()),
-        Physical::UInt64 => Values::UInt64(sums.iter().map(|&s| u64::try_from(s).map_err(|_| overflow(s))).collect::<Result<Vec<_>>>()?.into()),
-        Physical::Int32 => Values::Int32(sums.iter().map(|&s| i32::try_from(s).map_err(|_| overflow(s))).collect::<Result<Vec<_>>>()?.into()),
+        Physical::Int64 => Values::Int64(
+            sums.iter().map(|&s| i64::try_from(s).map_err(|_| overflow(s))).collect::<Result<Vec<_>>>()?.into(),
+        ),
+        Physical::UInt64 => Values::UInt64(
+            sums.iter().map(|&s| u64::try_from(s).map_err(|_| overflow(s))).collect::<Result<Vec<_>>>()?.into(),
+        ),
+        Physical::Int32 => Values::Int32(
+            sums.iter().map(|&s| i32::try_from(s).map_err(|_| overflow(s))).collect::<Result<Vec<_>>>()?.into(),
+        ),
         Physical::Int128 => Values::Int128(sums.to_vec().into()),
         Physical::Int256 => Values::Int256(sums.iter().map(|&s| i256::from_i128(s)).collect()),
         other => return Err(Error::internal(format!("a sum of type {result} ({other:?})"))),
@@ -260,7 +295,9 @@ impl Accumulator for WideSum {
             let Values::Int256(values) = column.flat_values() else { return Err(wrong_values(column)) };
             for (value, &group) in values.iter().zip(groups) {
                 let sum = &mut self.sums[group as usize];
-                *sum = sum.checked_add(*value).ok_or_else(|| Error::data("arithmetic overflow: a sum does not fit 256 bits"))?;
+                *sum = sum
+                    .checked_add(*value)
+                    .ok_or_else(|| Error::data("arithmetic overflow: a sum does not fit 256 bits"))?;
             }
             Ok(())
         })
@@ -407,11 +444,20 @@ struct DecimalAverage {
 impl DecimalAverage {
     fn new(argument: &DataType, result: DataType) -> Result<Self> {
         let scale = |t: &DataType| match t {
-            DataType::Decimal32(_, s) | DataType::Decimal64(_, s) | DataType::Decimal128(_, s) | DataType::Decimal256(_, s) => *s as i32,
+            DataType::Decimal32(_, s)
+            | DataType::Decimal64(_, s)
+            | DataType::Decimal128(_, s)
+            | DataType::Decimal256(_, s) => *s as i32,
             _ => 0,
         };
-        let shift = u32::try_from(scale(&result) - scale(argument)).map_err(|_| Error::unsupported(format!("avg of {argument} as {result}")))?;
-        Ok(DecimalAverage { result, factor: i256::from_i128(10).wrapping_pow(shift), counts: Vec::new(), sums: Vec::new() })
+        let shift = u32::try_from(scale(&result) - scale(argument))
+            .map_err(|_| Error::unsupported(format!("avg of {argument} as {result}")))?;
+        Ok(DecimalAverage {
+            result,
+            factor: i256::from_i128(10).wrapping_pow(shift),
+            counts: Vec::new(),
+            sums: Vec::new(),
+        })
     }
 }
 
@@ -448,7 +494,9 @@ impl Accumulator for DecimalAverage {
                 let sum = i256::from_i128(self.sums[g]).checked_mul(self.factor);
                 sum.and_then(|s| crate::expression::divide_rounded(s, count)).and_then(|v| v.to_i128())
             })
-            .map(|v| v.ok_or_else(|| Error::data(format!("arithmetic overflow: an average does not fit {}", self.result))))
+            .map(|v| {
+                v.ok_or_else(|| Error::data(format!("arithmetic overflow: an average does not fit {}", self.result)))
+            })
             .collect::<Result<Vec<_>>>()?;
         Ok(Column::flat_with_validity(narrowed(&averages, &self.result)?, validity))
     }

@@ -22,7 +22,13 @@ pub(super) struct Distinct {
 impl Distinct {
     pub(super) fn new(plain: Box<dyn Accumulator>, types: &[DataType], collide: bool) -> Result<Self> {
         let keys: Vec<DataType> = std::iter::once(DataType::UInt32).chain(types.iter().cloned()).collect();
-        Ok(Distinct { plain, members: Groups::new(&keys, collide)?, argument_types: types.to_vec(), groups: 0, is_fed: false })
+        Ok(Distinct {
+            plain,
+            members: Groups::new(&keys, collide)?,
+            argument_types: types.to_vec(),
+            groups: 0,
+            is_fed: false,
+        })
     }
 
     fn feed(&mut self) -> Result<()> {
@@ -33,7 +39,9 @@ impl Distinct {
         for start in (0..self.members.len()).step_by(FEED_ROWS) {
             let mut keys = self.members.keys(start..(start + FEED_ROWS).min(self.members.len()))?;
             let arguments = keys.split_off(1);
-            let Values::UInt32(groups) = keys[0].flat_values() else { return Err(Error::internal("group ids of a distinct aggregate")) };
+            let Values::UInt32(groups) = keys[0].flat_values() else {
+                return Err(Error::internal("group ids of a distinct aggregate"));
+            };
             self.plain.update(&arguments, &groups)?;
         }
         Ok(())
@@ -49,7 +57,8 @@ impl Accumulator for Distinct {
     fn update(&mut self, arguments: &[Column], groups: &[u32]) -> Result<()> {
         // A null argument never counts in an aggregate that ignores nulls, which all native ones do.
         let validity = arguments.iter().fold(None, |all, c| Bitmap::and_optional(all.as_ref(), c.validity()));
-        let keep: Option<Vec<u32>> = validity.map(|v| (0..groups.len() as u32).filter(|&row| v.get(row as usize)).collect());
+        let keep: Option<Vec<u32>> =
+            validity.map(|v| (0..groups.len() as u32).filter(|&row| v.get(row as usize)).collect());
         let mut keys = vec![Column::new(Encoding::Flat(Values::UInt32(groups.to_vec().into())), None)];
         keys.extend(arguments.iter().cloned());
         if let Some(rows) = &keep {
@@ -70,8 +79,11 @@ impl Accumulator for Distinct {
         groups.iter().enumerate().for_each(|(index, &g)| wanted[g as usize] = index as u32);
         let mut members = self.members.keys(0..self.members.len())?;
         let arguments = members.split_off(1);
-        let Values::UInt32(of) = members[0].flat_values() else { return Err(Error::internal("group ids of a distinct aggregate")) };
-        let rows: Vec<u32> = (0..of.len() as u32).filter(|&row| wanted[of[row as usize] as usize] != u32::MAX).collect();
+        let Values::UInt32(of) = members[0].flat_values() else {
+            return Err(Error::internal("group ids of a distinct aggregate"));
+        };
+        let rows: Vec<u32> =
+            (0..of.len() as u32).filter(|&row| wanted[of[row as usize] as usize] != u32::MAX).collect();
         let owners = rows.iter().map(|&row| wanted[of[row as usize] as usize]).collect();
         Ok((arguments.iter().map(|c| c.gather(&rows)).collect(), owners))
     }

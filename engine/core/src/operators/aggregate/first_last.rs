@@ -26,7 +26,12 @@ impl FirstLast {
     pub(super) fn new(last: bool, ignore_nulls: bool, data_type: DataType, order_by: &[SortKey]) -> Result<Self> {
         let fields: Vec<SortField> = order_by
             .iter()
-            .map(|k| SortField::new_with_options(k.expression.data_type.clone(), SortOptions { descending: k.descending, nulls_first: k.nulls_first }))
+            .map(|k| {
+                SortField::new_with_options(
+                    k.expression.data_type.clone(),
+                    SortOptions { descending: k.descending, nulls_first: k.nulls_first },
+                )
+            })
             .collect();
         let converter = if fields.is_empty() { None } else { Some(RowConverter::new(fields)?) };
         Ok(FirstLast { last, ignore_nulls, data_type, keys: order_by.to_vec(), converter, best: Vec::new() })
@@ -63,7 +68,11 @@ impl Accumulator for FirstLast {
     fn update(&mut self, arguments: &[Column], groups: &[u32]) -> Result<()> {
         let encoded = match &self.converter {
             Some(converter) => {
-                let keys = arguments[1..].iter().zip(&self.keys).map(|(c, k)| export_column(c, &k.expression.data_type)).collect::<Result<Vec<_>>>()?;
+                let keys = arguments[1..]
+                    .iter()
+                    .zip(&self.keys)
+                    .map(|(c, k)| export_column(c, &k.expression.data_type))
+                    .collect::<Result<Vec<_>>>()?;
                 Some(converter.convert_columns(&keys)?)
             }
             None => None,
@@ -90,7 +99,10 @@ impl Accumulator for FirstLast {
         let best = || groups.iter().map(|&g| self.best[g as usize].as_ref());
         let keys = Views::from_values(best().map(|b| b.map_or(&[][..], |(k, _)| k)));
         let validity = Bitmap::from_bools(best().map(|b| b.is_some()).collect::<Vec<_>>().into_iter());
-        Ok(vec![Column::flat_with_validity(Values::View(keys), Some(validity)), self.column(groups.iter().map(|&g| g as usize))?])
+        Ok(vec![
+            Column::flat_with_validity(Values::View(keys), Some(validity)),
+            self.column(groups.iter().map(|&g| g as usize))?,
+        ])
     }
 
     fn finish(&mut self, groups: std::ops::Range<usize>) -> Result<Column> {

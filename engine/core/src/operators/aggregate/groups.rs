@@ -110,7 +110,8 @@ impl Groups {
         let start = out.len();
         out.extend(combined.iter().map(|&c| self.combinations.groups[c as usize]));
         // Combinations not met before, once each: the row where each appears first.
-        let mut fresh: Vec<u32> = (0..combined.len() as u32).filter(|&row| out[start + row as usize] == UNKNOWN).collect();
+        let mut fresh: Vec<u32> =
+            (0..combined.len() as u32).filter(|&row| out[start + row as usize] == UNKNOWN).collect();
         if fresh.is_empty() {
             return Ok(());
         }
@@ -120,7 +121,10 @@ impl Groups {
         let columns: Vec<Column> = keys.iter().map(|k| k.gather(&fresh)).collect();
         let mut groups = Vec::with_capacity(fresh.len());
         self.find_rows(&columns, fresh.len(), &mut groups)?;
-        fresh.iter().zip(&groups).for_each(|(&row, &group)| self.combinations.groups[combined[row as usize] as usize] = group);
+        fresh
+            .iter()
+            .zip(&groups)
+            .for_each(|(&row, &group)| self.combinations.groups[combined[row as usize] as usize] = group);
         out[start..].iter_mut().zip(combined).for_each(|(group, &c)| *group = self.combinations.groups[c as usize]);
         Ok(())
     }
@@ -133,12 +137,15 @@ impl Groups {
                 match &encoded.validity {
                     None => table.find_or_insert(&encoded.words, out),
                     Some(validity) => {
-                        let words: Vec<u64> = (0..rows).filter(|&row| validity.get(row)).map(|row| encoded.words[row]).collect();
+                        let words: Vec<u64> =
+                            (0..rows).filter(|&row| validity.get(row)).map(|row| encoded.words[row]).collect();
                         let null = if words.len() < rows { table.null_group_or_insert() } else { 0 };
                         let mut found = Vec::with_capacity(words.len());
                         table.find_or_insert(&words, &mut found);
                         let mut found = found.into_iter();
-                        out.extend((0..rows).map(|row| if validity.get(row) { found.next().unwrap_or(null) } else { null }));
+                        out.extend(
+                            (0..rows).map(|row| if validity.get(row) { found.next().unwrap_or(null) } else { null }),
+                        );
                     }
                 }
             }
@@ -147,7 +154,8 @@ impl Groups {
                 if self.encoder.width() == 1 {
                     // One word and the null bit make a pair.
                     let null = |row: usize| encoded.validity.as_ref().is_some_and(|v| !v.get(row));
-                    let pairs: Vec<u64> = (0..rows).flat_map(|row| if null(row) { [0, 1] } else { [encoded.words[row], 0] }).collect();
+                    let pairs: Vec<u64> =
+                        (0..rows).flat_map(|row| if null(row) { [0, 1] } else { [encoded.words[row], 0] }).collect();
                     table.find_or_insert(&pairs, out);
                 } else {
                     table.find_or_insert(&encoded.words, out);

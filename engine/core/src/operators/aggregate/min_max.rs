@@ -69,7 +69,9 @@ impl<T: Copy + Default + Send> Accumulator for Numbers<T> {
     fn update(&mut self, arguments: &[Column], groups: &[u32]) -> Result<()> {
         let wide = arguments[0].widen(physical_type(&self.data_type));
         without_nulls(&wide, groups, |column, groups| {
-            let values = (self.take)(column.flat_values()).ok_or_else(|| Error::internal(format!("min/max of {} over {:?} values", self.data_type, column.physical())))?;
+            let values = (self.take)(column.flat_values()).ok_or_else(|| {
+                Error::internal(format!("min/max of {} over {:?} values", self.data_type, column.physical()))
+            })?;
             let better = if self.greatest { Ordering::Greater } else { Ordering::Less };
             for (value, &group) in values.iter().zip(groups) {
                 let g = group as usize;
@@ -116,7 +118,10 @@ impl Bytes {
     fn new(data_type: &DataType, greatest: bool) -> Result<Self> {
         let converter = match physical_type(data_type) {
             Physical::View => None,
-            _ => Some(RowConverter::new(vec![SortField::new(data_type.clone())]).map_err(|e| Error::unsupported(format!("min/max of {data_type}: {e}")))?),
+            _ => Some(
+                RowConverter::new(vec![SortField::new(data_type.clone())])
+                    .map_err(|e| Error::unsupported(format!("min/max of {data_type}: {e}")))?,
+            ),
         };
         Ok(Bytes { data_type: data_type.clone(), greatest, converter, best: Vec::new(), bytes: 0 })
     }
@@ -167,7 +172,13 @@ impl Accumulator for Bytes {
                     self.offer(group as usize, rows.row(row).as_ref());
                 }
             }
-            _ => return Err(Error::internal(format!("min/max of {} over {:?} values", self.data_type, column.physical()))),
+            _ => {
+                return Err(Error::internal(format!(
+                    "min/max of {} over {:?} values",
+                    self.data_type,
+                    column.physical()
+                )));
+            }
         }
         Ok(())
     }

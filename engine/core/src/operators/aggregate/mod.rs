@@ -82,8 +82,12 @@ pub enum AggregateFunction {
     DeviationPopulation,
     DeviationSample,
     /// First or last value in `order_by` order (any row's when empty).
-    First { ignore_nulls: bool },
-    Last { ignore_nulls: bool },
+    First {
+        ignore_nulls: bool,
+    },
+    Last {
+        ignore_nulls: bool,
+    },
     BoolAnd,
     BoolOr,
     BitAnd,

@@ -25,7 +25,10 @@ const PARTITIONS: usize = 32;
 
 pub(super) fn breaker(spec: AggregateSpec) -> Result<Breaker> {
     let shared = Arc::new(Shared { spec, shares: Mutex::default(), results: OnceLock::new() });
-    Ok(Breaker { sink: Arc::new(AggregateSink { shared: shared.clone() }), source: Arc::new(AggregateSource { shared, cursor: Arc::default() }) })
+    Ok(Breaker {
+        sink: Arc::new(AggregateSink { shared: shared.clone() }),
+        source: Arc::new(AggregateSource { shared, cursor: Arc::default() }),
+    })
 }
 
 struct Shared {
@@ -68,7 +71,11 @@ impl Shared {
                 accumulator(a, &types, collide)
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(Share { groups: Groups::new(&self.key_types(), collide)?, accumulators, reservation: task.memory.reservation("Aggregate") })
+        Ok(Share {
+            groups: Groups::new(&self.key_types(), collide)?,
+            accumulators,
+            reservation: task.memory.reservation("Aggregate"),
+        })
     }
 }
 
@@ -122,9 +129,11 @@ impl Sink for AggregateSink {
         }
         let groups: usize = shares.iter().map(|s| s.groups.len()).sum();
         let partitions = if groups < PARTITION_GROUPS { 1 } else { PARTITIONS };
-        let results = (0..partitions).map(|_| self.shared.new_share(task).map(Mutex::new)).collect::<Result<Vec<_>>>()?;
+        let results =
+            (0..partitions).map(|_| self.shared.new_share(task).map(Mutex::new)).collect::<Result<Vec<_>>>()?;
         let _ = self.shared.results.set(results);
-        let shares = Arc::new(shares.into_iter().map(|share| Split::new(share, partitions)).collect::<Result<Vec<_>>>()?);
+        let shares =
+            Arc::new(shares.into_iter().map(|share| Split::new(share, partitions)).collect::<Result<Vec<_>>>()?);
         Ok((0..partitions)
             .map(|partition| {
                 let (shared, shares) = (self.shared.clone(), shares.clone());
@@ -168,7 +177,10 @@ impl Split {
         } else {
             let mut hashes = vec![0u64; groups];
             keys.iter().try_for_each(|k| combine_hashes(k, &mut hashes))?;
-            hashes.iter().enumerate().for_each(|(group, hash)| split[(hash >> 40) as usize % partitions].push(group as u32));
+            hashes
+                .iter()
+                .enumerate()
+                .for_each(|(group, hash)| split[(hash >> 40) as usize % partitions].push(group as u32));
         }
         Ok(Split { keys, partitions: split, share: Mutex::new(share) })
     }
@@ -231,7 +243,12 @@ impl SinkState for AggregateState {
             absorb(share, &keys, &inputs, rows, spec.phase)?;
         }
         for (ordinal, set) in spec.grouping_sets.iter().enumerate() {
-            let mut kept: Vec<Column> = keys.iter().zip(set).zip(&spec.group_by).map(|((k, kept), e)| if *kept { k.clone() } else { null_column(&e.data_type, rows) }).collect();
+            let mut kept: Vec<Column> = keys
+                .iter()
+                .zip(set)
+                .zip(&spec.group_by)
+                .map(|((k, kept), e)| if *kept { k.clone() } else { null_column(&e.data_type, rows) })
+                .collect();
             kept.extend(grouping_id(spec, ordinal, set, rows)?);
             absorb(share, &kept, &inputs, rows, spec.phase)?;
         }
@@ -265,18 +282,28 @@ fn inputs(spec: &AggregateSpec, batch: &Batch, share: &Share) -> Result<Vec<Inpu
         .map(|(aggregate, accumulator)| {
             if merges {
                 let states = accumulator.state_types().len();
-                let columns = (state_column..state_column + states).map(|c| dense(batch, batch.column(c))).collect::<Result<Vec<_>>>()?;
+                let columns = (state_column..state_column + states)
+                    .map(|c| dense(batch, batch.column(c)))
+                    .collect::<Result<Vec<_>>>()?;
                 state_column += states;
                 return Ok(Input { columns, kept: None });
             }
             let order = aggregate.order_by.iter().map(|k| &k.expression);
-            let read = if matches!(aggregate.function, super::AggregateFunction::CountAll) { &[][..] } else { &aggregate.arguments[..] };
+            let read = if matches!(aggregate.function, super::AggregateFunction::CountAll) {
+                &[][..]
+            } else {
+                &aggregate.arguments[..]
+            };
             // A FILTER protects the arguments behind it: they are evaluated on the rows that it keeps.
             let narrowed = match &aggregate.filter {
                 Some(filter) => crate::expression::select(filter, batch.clone())?,
                 None => batch.clone(),
             };
-            let columns = read.iter().chain(order).map(|e| dense(&narrowed, &evaluate(e, &narrowed)?)).collect::<Result<Vec<_>>>()?;
+            let columns = read
+                .iter()
+                .chain(order)
+                .map(|e| dense(&narrowed, &evaluate(e, &narrowed)?))
+                .collect::<Result<Vec<_>>>()?;
             let kept = aggregate.filter.as_ref().map(|_| ranks(batch, &narrowed));
             Ok(Input { columns, kept })
         })
@@ -309,7 +336,8 @@ fn absorb(share: &mut Share, keys: &[Column], inputs: &[Input], rows: usize, pha
     share.groups.find_or_insert(keys, rows, &mut groups)?;
     share.resize()?;
     for (accumulator, input) in share.accumulators.iter_mut().zip(inputs) {
-        let kept: Option<Vec<u32>> = input.kept.as_ref().map(|kept| kept.iter().map(|&row| groups[row as usize]).collect());
+        let kept: Option<Vec<u32>> =
+            input.kept.as_ref().map(|kept| kept.iter().map(|&row| groups[row as usize]).collect());
         let groups = kept.as_deref().unwrap_or(&groups);
         match phase {
             AggregatePhase::Single | AggregatePhase::Partial => accumulator.update(&input.columns, groups)?,
@@ -350,12 +378,20 @@ impl Source for AggregateSource {
 
     fn max_workers(&self) -> usize {
         self.shared.results.get().map_or(1, |results| {
-            results.iter().map(|r| r.lock().unwrap_or_else(|e| e.into_inner()).groups.len().div_ceil(PARTITION_GROUPS)).sum::<usize>().max(1)
+            results
+                .iter()
+                .map(|r| r.lock().unwrap_or_else(|e| e.into_inner()).groups.len().div_ceil(PARTITION_GROUPS))
+                .sum::<usize>()
+                .max(1)
         })
     }
 
     fn open(&self, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SourceState>> {
-        let results = self.shared.results.get().ok_or_else(|| Error::internal("an aggregation's result was read before it was complete"))?;
+        let results = self
+            .shared
+            .results
+            .get()
+            .ok_or_else(|| Error::internal("an aggregation's result was read before it was complete"))?;
         let chunks = results
             .iter()
             .enumerate()
@@ -378,7 +414,9 @@ struct AggregateSourceState {
 
 impl SourceState for AggregateSourceState {
     fn next(&mut self) -> Result<Next> {
-        let Some((partition, range)) = self.chunks.get(self.cursor.fetch_add(1, Ordering::Relaxed)).cloned() else { return Ok(Next::Finished) };
+        let Some((partition, range)) = self.chunks.get(self.cursor.fetch_add(1, Ordering::Relaxed)).cloned() else {
+            return Ok(Next::Finished);
+        };
         let results = self.shared.results.get().ok_or_else(|| Error::internal("an aggregation's result vanished"))?;
         let mut share = results[partition].lock().unwrap_or_else(|e| e.into_inner());
         let rows = range.len();

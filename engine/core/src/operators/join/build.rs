@@ -134,7 +134,10 @@ fn assemble(shared: &JoinShared, mut arrived: ArrivingRows, task: &TaskContext) 
     let spec = &shared.spec;
     let rows: usize = arrived.batches.iter().map(|b| b.2).sum();
     if rows >= u32::MAX as usize {
-        return Err(Error::unsupported(format!("a join whose build side has {rows} rows; at most {} fit", u32::MAX - 1)));
+        return Err(Error::unsupported(format!(
+            "a join whose build side has {rows} rows; at most {} fit",
+            u32::MAX - 1
+        )));
     }
     let reservation = task.memory.reservation("Join table");
     let key_types: Vec<DataType> = spec.right_keys.iter().map(|k| k.data_type.clone()).collect();
@@ -153,17 +156,26 @@ fn assemble(shared: &JoinShared, mut arrived: ArrivingRows, task: &TaskContext) 
             continue;
         }
         // Moved out of the batches one by one: at most one column exists twice.
-        let mut parts: Vec<Column> = arrived.batches.iter_mut().map(|b| std::mem::replace(&mut b.0[index], null_column(data_type, 0))).collect();
+        let mut parts: Vec<Column> =
+            arrived.batches.iter_mut().map(|b| std::mem::replace(&mut b.0[index], null_column(data_type, 0))).collect();
         parts.push(null_column(data_type, 1));
         columns.push(Column::concat(&parts, data_type)?);
     }
-    reservation.resize(columns.iter().map(Column::memory_bytes).sum::<usize>() + table.memory_bytes() + encoder.memory_bytes())?;
+    reservation.resize(
+        columns.iter().map(Column::memory_bytes).sum::<usize>() + table.memory_bytes() + encoder.memory_bytes(),
+    )?;
     let met = if spec.kind.marks_right() { (0..rows).map(|_| AtomicBool::new(false)).collect() } else { Vec::new() };
     Ok(Built { columns, rows, table, encoder, has_null_key, met, _reservation: reservation })
 }
 
 /// Key words of every row, the rows that can match, and whether some key is null.
-fn encode_keys(shared: &JoinShared, encoder: &mut KeyEncoder, arrived: &ArrivingRows, rows: usize, width: usize) -> Result<(Vec<u64>, Vec<u32>, bool)> {
+fn encode_keys(
+    shared: &JoinShared,
+    encoder: &mut KeyEncoder,
+    arrived: &ArrivingRows,
+    rows: usize,
+    width: usize,
+) -> Result<(Vec<u64>, Vec<u32>, bool)> {
     let mut words = Vec::with_capacity(rows * width);
     let mut taking_part = Vec::with_capacity(rows);
     let mut has_null_key = false;

@@ -75,7 +75,10 @@ impl JoinKind {
 
     /// Build rows must remember whether they were met.
     fn marks_right(self) -> bool {
-        matches!(self, JoinKind::Right | JoinKind::Full | JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark)
+        matches!(
+            self,
+            JoinKind::Right | JoinKind::Full | JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark
+        )
     }
 
     /// Only the left side's rows are in the output.
@@ -126,7 +129,15 @@ impl Join {
         if let Some(bad) = outputs.iter().find(|&&o| o >= full) {
             return Err(Error::internal(format!("join output {bad} of {full}")));
         }
-        Ok(Join { shared: Arc::new(JoinShared { spec, publishes, outputs, arriving: Default::default(), built: OnceLock::new() }) })
+        Ok(Join {
+            shared: Arc::new(JoinShared {
+                spec,
+                publishes,
+                outputs,
+                arriving: Default::default(),
+                built: OnceLock::new(),
+            }),
+        })
     }
 
     /// Ends the right input's pipeline.
@@ -141,6 +152,10 @@ impl Join {
 
     /// Gives what depends on all probing, for kinds that have such rows; its pipeline waits for the probing ones.
     pub fn unmatched(&self) -> Option<Arc<dyn Source>> {
-        self.shared.spec.kind.marks_right().then(|| Arc::new(unmatched::JoinUnmatched::new(self.shared.clone())) as Arc<dyn Source>)
+        self.shared
+            .spec
+            .kind
+            .marks_right()
+            .then(|| Arc::new(unmatched::JoinUnmatched::new(self.shared.clone())) as Arc<dyn Source>)
     }
 }

@@ -27,13 +27,24 @@ impl Operator for JoinProbe {
 
     fn describe(&self) -> String {
         let spec = &self.shared.spec;
-        let keys = spec.left_keys.iter().zip(&spec.right_keys).map(|(l, r)| format!("{l} = {r}")).collect::<Vec<_>>().join(" AND ");
+        let keys = spec
+            .left_keys
+            .iter()
+            .zip(&spec.right_keys)
+            .map(|(l, r)| format!("{l} = {r}"))
+            .collect::<Vec<_>>()
+            .join(" AND ");
         format!("{:?} {keys}", spec.kind)
     }
 
     fn open(&self, task: &TaskContext, _metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn OperatorState>> {
         let encoder = self.shared.built()?.encoder.clone();
-        Ok(Box::new(ProbeState { shared: self.shared.clone(), encoder, batch_rows: task.config.batch_rows.max(1), current: None }))
+        Ok(Box::new(ProbeState {
+            shared: self.shared.clone(),
+            encoder,
+            batch_rows: task.config.batch_rows.max(1),
+            current: None,
+        }))
     }
 }
 
@@ -67,7 +78,17 @@ impl OperatorState for ProbeState {
     fn push(&mut self, batch: Batch) -> Result<Flow> {
         let built = self.shared.built()?;
         let kind = self.shared.spec.kind;
-        if built.rows == 0 && matches!(kind, JoinKind::Inner | JoinKind::LeftSemi | JoinKind::Right | JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark) {
+        if built.rows == 0
+            && matches!(
+                kind,
+                JoinKind::Inner
+                    | JoinKind::LeftSemi
+                    | JoinKind::Right
+                    | JoinKind::RightSemi
+                    | JoinKind::RightAnti
+                    | JoinKind::RightMark
+            )
+        {
             return Ok(Flow::Finished);
         }
         self.current = Some(self.start(batch)?);
@@ -151,7 +172,8 @@ impl ProbeState {
         }
         let left = spec.left_types.len();
         let positions: Vec<u16> = pairs.left.iter().map(|&rank| current.positions[rank as usize]).collect();
-        let whole = positions.len() == current.batch.rows() && positions.iter().enumerate().all(|(i, &p)| i == p as usize);
+        let whole =
+            positions.len() == current.batch.rows() && positions.iter().enumerate().all(|(i, &p)| i == p as usize);
         let columns = self.shared.outputs.iter().map(|&output| match output.checked_sub(left) {
             Some(right) => built.columns[right].gather(&pairs.right),
             None if whole => current.batch.column(output).clone(),
@@ -169,7 +191,9 @@ impl ProbeState {
         }
         let is_null = |rank: usize| current.nulls.as_ref().is_some_and(|v| !v.get(rank));
         // NOT IN: a null on either side leaves the answer open, unless there is nothing to compare with.
-        let unknown = |rank: usize| spec.null_aware && built.rows > 0 && !current.matched[rank] && (is_null(rank) || built.has_null_key);
+        let unknown = |rank: usize| {
+            spec.null_aware && built.rows > 0 && !current.matched[rank] && (is_null(rank) || built.has_null_key)
+        };
         let chosen = |wanted: &dyn Fn(usize) -> bool| -> Vec<u16> {
             (0..current.positions.len()).filter(|&rank| wanted(rank)).map(|rank| current.positions[rank]).collect()
         };
@@ -208,7 +232,12 @@ impl ProbeState {
         let validity = Bitmap::from_bools(valid.into_iter());
         let mark = Column::new(Encoding::Flat(Values::Boolean(Bitmap::from_bools(values.into_iter()))), Some(validity));
         let left = self.shared.spec.left_types.len();
-        let columns = self.shared.outputs.iter().map(|&output| if output == left { mark.clone() } else { current.batch.column(output).clone() }).collect();
+        let columns = self
+            .shared
+            .outputs
+            .iter()
+            .map(|&output| if output == left { mark.clone() } else { current.batch.column(output).clone() })
+            .collect();
         current.batch.with_columns(columns)
     }
 }
@@ -235,7 +264,10 @@ fn collect_pairs(shared: &JoinShared, current: &mut Current, limit: usize) -> Re
     let width = current.words.len().checked_div(current.positions.len()).unwrap_or(0);
     // Without residual, one match tells all that a left-only kind wants to know.
     let first_only = shared.spec.kind.is_left_only() && shared.spec.residual.is_none();
-    let mut pairs = Pairs { left: Vec::with_capacity(limit.min(current.positions.len())), right: Vec::with_capacity(limit.min(current.positions.len())) };
+    let mut pairs = Pairs {
+        left: Vec::with_capacity(limit.min(current.positions.len())),
+        right: Vec::with_capacity(limit.min(current.positions.len())),
+    };
     while current.row < current.ranges.len() {
         let (row, end) = (current.row, current.ranges[current.row].1);
         let key = &current.words[row * width..(row + 1) * width];
@@ -266,10 +298,12 @@ fn pair_batch(shared: &JoinShared, current: &Current, pairs: &Pairs, read: &[usi
     let positions: Vec<u16> = pairs.left.iter().map(|&rank| current.positions[rank as usize]).collect();
     let rows = positions.len();
     let types = spec.left_types.iter().chain(&spec.right_types);
-    let columns = types.enumerate().map(|(index, data_type)| match (read.binary_search(&index), index.checked_sub(spec.left_types.len())) {
-        (Err(_), _) => crate::batch::arrow::null_column(data_type, rows),
-        (Ok(_), Some(right)) => built.columns[right].gather(&pairs.right),
-        (Ok(_), None) => current.batch.column(index).gather(&positions),
+    let columns = types.enumerate().map(|(index, data_type)| {
+        match (read.binary_search(&index), index.checked_sub(spec.left_types.len())) {
+            (Err(_), _) => crate::batch::arrow::null_column(data_type, rows),
+            (Ok(_), Some(right)) => built.columns[right].gather(&pairs.right),
+            (Ok(_), None) => current.batch.column(index).gather(&positions),
+        }
     });
     Ok(Batch::new(columns.collect(), rows))
 }

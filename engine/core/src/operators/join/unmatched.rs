@@ -33,7 +33,11 @@ impl Source for JoinUnmatched {
     }
 
     fn open(&self, task: &TaskContext, _metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SourceState>> {
-        Ok(Box::new(UnmatchedState { shared: self.shared.clone(), cursor: self.cursor.clone(), batch_rows: task.config.batch_rows }))
+        Ok(Box::new(UnmatchedState {
+            shared: self.shared.clone(),
+            cursor: self.cursor.clone(),
+            batch_rows: task.config.batch_rows,
+        }))
     }
 }
 

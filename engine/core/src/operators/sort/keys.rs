@@ -10,7 +10,8 @@ use arrow_schema::{DataType, SortOptions};
 use plasmon_kernels::hash::{NULL_HASH, combine, hash_bytes};
 use plasmon_kernels::sort::{group_starts, sort_rows, sort_words};
 use plasmon_kernels::sort_key::{
-    ByteRows, FieldCode, KeyWord, SortImage, TextOrder, fixed_bytes, hash_images, image_range, inline_view_image, pack_field, shorten_view_image, text_bytes,
+    ByteRows, FieldCode, KeyWord, SortImage, TextOrder, fixed_bytes, hash_images, image_range, inline_view_image,
+    pack_field, shorten_view_image, text_bytes,
 };
 
 use crate::batch::arrow::export_column;
@@ -59,17 +60,50 @@ pub(crate) struct KeyParts {
 macro_rules! with_numbers {
     ($any:expr, $values:ident => $body:expr) => {
         match $any {
-            Values::Int8(b) => { let $values = &b[..]; $body }
-            Values::Int16(b) => { let $values = &b[..]; $body }
-            Values::Int32(b) => { let $values = &b[..]; $body }
-            Values::Int64(b) => { let $values = &b[..]; $body }
-            Values::Int128(b) => { let $values = &b[..]; $body }
-            Values::UInt8(b) => { let $values = &b[..]; $body }
-            Values::UInt16(b) => { let $values = &b[..]; $body }
-            Values::UInt32(b) => { let $values = &b[..]; $body }
-            Values::UInt64(b) => { let $values = &b[..]; $body }
-            Values::Float32(b) => { let $values = &b[..]; $body }
-            Values::Float64(b) => { let $values = &b[..]; $body }
+            Values::Int8(b) => {
+                let $values = &b[..];
+                $body
+            }
+            Values::Int16(b) => {
+                let $values = &b[..];
+                $body
+            }
+            Values::Int32(b) => {
+                let $values = &b[..];
+                $body
+            }
+            Values::Int64(b) => {
+                let $values = &b[..];
+                $body
+            }
+            Values::Int128(b) => {
+                let $values = &b[..];
+                $body
+            }
+            Values::UInt8(b) => {
+                let $values = &b[..];
+                $body
+            }
+            Values::UInt16(b) => {
+                let $values = &b[..];
+                $body
+            }
+            Values::UInt32(b) => {
+                let $values = &b[..];
+                $body
+            }
+            Values::UInt64(b) => {
+                let $values = &b[..];
+                $body
+            }
+            Values::Float32(b) => {
+                let $values = &b[..];
+                $body
+            }
+            Values::Float64(b) => {
+                let $values = &b[..];
+                $body
+            }
             other => return Err(Error::internal(format!("{:?} is no number to sort by", other.physical()))),
         }
     };
@@ -77,7 +111,10 @@ macro_rules! with_numbers {
 
 impl KeyParts {
     /// From one column of `rows` rows per key, its logical type and its order.
-    pub(crate) fn new<'a>(keys: impl IntoIterator<Item = (&'a Column, &'a DataType, KeyOrder)>, rows: usize) -> Result<Self> {
+    pub(crate) fn new<'a>(
+        keys: impl IntoIterator<Item = (&'a Column, &'a DataType, KeyOrder)>,
+        rows: usize,
+    ) -> Result<Self> {
         let mut parts = Vec::new();
         for (column, data_type, order) in keys {
             push_parts(column, data_type, order, &mut parts)?;
@@ -126,12 +163,16 @@ fn push_parts(column: &Column, data_type: &DataType, order: KeyOrder, parts: &mu
     let validity = column.validity().cloned();
     let mut push = |values| parts.push(Part { values, validity: validity.clone(), order });
     match column.flat_values() {
-        Values::Boolean(bits) => push(PartValues::Fixed(Values::UInt8((0..bits.len()).map(|i| bits.get(i) as u8).collect()))),
+        Values::Boolean(bits) => {
+            push(PartValues::Fixed(Values::UInt8((0..bits.len()).map(|i| bits.get(i) as u8).collect())))
+        }
         Values::Int256(wide) => {
             push(PartValues::Images(wide.iter().map(|v| v.to_parts().1.image()).collect()));
             push(PartValues::Images(wide.iter().map(|v| v.to_parts().0).collect()));
         }
-        Values::Interval(intervals) => push(PartValues::Images(intervals.iter().map(|i| interval_nanos(*i).image()).collect())),
+        Values::Interval(intervals) => {
+            push(PartValues::Images(intervals.iter().map(|i| interval_nanos(*i).image()).collect()))
+        }
         Values::View(views) => push(PartValues::Text(views)),
         values => push(PartValues::Fixed(values)),
     }
@@ -151,7 +192,8 @@ fn push_nested(column: &Column, data_type: &DataType, order: KeyOrder, parts: &m
     }
     let options = SortOptions { descending: order.descending, nulls_first: order.nulls_first };
     let converter = RowConverter::new(vec![SortField::new_with_options(data_type.clone(), options)]);
-    let converter = converter.map_err(|e| Error::unsupported(format!("ordering or partitioning by {data_type}: {e}")))?;
+    let converter =
+        converter.map_err(|e| Error::unsupported(format!("ordering or partitioning by {data_type}: {e}")))?;
     let array: ArrayRef = export_column(column, data_type)?;
     let rows = converter.convert_columns(&[array])?;
     let text = Views::from_values(rows.iter().map(|r| r.as_ref().to_vec()));
@@ -178,7 +220,8 @@ impl Part {
         let lengths: Vec<u32> = views.views.iter().map(|v| *v as u32).collect();
         let (min_len, max_len) = image_range(&lengths, self.words())?;
         let inline = max_len as usize <= INLINE_VIEW_BYTES;
-        let images = if inline { image_range(&view_images(views, INLINE_VIEW_BYTES as u32, false), self.words()) } else { None };
+        let images =
+            if inline { image_range(&view_images(views, INLINE_VIEW_BYTES as u32, false), self.words()) } else { None };
         Some(TextStats { min_len: min_len as u32, max_len: max_len as u32, images: images.unwrap_or((0, 0)) })
     }
 }
@@ -262,7 +305,11 @@ pub(crate) struct Layout {
 enum Field {
     Fixed(FieldCode),
     /// Strings short enough for their inline views to be images.
-    ShortText { max_len: u32, equal_lengths: bool, code: FieldCode },
+    ShortText {
+        max_len: u32,
+        equal_lengths: bool,
+        code: FieldCode,
+    },
     Text(TextOrder),
 }
 
@@ -293,14 +340,22 @@ impl Layout {
                 FieldKind::Text(Some(text)) if packed && text.max_len as usize <= INLINE_VIEW_BYTES => {
                     let equal_lengths = text.min_len == text.max_len;
                     let shorten = |image| shorten_view_image(image, text.max_len, equal_lengths);
-                    Field::ShortText { max_len: text.max_len, equal_lengths, code: code((shorten(text.images.0), shorten(text.images.1))) }
+                    Field::ShortText {
+                        max_len: text.max_len,
+                        equal_lengths,
+                        code: code((shorten(text.images.0), shorten(text.images.1))),
+                    }
                 }
-                FieldKind::Text(Some(_)) => {
-                    Field::Text(TextOrder { descending: order.descending, has_nulls: stats.has_nulls, nulls_first: order.nulls_first })
-                }
+                FieldKind::Text(Some(_)) => Field::Text(TextOrder {
+                    descending: order.descending,
+                    has_nulls: stats.has_nulls,
+                    nulls_first: order.nulls_first,
+                }),
             }
         };
-        let fields = |packed| -> Vec<Field> { stats.fields.iter().zip(parts.orders()).map(|(s, o)| short(s, o, packed)).collect() };
+        let fields = |packed| -> Vec<Field> {
+            stats.fields.iter().zip(parts.orders()).map(|(s, o)| short(s, o, packed)).collect()
+        };
         let packed = fields(true);
         let bits = packed.iter().try_fold(0u32, |sum, field| match field {
             Field::Fixed(code) | Field::ShortText { code, .. } => Some(sum + code.bits()),
@@ -343,7 +398,9 @@ impl Layout {
         let mut words = vec![K::default(); parts.rows];
         for (field, part) in self.fields.iter().zip(&parts.parts) {
             match (field, &part.values) {
-                (Field::Fixed(code), PartValues::Fixed(values)) => with_numbers!(values, v => pack_field(v, part.words(), code, &mut words)),
+                (Field::Fixed(code), PartValues::Fixed(values)) => {
+                    with_numbers!(values, v => pack_field(v, part.words(), code, &mut words))
+                }
                 (Field::Fixed(code), PartValues::Images(images)) => pack_field(images, part.words(), code, &mut words),
                 (Field::ShortText { max_len, equal_lengths, code }, PartValues::Text(views)) => {
                     pack_field(&view_images(views, *max_len, *equal_lengths), part.words(), code, &mut words);
@@ -358,18 +415,26 @@ impl Layout {
         let mut lengths = vec![0u32; parts.rows];
         for (field, part) in self.fields.iter().zip(&parts.parts) {
             match (field, &part.values) {
-                (Field::Fixed(code) | Field::ShortText { code, .. }, _) => lengths.iter_mut().for_each(|l| *l += fixed_bytes(code)),
-                (Field::Text(order), PartValues::Text(views)) => lengths.iter_mut().enumerate().for_each(|(i, l)| *l += text_bytes(part.text(views, i), *order)),
+                (Field::Fixed(code) | Field::ShortText { code, .. }, _) => {
+                    lengths.iter_mut().for_each(|l| *l += fixed_bytes(code))
+                }
+                (Field::Text(order), PartValues::Text(views)) => {
+                    lengths.iter_mut().enumerate().for_each(|(i, l)| *l += text_bytes(part.text(views, i), *order))
+                }
                 _ => return Err(Error::internal("a sort key does not match its layout")),
             }
         }
         let mut rows = ByteRows::with_lengths(&lengths);
         for (field, part) in self.fields.iter().zip(&parts.parts) {
             match (field, &part.values) {
-                (Field::Fixed(code), PartValues::Fixed(values)) => with_numbers!(values, v => rows.write_fixed(v, part.words(), code)),
+                (Field::Fixed(code), PartValues::Fixed(values)) => {
+                    with_numbers!(values, v => rows.write_fixed(v, part.words(), code))
+                }
                 (Field::Fixed(code), PartValues::Images(images)) => rows.write_fixed(images, part.words(), code),
                 (Field::ShortText { code, .. }, _) => rows.write_fixed(&vec![0u64; parts.rows], part.words(), code),
-                (Field::Text(order), PartValues::Text(views)) => (0..parts.rows).for_each(|i| rows.write_text(i, part.text(views, i), *order)),
+                (Field::Text(order), PartValues::Text(views)) => {
+                    (0..parts.rows).for_each(|i| rows.write_text(i, part.text(views, i), *order))
+                }
                 _ => return Err(Error::internal("a sort key does not match its layout")),
             }
         }
@@ -400,7 +465,9 @@ impl Keys {
             Keys::Narrow { words, row_bits, key_bits } => {
                 Keys::Narrow { words: order.iter().map(|&row| words[row as usize]).collect(), row_bits, key_bits }
             }
-            Keys::Wide { words, key_bits } => Keys::Wide { words: order.iter().map(|&row| words[row as usize]).collect(), key_bits },
+            Keys::Wide { words, key_bits } => {
+                Keys::Wide { words: order.iter().map(|&row| words[row as usize]).collect(), key_bits }
+            }
             Keys::Rows { rows, .. } => Keys::Rows { rows, order },
         }
     }
@@ -457,9 +524,15 @@ impl Keys {
     /// Where groups of equal keys start among sorted keys, looking at all but the lowest `ignored_bits` bits of packed keys, and the number of keys.
     pub(crate) fn group_starts(&self, ignored_bits: u32) -> Vec<u32> {
         match self {
-            Keys::Narrow { words, row_bits, .. } => group_starts(words.len(), |a, b| (words[a] ^ words[b]).checked_shr(row_bits + ignored_bits).unwrap_or(0) == 0),
-            Keys::Wide { words, .. } => group_starts(words.len(), |a, b| (words[a] ^ words[b]).checked_shr(32 + ignored_bits).unwrap_or(0) == 0),
-            Keys::Rows { rows, order } => group_starts(order.len(), |a, b| rows.row(order[a] as usize) == rows.row(order[b] as usize)),
+            Keys::Narrow { words, row_bits, .. } => group_starts(words.len(), |a, b| {
+                (words[a] ^ words[b]).checked_shr(row_bits + ignored_bits).unwrap_or(0) == 0
+            }),
+            Keys::Wide { words, .. } => {
+                group_starts(words.len(), |a, b| (words[a] ^ words[b]).checked_shr(32 + ignored_bits).unwrap_or(0) == 0)
+            }
+            Keys::Rows { rows, order } => {
+                group_starts(order.len(), |a, b| rows.row(order[a] as usize) == rows.row(order[b] as usize))
+            }
         }
     }
 

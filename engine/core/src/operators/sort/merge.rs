@@ -58,7 +58,8 @@ pub(super) fn finalize(shared: &Arc<Shared>, task: &TaskContext) -> Result<Vec<F
     shared.state().slices = vec![Vec::new(); cuts.len() - 1];
     Ok((0..cuts.len() - 1)
         .map(|slice| {
-            let (shared, merge, from, to) = (shared.clone(), merge.clone(), cuts[slice].clone(), cuts[slice + 1].clone());
+            let (shared, merge, from, to) =
+                (shared.clone(), merge.clone(), cuts[slice].clone(), cuts[slice + 1].clone());
             Box::new(move |task: &TaskContext| fill_slice(&shared, &merge, slice, &from, &to, task)) as FinalizeTask
         })
         .collect())
@@ -73,10 +74,19 @@ fn with_one_layout(runs: Vec<Run>, shared: &Shared) -> Result<Vec<Run>> {
     let stats = rest.iter().fold(first.stats.clone(), |all, run| all.union(&run.stats));
     let parts = shared.run.key_parts(&first.columns, first.columns.first().map_or(0, |c| c.len()))?;
     let layout = Layout::new(&parts, &stats);
-    runs.into_iter().map(|run| if run.layout == layout { Ok(run) } else { run.with_layout(&shared.run, &layout) }).collect()
+    runs.into_iter()
+        .map(|run| if run.layout == layout { Ok(run) } else { run.with_layout(&shared.run, &layout) })
+        .collect()
 }
 
-fn fill_slice(shared: &Shared, merge: &Merge, slice: usize, from: &[usize], to: &[usize], task: &TaskContext) -> Result<()> {
+fn fill_slice(
+    shared: &Shared,
+    merge: &Merge,
+    slice: usize,
+    from: &[usize],
+    to: &[usize],
+    task: &TaskContext,
+) -> Result<()> {
     let reservation = task.memory.reservation("Sort output");
     let (runs, rows) = merge.order(from, to);
     let mut batches = Vec::with_capacity(runs.len().div_ceil(merge.batch_rows));
@@ -112,8 +122,11 @@ impl Merge {
         if slices > 1 {
             let total: usize = lengths.iter().sum();
             let step = (total / (slices * SAMPLES_PER_SLICE)).max(1);
-            let mut samples: Vec<(usize, usize)> =
-                lengths.iter().enumerate().flat_map(|(run, &len)| (step / 2..len).step_by(step).map(move |index| (run, index))).collect();
+            let mut samples: Vec<(usize, usize)> = lengths
+                .iter()
+                .enumerate()
+                .flat_map(|(run, &len)| (step / 2..len).step_by(step).map(move |index| (run, index)))
+                .collect();
             samples.sort_unstable_by(|&a, &b| self.compare(a, b));
             for slice in 1..slices {
                 let (run, index) = samples[slice * samples.len() / slices];
@@ -170,7 +183,11 @@ impl Merge {
             }
         }
         let runs = runs[skip..end].to_vec();
-        let rows = runs.iter().zip(&indices[skip..end]).map(|(&run, &index)| self.runs[run as usize].keys.row(index as usize)).collect();
+        let rows = runs
+            .iter()
+            .zip(&indices[skip..end])
+            .map(|(&run, &index)| self.runs[run as usize].keys.row(index as usize))
+            .collect();
         (runs, rows)
     }
 

@@ -289,7 +289,11 @@ struct SortedScanState {
 
 impl SourceState for SortedScanState {
     fn next(&mut self) -> Result<Next> {
-        let output = self.shared.output.get().ok_or_else(|| Error::internal("sorted rows were read before they were complete"))?;
+        let output = self
+            .shared
+            .output
+            .get()
+            .ok_or_else(|| Error::internal("sorted rows were read before they were complete"))?;
         while let Some(slice) = output.get(self.slice) {
             if let Some(batch) = slice.get(self.batch) {
                 self.batch += 1;

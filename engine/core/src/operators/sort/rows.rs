@@ -42,7 +42,17 @@ impl Rows {
 
     /// One flat column of canonical physical type per input column; the parts of each are freed as it is done.
     pub(crate) fn concat(self, types: &[DataType]) -> Result<Vec<Column>> {
-        self.columns.into_iter().zip(types).map(|(parts, data_type)| if parts.len() == 1 { Ok(parts[0].flatten().widen(physical_type(data_type))) } else { Column::concat(&parts, data_type) }).collect()
+        self.columns
+            .into_iter()
+            .zip(types)
+            .map(|(parts, data_type)| {
+                if parts.len() == 1 {
+                    Ok(parts[0].flatten().widen(physical_type(data_type)))
+                } else {
+                    Column::concat(&parts, data_type)
+                }
+            })
+            .collect()
     }
 }
 
@@ -62,7 +72,10 @@ pub(crate) fn retained_bytes(column: &Column) -> usize {
 pub(crate) fn copy_strings(column: &Column) -> Column {
     let Encoding::Flat(Values::View(views)) = column.encoding() else { return column.clone() };
     let text = |row: usize| if column.is_valid(row) { views.value(row) } else { &[] };
-    let mut copy = Column::flat_with_validity(Values::View(Views::from_values((0..column.len()).map(text))), column.validity().cloned());
+    let mut copy = Column::flat_with_validity(
+        Values::View(Views::from_values((0..column.len()).map(text))),
+        column.validity().cloned(),
+    );
     copy.is_ascii = column.is_ascii;
     copy
 }
@@ -127,10 +140,30 @@ impl RowSources {
                 }
             };
         }
-        Ok(typed!(self.flat(0)?, Int8, Int16, Int32, Int64, Int128, Int256, UInt8, UInt16, UInt32, UInt64, Float32, Float64, Interval))
+        Ok(typed!(
+            self.flat(0)?,
+            Int8,
+            Int16,
+            Int32,
+            Int64,
+            Int128,
+            Int256,
+            UInt8,
+            UInt16,
+            UInt32,
+            UInt64,
+            Float32,
+            Float64,
+            Interval
+        ))
     }
 
-    fn gather_typed<'a, T: ArrowNativeType>(&'a self, runs: &[u32], rows: &[u32], typed: impl Fn(&'a Values) -> Option<&'a [T]>) -> Result<ScalarBuffer<T>> {
+    fn gather_typed<'a, T: ArrowNativeType>(
+        &'a self,
+        runs: &[u32],
+        rows: &[u32],
+        typed: impl Fn(&'a Values) -> Option<&'a [T]>,
+    ) -> Result<ScalarBuffer<T>> {
         let sources = (0..self.sources.len())
             .map(|i| typed(self.flat(i)?).ok_or_else(|| Error::internal("sorted sources differ in physical type")))
             .collect::<Result<Vec<&[T]>>>()?;
@@ -155,7 +188,9 @@ impl RowSources {
             _ => None,
         })?;
         // Long views name a buffer of their own source: point them into the union.
-        let moved = views.iter().zip(runs).map(|(&view, &run)| if view as u32 > 12 { view + ((self.first_buffers[run as usize] as u128) << 64) } else { view });
+        let moved = views.iter().zip(runs).map(|(&view, &run)| {
+            if view as u32 > 12 { view + ((self.first_buffers[run as usize] as u128) << 64) } else { view }
+        });
         Ok(Views { views: moved.collect(), buffers: self.buffers.clone() })
     }
 
@@ -164,13 +199,17 @@ impl RowSources {
             return None;
         }
         let validity: Vec<Option<&Bitmap>> = self.sources.iter().map(Column::validity).collect();
-        Some(Bitmap::from_bools(runs.iter().zip(rows).map(|(&run, &row)| validity[run as usize].is_none_or(|v| v.get(row as usize)))))
+        Some(Bitmap::from_bools(
+            runs.iter().zip(rows).map(|(&run, &row)| validity[run as usize].is_none_or(|v| v.get(row as usize))),
+        ))
     }
 
     fn gather_nested(&self, runs: &[u32], rows: &[u32]) -> Result<Column> {
-        let arrays = self.sources.iter().map(|s| export_column(s, &self.data_type)).collect::<Result<Vec<ArrayRef>>>()?;
+        let arrays =
+            self.sources.iter().map(|s| export_column(s, &self.data_type)).collect::<Result<Vec<ArrayRef>>>()?;
         let arrays: Vec<&dyn Array> = arrays.iter().map(|a| a.as_ref()).collect();
-        let indices: Vec<(usize, usize)> = runs.iter().zip(rows).map(|(&run, &row)| (run as usize, row as usize)).collect();
+        let indices: Vec<(usize, usize)> =
+            runs.iter().zip(rows).map(|(&run, &row)| (run as usize, row as usize)).collect();
         import_column(&arrow_select::interleave::interleave(&arrays, &indices)?)
     }
 }

@@ -59,18 +59,29 @@ impl RunSpec {
                 })
             })
             .collect();
-        let orders = spec.keys.iter().map(|k| KeyOrder { descending: k.descending, nulls_first: k.nulls_first }).collect();
+        let orders =
+            spec.keys.iter().map(|k| KeyOrder { descending: k.descending, nulls_first: k.nulls_first }).collect();
         RunSpec { types, payload: spec.types.len(), computed_keys, key_columns, orders, hint: Mutex::new(None) }
     }
 
     /// The key fields of collected columns.
     pub(super) fn key_parts(&self, columns: &[Column], rows: usize) -> Result<KeyParts> {
-        let keys = self.key_columns.iter().zip(&self.orders).map(|(&column, order)| (&columns[column], &self.types[column], *order));
+        let keys = self
+            .key_columns
+            .iter()
+            .zip(&self.orders)
+            .map(|(&column, order)| (&columns[column], &self.types[column], *order));
         KeyParts::new(keys, rows)
     }
 
     /// Sorts `rows`, keeping the keys of the first `keep`. `several` runs will be merged: choose a layout that others can share.
-    pub(super) fn sort(&self, rows: Rows, keep: Option<usize>, reservation: &Reservation, several: bool) -> Result<Run> {
+    pub(super) fn sort(
+        &self,
+        rows: Rows,
+        keep: Option<usize>,
+        reservation: &Reservation,
+        several: bool,
+    ) -> Result<Run> {
         let count = rows.len();
         // Upper bound while columns are joined: keys of 16 bytes with their scratch, and a second copy of the columns' fixed parts.
         reservation.grow(count * 32)?;

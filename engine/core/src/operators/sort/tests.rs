@@ -23,7 +23,11 @@ fn random_case(random: &mut Random) -> Case {
     let keys = chosen
         .iter()
         .enumerate()
-        .map(|(i, t)| SortKey { expression: Expression::column(i, t.clone()), descending: random.below(2) == 0, nulls_first: random.below(2) == 0 })
+        .map(|(i, t)| SortKey {
+            expression: Expression::column(i, t.clone()),
+            descending: random.below(2) == 0,
+            nulls_first: random.below(2) == 0,
+        })
         .collect();
     let mut first = 0;
     let batches = (0..random.below(6))
@@ -35,7 +39,10 @@ fn random_case(random: &mut Random) -> Case {
         .collect();
     chosen.push(DataType::Int64);
     let fetch = random.pick(&[None, None, Some(0), Some(1), Some(10), Some(2500)]);
-    Case { spec: SortSpec { keys, fetch, offset: random.pick(&[0, 0, 3, 1000]), types: chosen, threshold: None }, batches }
+    Case {
+        spec: SortSpec { keys, fetch, offset: random.pick(&[0, 0, 3, 1000]), types: chosen, threshold: None },
+        batches,
+    }
 }
 
 fn compare_rows(spec: &SortSpec, a: &[Scalar], b: &[Scalar]) -> Ordering {
@@ -59,13 +66,22 @@ fn check(seed: u64, workers: usize, batch_rows: usize) {
     assert_eq!(output.len(), end - start, "rows, seed {seed}");
     let id = case.spec.types.len() - 1;
     let mut seen = std::collections::HashSet::new();
-    let by_id: std::collections::HashMap<i64, &Vec<Scalar>> = expected.iter().map(|r| (r[id].as_i64().expect("an id"), r)).collect();
+    let by_id: std::collections::HashMap<i64, &Vec<Scalar>> =
+        expected.iter().map(|r| (r[id].as_i64().expect("an id"), r)).collect();
     for (row, wanted) in output.iter().zip(&expected[start..end]) {
-        assert_eq!(compare_rows(&case.spec, row, wanted), Ordering::Equal, "seed {seed}: {row:?} where {wanted:?} belongs; {:?}", case.spec);
+        assert_eq!(
+            compare_rows(&case.spec, row, wanted),
+            Ordering::Equal,
+            "seed {seed}: {row:?} where {wanted:?} belongs; {:?}",
+            case.spec
+        );
         let row_id = row[id].as_i64().expect("an id");
         assert!(seen.insert(row_id), "row {row_id} twice, seed {seed}");
         let original = by_id[&row_id];
-        assert!(row.iter().zip(original).all(|(a, b)| compare(a, b, false, false) == Ordering::Equal), "row changed, seed {seed}: {row:?} was {original:?}");
+        assert!(
+            row.iter().zip(original).all(|(a, b)| compare(a, b, false, false) == Ordering::Equal),
+            "row changed, seed {seed}: {row:?} was {original:?}"
+        );
     }
 }
 
@@ -82,7 +98,11 @@ fn large_top_n_drops_late_rows() {
     let types = vec![DataType::Int64, DataType::Utf8];
     for descending in [false, true] {
         let batches: Vec<Batch> = (0..60).map(|i| batch(&mut random, &types, 4000, i * 4000)).collect();
-        let key = |i: usize| SortKey { expression: Expression::column(i, types[i].clone()), descending, nulls_first: descending };
+        let key = |i: usize| SortKey {
+            expression: Expression::column(i, types[i].clone()),
+            descending,
+            nulls_first: descending,
+        };
         let spec = SortSpec {
             keys: vec![key(1), key(0)],
             fetch: Some(20),
@@ -91,7 +111,9 @@ fn large_top_n_drops_late_rows() {
             threshold: None,
         };
         let mut expected = scalars(&batches);
-        let order = |a: &[Scalar], b: &[Scalar]| compare(&a[1], &b[1], descending, descending).then(compare(&a[0], &b[0], descending, descending));
+        let order = |a: &[Scalar], b: &[Scalar]| {
+            compare(&a[1], &b[1], descending, descending).then(compare(&a[0], &b[0], descending, descending))
+        };
         expected.sort_by(|a, b| order(a, b));
         let task = TaskContext::new(Config::default());
         let output = scalars(&drive(&sort(spec).expect("a sort"), batches, 2, &task).expect("sorted"));

@@ -29,7 +29,8 @@ pub(super) fn drop_after(
         select_around_null(&column, positions, batch.rows(), order.nulls_first, keep_equal, &mut kept);
         true
     } else {
-        let filter = Filter { validity, positions, descending: order.descending, keep_equal, keep_nulls: order.nulls_first };
+        let filter =
+            Filter { validity, positions, descending: order.descending, keep_equal, keep_nulls: order.nulls_first };
         filter.select(&values, worst, &mut kept)
     };
     if !done {
@@ -39,7 +40,14 @@ pub(super) fn drop_after(
 }
 
 /// The worst kept key is null: when nulls come first only nulls remain wanted, else every value is.
-fn select_around_null(column: &Column, positions: Option<&[u16]>, rows: usize, nulls_first: bool, keep_equal: bool, kept: &mut Vec<u16>) {
+fn select_around_null(
+    column: &Column,
+    positions: Option<&[u16]>,
+    rows: usize,
+    nulls_first: bool,
+    keep_equal: bool,
+    kept: &mut Vec<u16>,
+) {
     let wanted = |position: &u16| if column.is_valid(*position as usize) { !nulls_first } else { keep_equal };
     match positions {
         Some(positions) => kept.extend(positions.iter().copied().filter(wanted)),
@@ -78,7 +86,9 @@ impl Filter<'_> {
             (Values::Float64(v), Scalar::Float64(w)) => select!(v, w),
             (Values::View(v), Scalar::Bytes(w)) => {
                 // Strings take their place relative to the worst one as an image of 0, 1 or 2.
-                let places: Vec<u8> = (0..v.views.len()).map(|i| if self.is_valid(i) { (v.value(i).cmp(w) as i8 + 1) as u8 } else { 0 }).collect();
+                let places: Vec<u8> = (0..v.views.len())
+                    .map(|i| if self.is_valid(i) { (v.value(i).cmp(w) as i8 + 1) as u8 } else { 0 })
+                    .collect();
                 select!(&places, 1u8)
             }
             _ => return false,
@@ -91,7 +101,8 @@ impl Filter<'_> {
     }
 
     fn select_numbers<T: SortImage>(&self, values: &[T], image: T::Word, kept: &mut Vec<u16>) {
-        let threshold = Threshold { image, descending: self.descending, keep_equal: self.keep_equal, keep_nulls: self.keep_nulls };
+        let threshold =
+            Threshold { image, descending: self.descending, keep_equal: self.keep_equal, keep_nulls: self.keep_nulls };
         select_before(values, self.validity, self.positions, &threshold, kept);
     }
 }

@@ -7,7 +7,8 @@ use arrow_buffer::i256;
 use arrow_schema::DataType;
 use plasmon_kernels::window::NO_ROW;
 use plasmon_kernels::window::fold::{
-    Bits, FloatSum, Fold, IntegerSum, Moments, count_in_frames, extreme_in_frames, first_occurrences, fold_distinct_in_frames, fold_frames, sum_in_frames,
+    Bits, FloatSum, Fold, IntegerSum, Moments, count_in_frames, extreme_in_frames, first_occurrences,
+    fold_distinct_in_frames, fold_frames, sum_in_frames,
 };
 use plasmon_kernels::window::frame::Frames;
 use plasmon_kernels::window::navigate::{ValidRows, nth_valid_in_frames};
@@ -45,7 +46,9 @@ pub(super) fn evaluate(
 ) -> Result<Column> {
     let call = Call::new(aggregate, function, columns, rows, frames)?;
     match aggregate {
-        AggregateFunction::CountAll | AggregateFunction::Count => integer_column(call.counts().into_iter().map(i128::from), None, call.result),
+        AggregateFunction::CountAll | AggregateFunction::Count => {
+            integer_column(call.counts().into_iter().map(i128::from), None, call.result)
+        }
         AggregateFunction::Sum => call.sum(),
         AggregateFunction::Avg => call.average(),
         AggregateFunction::Min => call.extreme(true),
@@ -84,7 +87,12 @@ impl<'a> Call<'a> {
         // Least, greatest and bit-wise AND and OR do not change when values repeat.
         let is_indifferent = matches!(
             aggregate,
-            AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::BoolAnd | AggregateFunction::BoolOr | AggregateFunction::BitAnd | AggregateFunction::BitOr
+            AggregateFunction::Min
+                | AggregateFunction::Max
+                | AggregateFunction::BoolAnd
+                | AggregateFunction::BoolOr
+                | AggregateFunction::BitAnd
+                | AggregateFunction::BitOr
         );
         if function.distinct && !is_indifferent && !matches!(aggregate, AggregateFunction::Custom(_)) {
             call.make_distinct()?;
@@ -131,7 +139,9 @@ impl<'a> Call<'a> {
     fn fold<F: Fold>(&self, leaf: impl Fn(usize) -> F) -> Vec<F> {
         match &self.ids {
             Some(ids) => fold_distinct_in_frames(self.frames, ids, |row| leaf(row as usize)),
-            None => fold_frames(self.frames, self.rows.len(), |row| if self.is_counted(row) { leaf(row as usize) } else { F::EMPTY }),
+            None => fold_frames(self.frames, self.rows.len(), |row| {
+                if self.is_counted(row) { leaf(row as usize) } else { F::EMPTY }
+            }),
         }
     }
 
@@ -146,7 +156,9 @@ impl<'a> Call<'a> {
     fn integer_sums(&self, column: &Column) -> Result<(Vec<i128>, Vec<u64>)> {
         let values = integers(column)?;
         Ok(match &self.ids {
-            Some(_) => self.fold(|row| IntegerSum { sum: values[row], count: 1 }).into_iter().map(|s| (s.sum, s.count)).unzip(),
+            Some(_) => {
+                self.fold(|row| IntegerSum { sum: values[row], count: 1 }).into_iter().map(|s| (s.sum, s.count)).unzip()
+            }
             None => (sum_in_frames(self.frames, self.words(), &values), self.counts()),
         })
     }
@@ -173,7 +185,9 @@ impl<'a> Call<'a> {
     }
 
     fn wide_sum(&self, column: &Column) -> Result<Column> {
-        let Values::Int256(values) = column.flat_values() else { return Err(Error::internal("a 256-bit column is not flat")) };
+        let Values::Int256(values) = column.flat_values() else {
+            return Err(Error::internal("a 256-bit column is not flat"));
+        };
         let sums = self.fold(|row| WideSum { sum: values[row], count: 1 });
         let validity = non_empty(sums.iter().map(|s| s.count));
         Ok(Column::flat_with_validity(Values::Int256(sums.iter().map(|s| s.sum).collect()), validity))
@@ -183,7 +197,9 @@ impl<'a> Call<'a> {
         let (column, data_type) = self.argument()?;
         match (column.physical(), scale(data_type), scale(self.result)) {
             (Physical::Int256, Some(from), Some(to)) => {
-                let Values::Int256(values) = column.flat_values() else { return Err(Error::internal("a 256-bit column is not flat")) };
+                let Values::Int256(values) = column.flat_values() else {
+                    return Err(Error::internal("a 256-bit column is not flat"));
+                };
                 let sums = self.fold(|row| WideSum { sum: values[row], count: 1 });
                 self.decimal_average(sums.iter().map(|s| (s.sum, s.count)), to - from)
             }
@@ -194,7 +210,10 @@ impl<'a> Call<'a> {
             (Physical::Float32 | Physical::Float64, _, _) => {
                 let sums = self.float_sums(column)?;
                 let validity = non_empty(sums.iter().map(|s| s.count));
-                Ok(Column::flat_with_validity(Values::Float64(sums.iter().map(|s| s.sum / s.count as f64).collect()), validity))
+                Ok(Column::flat_with_validity(
+                    Values::Float64(sums.iter().map(|s| s.sum / s.count as f64).collect()),
+                    validity,
+                ))
             }
             (_, from, _) => {
                 let (sums, counts) = self.integer_sums(column)?;
@@ -212,7 +231,9 @@ impl<'a> Call<'a> {
         let averages = sums
             .map(|(sum, count)| {
                 present.push(count > 0);
-                let scaled = sum.checked_mul(unit).ok_or_else(|| Error::data(format!("a window average does not fit {}", self.result)))?;
+                let scaled = sum
+                    .checked_mul(unit)
+                    .ok_or_else(|| Error::data(format!("a window average does not fit {}", self.result)))?;
                 Ok(scaled.checked_div(i256::from_i128(count.max(1) as i128)).unwrap_or(i256::ZERO))
             })
             .collect::<Result<Vec<i256>>>()?;
@@ -220,7 +241,9 @@ impl<'a> Call<'a> {
         if crate::batch::physical_type(self.result) == Physical::Int256 {
             return Ok(Column::flat_with_validity(Values::Int256(averages.into()), validity));
         }
-        let fits = averages.iter().map(|v| v.to_i128().ok_or_else(|| Error::data(format!("a window average does not fit {}", self.result))));
+        let fits = averages
+            .iter()
+            .map(|v| v.to_i128().ok_or_else(|| Error::data(format!("a window average does not fit {}", self.result))));
         integer_column(fits.collect::<Result<Vec<i128>>>()?.into_iter(), validity, self.result)
     }
 
@@ -259,7 +282,9 @@ impl<'a> Call<'a> {
     /// AND: no counted row is false. OR: some counted row is true.
     fn boolean(&self, all: bool) -> Result<Column> {
         let (column, _) = self.argument()?;
-        let Values::Boolean(bits) = column.flat_values() else { return Err(Error::internal("a boolean aggregate over another type")) };
+        let Values::Boolean(bits) = column.flat_values() else {
+            return Err(Error::internal("a boolean aggregate over another type"));
+        };
         let decisive = if all { Bitmap::new(bits.words().iter().map(|w| !w).collect(), bits.len()) } else { bits };
         let decisive = Bitmap::and_optional(Some(&decisive), self.counted.as_ref());
         let found = count_in_frames(self.frames, decisive.as_ref().map(Bitmap::words), self.rows.len());
@@ -272,7 +297,8 @@ impl<'a> Call<'a> {
         let values = integers(column)?;
         let folded = self.fold(|row| Bits::<OPERATION> { bits: values[row] as u64, count: 1 });
         let signed = !data_type.is_unsigned_integer();
-        let results: Vec<i128> = folded.iter().map(|f| if signed { f.bits as i64 as i128 } else { f.bits as i128 }).collect();
+        let results: Vec<i128> =
+            folded.iter().map(|f| if signed { f.bits as i64 as i128 } else { f.bits as i128 }).collect();
         integer_column(results.into_iter(), non_empty(folded.iter().map(|f| f.count)), self.result)
     }
 }
@@ -292,7 +318,10 @@ fn non_empty(counts: impl ExactSizeIterator<Item = u64>) -> Option<Bitmap> {
 /// Digits after the point of a decimal type.
 fn scale(data_type: &DataType) -> Option<i32> {
     match data_type {
-        DataType::Decimal32(_, s) | DataType::Decimal64(_, s) | DataType::Decimal128(_, s) | DataType::Decimal256(_, s) => Some(*s as i32),
+        DataType::Decimal32(_, s)
+        | DataType::Decimal64(_, s)
+        | DataType::Decimal128(_, s)
+        | DataType::Decimal256(_, s) => Some(*s as i32),
         _ => None,
     }
 }

@@ -32,7 +32,11 @@ pub(super) fn evaluate(aggregate: &dyn CustomAggregate, call: &Call<'_>) -> Resu
     let (frames, frame_of) = distinct_frames(call.frames);
     let rows: usize = frames.iter().map(|(s, e)| (e - s) as usize).sum();
     let grows = call.frames.only_grow(&call.rows.partitions);
-    let results = if grows && rows > frames.len() * BLOCK_ROWS as usize * 2 { evaluation.growing(&frames)? } else { evaluation.each(&frames)? };
+    let results = if grows && rows > frames.len() * BLOCK_ROWS as usize * 2 {
+        evaluation.growing(&frames)?
+    } else {
+        evaluation.each(&frames)?
+    };
     let expanded = arrow_select::take::take(&results, &UInt32Array::from(frame_of), None)?;
     import_column(&expanded)
 }
@@ -79,7 +83,9 @@ impl Evaluation<'_> {
         while next < frames.len() {
             let first = next;
             let (mut rows, mut groups) = (Vec::new(), Vec::new());
-            while next < frames.len() && (next == first || rows.len() + ((frames[next].1 - frames[next].0) as usize) <= UPDATE_ROWS_MAX) {
+            while next < frames.len()
+                && (next == first || rows.len() + ((frames[next].1 - frames[next].0) as usize) <= UPDATE_ROWS_MAX)
+            {
                 self.add_rows(frames[next].0, frames[next].1, next - first, &mut rows, &mut groups);
                 next += 1;
             }
@@ -102,7 +108,10 @@ impl Evaluation<'_> {
                 (start, reached, state) = (frames[next].0, frames[next].0, None);
             }
             let first = next;
-            while next < frames.len() && frames[next].0 == start && (next == first || frames[next].1 - reached <= BLOCK_ROWS) {
+            while next < frames.len()
+                && frames[next].0 == start
+                && (next == first || frames[next].1 - reached <= BLOCK_ROWS)
+            {
                 next += 1;
             }
             let count = next - first;
@@ -128,10 +137,18 @@ impl Evaluation<'_> {
     }
 
     /// Merges one group's state into each of `groups` groups.
-    fn merge_state(&self, accumulator: &mut dyn crate::operators::aggregate::CustomAccumulator, state: Option<&[ArrayRef]>, groups: usize) -> Result<()> {
+    fn merge_state(
+        &self,
+        accumulator: &mut dyn crate::operators::aggregate::CustomAccumulator,
+        state: Option<&[ArrayRef]>,
+        groups: usize,
+    ) -> Result<()> {
         let Some(state) = state else { return Ok(()) };
         let repeated = UInt32Array::from(vec![0u32; groups]);
-        let state = state.iter().map(|s| Ok(arrow_select::take::take(s, &repeated, None)?)).collect::<Result<Vec<ArrayRef>>>()?;
+        let state = state
+            .iter()
+            .map(|s| Ok(arrow_select::take::take(s, &repeated, None)?))
+            .collect::<Result<Vec<ArrayRef>>>()?;
         let ids: Vec<usize> = (0..groups).collect();
         accumulator.merge(&state, &ids, groups)
     }

@@ -18,7 +18,9 @@ use crate::operators::sort::interval_nanos;
 pub(super) fn frames(frame: &Frame, rows: &SortedRows<'_>) -> Result<Frames> {
     match frame.units {
         FrameUnits::Rows => Ok(frame_by_rows(&rows.partitions, counted(&frame.start)?, counted(&frame.end)?)),
-        FrameUnits::Groups => Ok(frame_by_groups(&rows.partitions, &rows.peers, counted(&frame.start)?, counted(&frame.end)?)),
+        FrameUnits::Groups => {
+            Ok(frame_by_groups(&rows.partitions, &rows.peers, counted(&frame.start)?, counted(&frame.end)?))
+        }
         FrameUnits::Range => ranges(frame, rows),
     }
 }
@@ -27,7 +29,9 @@ pub(super) fn frames(frame: &Frame, rows: &SortedRows<'_>) -> Result<Frames> {
 fn counted(bound: &FrameBound) -> Result<Bound> {
     let distance = |value: &Scalar| match value {
         Scalar::UInt64(v) => Ok(i64::try_from(*v).unwrap_or(i64::MAX)),
-        other => other.as_i64().filter(|&v| v >= 0).ok_or_else(|| Error::user(format!("a frame distance must be a whole number of at least 0, not {other:?}"))),
+        other => other.as_i64().filter(|&v| v >= 0).ok_or_else(|| {
+            Error::user(format!("a frame distance must be a whole number of at least 0, not {other:?}"))
+        }),
     };
     Ok(match bound {
         FrameBound::UnboundedPreceding => Bound::UnboundedPreceding,
@@ -39,7 +43,9 @@ fn counted(bound: &FrameBound) -> Result<Bound> {
 }
 
 fn ranges(frame: &Frame, rows: &SortedRows<'_>) -> Result<Frames> {
-    let has_distance = [&frame.start, &frame.end].into_iter().any(|b| matches!(b, FrameBound::Preceding(_) | FrameBound::Following(_)));
+    let has_distance = [&frame.start, &frame.end]
+        .into_iter()
+        .any(|b| matches!(b, FrameBound::Preceding(_) | FrameBound::Following(_)));
     if !has_distance {
         let axis = Axis { positions: &[], nulls: None };
         let (start, end) = (range_bound(&frame.start, &[]), range_bound(&frame.end, &[]));
@@ -80,7 +86,10 @@ impl Key {
             DataType::Float32 | DataType::Float64 => Ok(Key::Floats(floats(column)?)),
             DataType::Date32 => time(86_400_000_000_000),
             DataType::Date64 => time(1_000_000),
-            DataType::Timestamp(unit, _) | DataType::Time32(unit) | DataType::Time64(unit) | DataType::Duration(unit) => time(unit_nanos(unit)),
+            DataType::Timestamp(unit, _)
+            | DataType::Time32(unit)
+            | DataType::Time64(unit)
+            | DataType::Duration(unit) => time(unit_nanos(unit)),
             DataType::Interval(_) => match column.flat_values() {
                 Values::Interval(values) => Ok(Key::Time(values.iter().map(|v| interval_nanos(*v)).collect(), 1)),
                 _ => Err(Error::unsupported(format!("a RANGE distance over {data_type}"))),
@@ -106,7 +115,11 @@ impl Key {
             FrameBound::Following(distance) => (distance, true),
             _ => return Ok(Vec::new()),
         };
-        let bad = || Error::user(format!("a RANGE frame distance must be a value of the ORDER BY key's kind and at least 0, not {distance:?}"));
+        let bad = || {
+            Error::user(format!(
+                "a RANGE frame distance must be a value of the ORDER BY key's kind and at least 0, not {distance:?}"
+            ))
+        };
         // Following in a descending order means towards smaller values.
         let forward = following != descending;
         let sign = |v: i128| if descending { -v } else { v };
@@ -145,7 +158,12 @@ fn unit_nanos(unit: &TimeUnit) -> i128 {
 
 fn shift(nanos: i128, interval: IntervalMonthDayNano, forward: bool) -> i128 {
     let sign = if forward { 1 } else { -1 };
-    shift_time(nanos, interval.months as i64 * sign, interval.days as i64 * sign, interval.nanoseconds as i128 * sign as i128)
+    shift_time(
+        nanos,
+        interval.months as i64 * sign,
+        interval.days as i64 * sign,
+        interval.nanoseconds as i128 * sign as i128,
+    )
 }
 
 fn whole_distance(distance: &Scalar) -> Option<i128> {

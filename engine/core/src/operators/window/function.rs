@@ -3,7 +3,9 @@
 use arrow_schema::DataType;
 use plasmon_kernels::window::NO_ROW;
 use plasmon_kernels::window::navigate::{ValidRows, nth_in_frames, nth_valid_in_frames, shift_rows, shift_valid_rows};
-use plasmon_kernels::window::rank::{distribute_rows, number_rows, rank_rows, rank_rows_densely, rank_rows_relatively, split_rows};
+use plasmon_kernels::window::rank::{
+    distribute_rows, number_rows, rank_rows, rank_rows_densely, rank_rows_relatively, split_rows,
+};
 
 use super::partition::{Argument, FunctionColumns};
 use super::rows::SortedRows;
@@ -21,7 +23,11 @@ pub(super) fn describe(function: &WindowExpression) -> String {
 }
 
 /// The value of a function for every row.
-pub(super) fn evaluate(function: &WindowExpression, columns: &FunctionColumns, rows: &SortedRows<'_>) -> Result<Column> {
+pub(super) fn evaluate(
+    function: &WindowExpression,
+    columns: &FunctionColumns,
+    rows: &SortedRows<'_>,
+) -> Result<Column> {
     let (partitions, peers) = (&rows.partitions, &rows.peers);
     let ranked = |rank: &dyn Fn(&mut Vec<u64>)| {
         let mut output = Vec::with_capacity(rows.len());
@@ -61,7 +67,10 @@ pub(super) fn evaluate(function: &WindowExpression, columns: &FunctionColumns, r
 }
 
 fn argument<'a>(columns: &'a FunctionColumns, index: usize, function: &WindowExpression) -> Result<&'a Argument> {
-    columns.arguments.get(index).ok_or_else(|| Error::internal(format!("{:?} lacks argument {}", function.function, index + 1)))
+    columns
+        .arguments
+        .get(index)
+        .ok_or_else(|| Error::internal(format!("{:?} lacks argument {}", function.function, index + 1)))
 }
 
 /// A constant whole number.
@@ -71,7 +80,12 @@ fn number(argument: &Argument, rows: &SortedRows<'_>, function: &WindowExpressio
 }
 
 /// Lag (direction −1) and lead (1).
-fn shifted(function: &WindowExpression, columns: &FunctionColumns, rows: &SortedRows<'_>, direction: i64) -> Result<Column> {
+fn shifted(
+    function: &WindowExpression,
+    columns: &FunctionColumns,
+    rows: &SortedRows<'_>,
+    direction: i64,
+) -> Result<Column> {
     let (values, data_type) = rows.argument(argument(columns, 0, function)?)?;
     let offset = match columns.arguments.get(1) {
         Some(argument) if !rows.constant(argument)?.is_null() => number(argument, rows, function)?,
@@ -91,7 +105,8 @@ fn shifted(function: &WindowExpression, columns: &FunctionColumns, rows: &Sorted
             let default = as_type(default, &default_type, &data_type)?;
             let sources = RowSources::new(vec![values.flatten().widen(physical_type(&data_type)), default], &data_type);
             let runs: Vec<u32> = targets.iter().map(|&t| (t == NO_ROW) as u32).collect();
-            let positions: Vec<u32> = targets.iter().enumerate().map(|(row, &t)| if t == NO_ROW { row as u32 } else { t }).collect();
+            let positions: Vec<u32> =
+                targets.iter().enumerate().map(|(row, &t)| if t == NO_ROW { row as u32 } else { t }).collect();
             sources.gather(&runs, &positions)
         }
         _ => Ok(gather_optional(&values, &targets)),
@@ -100,7 +115,8 @@ fn shifted(function: &WindowExpression, columns: &FunctionColumns, rows: &Sorted
 
 /// A flat canonical column of type `to`, cast when needed.
 fn as_type(column: Column, from: &DataType, to: &DataType) -> Result<Column> {
-    let column = if from == to { column } else { import_column(&arrow_cast::cast(&export_column(&column, from)?, to)?)? };
+    let column =
+        if from == to { column } else { import_column(&arrow_cast::cast(&export_column(&column, from)?, to)?)? };
     Ok(column.flatten().widen(physical_type(to)))
 }
 
@@ -131,7 +147,11 @@ pub(super) fn gather_optional(column: &Column, rows: &[u32]) -> Column {
 }
 
 /// A column of whole numbers (unscaled decimals) in the physical type of `data_type`.
-pub(super) fn integer_column(values: impl ExactSizeIterator<Item = i128>, validity: Option<Bitmap>, data_type: &DataType) -> Result<Column> {
+pub(super) fn integer_column(
+    values: impl ExactSizeIterator<Item = i128>,
+    validity: Option<Bitmap>,
+    data_type: &DataType,
+) -> Result<Column> {
     // Values at null rows are arbitrary: only those that show must fit.
     let wide: Vec<i128> = values.collect();
     let shows = |row: usize| validity.as_ref().is_none_or(|v| v.get(row));

@@ -108,7 +108,13 @@ pub enum FrameBound {
 /// A sink that computes window functions and the source of its rows.
 pub fn window(spec: WindowSpec) -> Result<Breaker> {
     let collected = Collected::new(&spec);
-    let shared = Arc::new(Shared { spec, collected, state: Mutex::default(), output: OnceLock::new(), cursor: AtomicUsize::new(0) });
+    let shared = Arc::new(Shared {
+        spec,
+        collected,
+        state: Mutex::default(),
+        output: OnceLock::new(),
+        cursor: AtomicUsize::new(0),
+    });
     Ok(Breaker { sink: Arc::new(Window { shared: shared.clone() }), source: Arc::new(WindowScan { shared }) })
 }
 
@@ -284,7 +290,11 @@ struct WindowScanState {
 
 impl SourceState for WindowScanState {
     fn next(&mut self) -> Result<Next> {
-        let output = self.shared.output.get().ok_or_else(|| Error::internal("window rows were read before they were complete"))?;
+        let output = self
+            .shared
+            .output
+            .get()
+            .ok_or_else(|| Error::internal("window rows were read before they were complete"))?;
         let position = self.shared.cursor.fetch_add(1, Relaxed);
         Ok(output.get(position).cloned().map_or(Next::Finished, Next::Batch))
     }

@@ -46,18 +46,26 @@ pub(super) enum Argument {
 impl Collected {
     /// What `spec` needs.
     pub(super) fn new(spec: &WindowSpec) -> Self {
-        let mut collected =
-            Collected { types: spec.types.clone(), computed: Vec::new(), partition: Vec::new(), order: Vec::new(), functions: Vec::new() };
+        let mut collected = Collected {
+            types: spec.types.clone(),
+            computed: Vec::new(),
+            partition: Vec::new(),
+            order: Vec::new(),
+            functions: Vec::new(),
+        };
         collected.partition = spec.partition_by.iter().map(|e| collected.column(e, spec.types.len())).collect();
         let order = |k: &crate::expression::SortKey| KeyOrder { descending: k.descending, nulls_first: k.nulls_first };
-        collected.order = spec.order_by.iter().map(|k| (collected.column(&k.expression, spec.types.len()), order(k))).collect();
+        collected.order =
+            spec.order_by.iter().map(|k| (collected.column(&k.expression, spec.types.len()), order(k))).collect();
         for function in &spec.functions {
             let is_aggregate = matches!(function.function, WindowFunction::Aggregate(_));
             let arguments = function
                 .arguments
                 .iter()
                 .map(|argument| match &argument.kind {
-                    Kind::Literal(value) if !is_aggregate => Argument::Constant(value.clone(), argument.data_type.clone()),
+                    Kind::Literal(value) if !is_aggregate => {
+                        Argument::Constant(value.clone(), argument.data_type.clone())
+                    }
                     _ => Argument::Column(collected.column(argument, spec.types.len())),
                 })
                 .collect();
@@ -101,7 +109,10 @@ impl WorkerRows {
         if collected.partition.is_empty() {
             return Ok(WorkerRows { columns, positions: None, starts: vec![0, count], _reservation: reservation });
         }
-        let parts = KeyParts::new(collected.partition.iter().map(|&c| (&columns[c], &collected.types[c], KeyOrder::ANY)), count)?;
+        let parts = KeyParts::new(
+            collected.partition.iter().map(|&c| (&columns[c], &collected.types[c], KeyOrder::ANY)),
+            count,
+        )?;
         let hashes = parts.hashes()?;
         drop(parts);
         let mut positions = Vec::new();
@@ -132,7 +143,8 @@ pub(super) fn groups(workers: Vec<WorkerRows>, collected: &Collected, threads: u
     let buckets = first.starts.len() - 1;
     let total: usize = workers.iter().flat_map(|w| w.starts.last()).sum();
     let columns = collected.types.iter().enumerate();
-    let columns = columns.map(|(c, t)| RowSources::new(workers.iter().map(|w| w.columns[c].clone()).collect(), t)).collect();
+    let columns =
+        columns.map(|(c, t)| RowSources::new(workers.iter().map(|w| w.columns[c].clone()).collect(), t)).collect();
     let input = Arc::new(Input { workers, columns });
     let target = GROUP_ROWS_MIN.max(total / (threads * GROUPS_PER_THREAD));
     let mut groups = Vec::new();

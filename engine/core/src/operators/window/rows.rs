@@ -55,9 +55,15 @@ impl<'a> SortedRows<'a> {
 
     fn sort(&mut self, order: &[(usize, KeyOrder)]) -> Result<()> {
         let len = self.len();
-        let columns = order.iter().map(|(c, _)| self.input.columns[*c].gather(&self.runs, &self.rows)).collect::<Result<Vec<_>>>()?;
+        let columns = order
+            .iter()
+            .map(|(c, _)| self.input.columns[*c].gather(&self.runs, &self.rows))
+            .collect::<Result<Vec<_>>>()?;
         let key = |from: usize, to: usize| {
-            let keys = order[from..to].iter().zip(&columns[from..to]).map(|((c, o), column)| (column, &self.collected.types[*c], *o));
+            let keys = order[from..to]
+                .iter()
+                .zip(&columns[from..to])
+                .map(|((c, o), column)| (column, &self.collected.types[*c], *o));
             KeyParts::new(keys, len)
         };
         let parts = key(0, order.len())?;
@@ -99,7 +105,9 @@ impl<'a> SortedRows<'a> {
     pub(super) fn argument(&self, argument: &Argument) -> Result<(Column, DataType)> {
         match argument {
             Argument::Column(index) => Ok((self.column(*index)?, self.collected.types[*index].clone())),
-            Argument::Constant(value, data_type) => Ok((value.to_column(data_type, self.len())?.flatten(), data_type.clone())),
+            Argument::Constant(value, data_type) => {
+                Ok((value.to_column(data_type, self.len())?.flatten(), data_type.clone()))
+            }
         }
     }
 
@@ -115,7 +123,10 @@ impl<'a> SortedRows<'a> {
     pub(super) fn order_key(&self) -> Result<(Column, &DataType, bool)> {
         match self.collected.order.as_slice() {
             [(index, order)] => Ok((self.column(*index)?, &self.collected.types[*index], order.descending)),
-            keys => Err(Error::user(format!("a RANGE frame with a distance needs exactly one ORDER BY key, not {}", keys.len()))),
+            keys => Err(Error::user(format!(
+                "a RANGE frame with a distance needs exactly one ORDER BY key, not {}",
+                keys.len()
+            ))),
         }
     }
 

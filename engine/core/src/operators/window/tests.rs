@@ -51,7 +51,15 @@ fn whole(value: i64) -> Expression {
 }
 
 fn call(function: WindowFunction, arguments: Vec<Expression>, data_type: DataType, frame: &Frame) -> WindowExpression {
-    WindowExpression { function, arguments, frame: frame.clone(), filter: None, distinct: false, ignore_nulls: false, data_type }
+    WindowExpression {
+        function,
+        arguments,
+        frame: frame.clone(),
+        filter: None,
+        distinct: false,
+        ignore_nulls: false,
+        data_type,
+    }
 }
 
 fn aggregates(random: &mut Random, frame: &Frame) -> Vec<WindowExpression> {
@@ -74,15 +82,18 @@ fn aggregates(random: &mut Random, frame: &Frame) -> Vec<WindowExpression> {
         (F::VarianceSample, vec![column(INTEGER)], DataType::Float64),
         (F::Custom(Arc::new(SumAll)), vec![column(INTEGER)], DataType::Int64),
     ];
-    calls.drain(..).map(|(f, arguments, data_type)| {
-        let mut aggregate = call(WindowFunction::Aggregate(f), arguments, data_type, frame);
-        if random.below(3) == 0 {
-            aggregate.filter = Some(column(FLAG));
-        }
-        let custom = matches!(aggregate.function, WindowFunction::Aggregate(F::Custom(_) | F::CountAll));
-        aggregate.distinct = !custom && random.below(3) == 0;
-        aggregate
-    }).collect()
+    calls
+        .drain(..)
+        .map(|(f, arguments, data_type)| {
+            let mut aggregate = call(WindowFunction::Aggregate(f), arguments, data_type, frame);
+            if random.below(3) == 0 {
+                aggregate.filter = Some(column(FLAG));
+            }
+            let custom = matches!(aggregate.function, WindowFunction::Aggregate(F::Custom(_) | F::CountAll));
+            aggregate.distinct = !custom && random.below(3) == 0;
+            aggregate
+        })
+        .collect()
 }
 
 /// Functions whose result depends on the order of rows, for orders without ties.
@@ -146,7 +157,11 @@ impl Oracle<'_> {
 
     /// Rows of row `i`'s frame.
     fn frame(&self, frame: &Frame, i: usize) -> Vec<usize> {
-        (0..self.rows.len()).filter(|&j| self.is_inside(frame, &frame.start, i, j, true) && self.is_inside(frame, &frame.end, i, j, false)).collect()
+        (0..self.rows.len())
+            .filter(|&j| {
+                self.is_inside(frame, &frame.start, i, j, true) && self.is_inside(frame, &frame.end, i, j, false)
+            })
+            .collect()
     }
 
     fn is_inside(&self, frame: &Frame, bound: &FrameBound, i: usize, j: usize, is_start: bool) -> bool {
@@ -205,13 +220,21 @@ impl Oracle<'_> {
             if f.ignore_nulls {
                 targets.retain(|&j| !argument(j).is_null());
             }
-            if offset == 0 { argument(i) } else { targets.get(offset.unsigned_abs() as usize - 1).map_or(default, |&j| argument(j)) }
+            if offset == 0 {
+                argument(i)
+            } else {
+                targets.get(offset.unsigned_abs() as usize - 1).map_or(default, |&j| argument(j))
+            }
         };
         let nth = |k: i64| {
             let mut inside = self.frame(&f.frame, i);
             inside.retain(|&j| !f.ignore_nulls || !argument(j).is_null());
             let index = if k > 0 { k - 1 } else { inside.len() as i64 + k };
-            if k == 0 { Scalar::Null } else { usize::try_from(index).ok().and_then(|x| inside.get(x)).map_or(Scalar::Null, |&j| argument(j)) }
+            if k == 0 {
+                Scalar::Null
+            } else {
+                usize::try_from(index).ok().and_then(|x| inside.get(x)).map_or(Scalar::Null, |&j| argument(j))
+            }
         };
         match &f.function {
             WindowFunction::RowNumber => Scalar::UInt64(i as u64 + 1),
@@ -222,7 +245,12 @@ impl Oracle<'_> {
             WindowFunction::Ntile => {
                 let buckets = constant(0) as usize;
                 let sizes = (0..buckets).map(|b| n / buckets + usize::from(b < n % buckets));
-                let ends: Vec<usize> = sizes.scan(0, |sum, s| { *sum += s; Some(*sum) }).collect();
+                let ends: Vec<usize> = sizes
+                    .scan(0, |sum, s| {
+                        *sum += s;
+                        Some(*sum)
+                    })
+                    .collect();
                 Scalar::UInt64(ends.iter().filter(|&&end| end <= i).count() as u64 + 1)
             }
             WindowFunction::Lag => shift(-1),
@@ -245,7 +273,11 @@ impl Oracle<'_> {
         let mut values: Vec<&Scalar> = inside.iter().map(|&j| &self.rows[j][c]).filter(|v| !v.is_null()).collect();
         if f.distinct {
             let mut distinct: Vec<&Scalar> = Vec::new();
-            values.into_iter().for_each(|v| if !distinct.iter().any(|d| compare(d, v, false, false).is_eq()) { distinct.push(v) });
+            values.into_iter().for_each(|v| {
+                if !distinct.iter().any(|d| compare(d, v, false, false).is_eq()) {
+                    distinct.push(v)
+                }
+            });
             values = distinct;
         }
         if matches!(aggregate, F::Count) {
@@ -266,15 +298,21 @@ impl Oracle<'_> {
             (F::Sum, _) => Scalar::Int128(wide),
             (F::Avg, DataType::Float64) => Scalar::Float64(sum / values.len() as f64),
             (F::Avg, _) => Scalar::Int128(wide * 10_000 / values.len() as i128),
-            (F::Min, _) => values.iter().copied().min_by(|a, b| compare(a, b, false, false)).cloned().unwrap_or(Scalar::Null),
-            (F::Max, _) => values.iter().copied().max_by(|a, b| compare(a, b, false, false)).cloned().unwrap_or(Scalar::Null),
+            (F::Min, _) => {
+                values.iter().copied().min_by(|a, b| compare(a, b, false, false)).cloned().unwrap_or(Scalar::Null)
+            }
+            (F::Max, _) => {
+                values.iter().copied().max_by(|a, b| compare(a, b, false, false)).cloned().unwrap_or(Scalar::Null)
+            }
             (F::BoolAnd, _) => Scalar::Boolean(values.iter().all(|v| **v == Scalar::Boolean(true))),
             (F::BoolOr, _) => Scalar::Boolean(values.iter().any(|v| **v == Scalar::Boolean(true))),
             (F::BitXor, _) => Scalar::Int64(values.iter().filter_map(|v| v.as_i64()).fold(0, |a, b| a ^ b)),
             (F::VarianceSample, _) if values.len() < 2 => Scalar::Null,
             (F::VarianceSample, _) => {
                 let mean = sum / values.len() as f64;
-                Scalar::Float64(values.iter().map(|v| (number(v) - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64)
+                Scalar::Float64(
+                    values.iter().map(|v| (number(v) - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64,
+                )
             }
             other => panic!("no oracle for {other:?}"),
         }
@@ -283,7 +321,9 @@ impl Oracle<'_> {
 
 fn is_close(a: &Scalar, b: &Scalar) -> bool {
     match (a, b) {
-        (Scalar::Float64(a), Scalar::Float64(b)) if a.is_finite() && b.is_finite() => (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0),
+        (Scalar::Float64(a), Scalar::Float64(b)) if a.is_finite() && b.is_finite() => {
+            (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0)
+        }
         _ => compare(a, b, false, false) == Ordering::Equal,
     }
 }
@@ -297,7 +337,9 @@ fn check(spec: WindowSpec, batches: Vec<Batch>, workers: usize, batch_rows: usiz
     assert_eq!(output.len(), input.len(), "rows, seed {seed}");
     let mut partitions: Vec<Vec<&Row>> = Vec::new();
     for row in &input {
-        let same = |p: &&mut Vec<&Row>| spec.partition_by.is_empty() || compare(&p[0][PARTITION], &row[PARTITION], false, false).is_eq();
+        let same = |p: &&mut Vec<&Row>| {
+            spec.partition_by.is_empty() || compare(&p[0][PARTITION], &row[PARTITION], false, false).is_eq()
+        };
         match partitions.iter_mut().find(same) {
             Some(partition) => partition.push(row),
             None => partitions.push(vec![row]),
@@ -310,10 +352,19 @@ fn check(spec: WindowSpec, batches: Vec<Batch>, workers: usize, batch_rows: usiz
         oracle.rows = sorted;
         for i in 0..oracle.rows.len() {
             let actual = &output[&oracle.rows[i][ID].as_i64().expect("an id")];
-            assert!(actual.iter().zip(oracle.rows[i]).all(|(a, b)| compare(a, b, false, false).is_eq()), "input changed, seed {seed}");
+            assert!(
+                actual.iter().zip(oracle.rows[i]).all(|(a, b)| compare(a, b, false, false).is_eq()),
+                "input changed, seed {seed}"
+            );
             for (k, f) in spec.functions.iter().enumerate() {
                 let expected = oracle.value(f, i);
-                assert!(is_close(&actual[ID + 1 + k], &expected), "seed {seed}: {:?} where {expected:?} belongs\n{f:?}\nrow {i} of {:?}\norder {:?}", actual[ID + 1 + k], oracle.rows.len(), spec.order_by);
+                assert!(
+                    is_close(&actual[ID + 1 + k], &expected),
+                    "seed {seed}: {:?} where {expected:?} belongs\n{f:?}\nrow {i} of {:?}\norder {:?}",
+                    actual[ID + 1 + k],
+                    oracle.rows.len(),
+                    spec.order_by
+                );
             }
         }
     }
@@ -333,8 +384,13 @@ fn random_batches(random: &mut Random, types: &[DataType], most: u64) -> Vec<Bat
 fn spec(random: &mut Random, types: &[DataType], order: Vec<usize>, functions: Vec<WindowExpression>) -> WindowSpec {
     let mut types = types.to_vec();
     types.push(DataType::Int64);
-    let partition_by = if random.below(4) == 0 { vec![] } else { vec![Expression::column(PARTITION, types[PARTITION].clone())] };
-    let mut key = |c: usize| SortKey { expression: Expression::column(c, types[c].clone()), descending: random.below(2) == 0, nulls_first: random.below(2) == 0 };
+    let partition_by =
+        if random.below(4) == 0 { vec![] } else { vec![Expression::column(PARTITION, types[PARTITION].clone())] };
+    let mut key = |c: usize| SortKey {
+        expression: Expression::column(c, types[c].clone()),
+        descending: random.below(2) == 0,
+        nulls_first: random.below(2) == 0,
+    };
     let order_by = order.into_iter().map(&mut key).collect();
     WindowSpec { partition_by, order_by, functions, types }
 }
@@ -347,7 +403,11 @@ fn total_orders_and_counted_frames() {
         let types = types(random.pick(&all), random.pick(&all));
         let units = random.pick(&[FrameUnits::Rows, FrameUnits::Groups]);
         let mut distance = |random: &mut Random| Some(Scalar::UInt64(random.pick(&[0, 1, 3, 40, 1 << 40])));
-        let frame = Frame { units, start: bound(&mut random, true, &mut distance), end: bound(&mut random, false, &mut distance) };
+        let frame = Frame {
+            units,
+            start: bound(&mut random, true, &mut distance),
+            end: bound(&mut random, false, &mut distance),
+        };
         let mut functions = ordered(&mut random, &frame);
         functions.extend(ranks(&frame));
         functions.extend(aggregates(&mut random, &frame));
@@ -364,8 +424,13 @@ fn ties_groups_and_ranges_to_peers() {
         let all = random_rows::types();
         let types = types(random.pick(&all), DataType::Int8);
         let units = random.pick(&[FrameUnits::Range, FrameUnits::Groups]);
-        let mut distance = |random: &mut Random| (units == FrameUnits::Groups).then(|| Scalar::Int64(random.below(3) as i64));
-        let frame = Frame { units, start: bound(&mut random, true, &mut distance), end: bound(&mut random, false, &mut distance) };
+        let mut distance =
+            |random: &mut Random| (units == FrameUnits::Groups).then(|| Scalar::Int64(random.below(3) as i64));
+        let frame = Frame {
+            units,
+            start: bound(&mut random, true, &mut distance),
+            end: bound(&mut random, false, &mut distance),
+        };
         let mut functions = ranks(&frame);
         functions.extend(aggregates(&mut random, &frame));
         let order = if random.below(4) == 0 { vec![] } else { vec![ORDER] };
@@ -389,10 +454,15 @@ fn ranges_by_distance() {
                 _ => Scalar::Int64(whole),
             })
         };
-        let frame = Frame { units: FrameUnits::Range, start: bound(&mut random, true, &mut distance), end: bound(&mut random, false, &mut distance) };
+        let frame = Frame {
+            units: FrameUnits::Range,
+            start: bound(&mut random, true, &mut distance),
+            end: bound(&mut random, false, &mut distance),
+        };
         let functions = aggregates(&mut random, &frame);
         // Distances stay far from the limits of 64 bits.
-        let batches: Vec<Batch> = random_batches(&mut random, &types, 60).into_iter().map(|b| narrow_order(b, &order)).collect();
+        let batches: Vec<Batch> =
+            random_batches(&mut random, &types, 60).into_iter().map(|b| narrow_order(b, &order)).collect();
         let spec = spec(&mut random, &types, vec![ORDER], functions);
         check(spec, batches, 2, 4096, seed);
     }
@@ -452,7 +522,8 @@ fn wrong_arguments_are_user_errors() {
         let types = types(DataType::Utf8, DataType::Int8);
         let batches = random_batches(&mut random, &types, 10);
         let spec = spec(&mut random, &types, vec![ORDER], vec![function]);
-        let error = drive(&window(spec).expect("a window"), batches, 1, &TaskContext::new(Config::default())).expect_err("refused");
+        let error = drive(&window(spec).expect("a window"), batches, 1, &TaskContext::new(Config::default()))
+            .expect_err("refused");
         assert!(matches!(error, Error::User(_) | Error::Unsupported(_)), "{error}");
     }
 }

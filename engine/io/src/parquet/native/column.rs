@@ -25,9 +25,14 @@ pub(super) enum Layout {
     Int64,
     Float32,
     Float64,
-    View { is_text: bool },
+    View {
+        is_text: bool,
+    },
     /// Big-endian decimals of `size` bytes.
-    BigEndian { size: usize, is_narrow: bool },
+    BigEndian {
+        size: usize,
+        is_narrow: bool,
+    },
 }
 
 impl Layout {
@@ -35,9 +40,17 @@ impl Layout {
     #[expect(deprecated, reason = "old writers list the bit-packed encoding for levels that have no bits")]
     pub(super) fn of(descriptor: &ColumnDescriptor, chunk: &ColumnChunkMetaData, data_type: &DataType) -> Option<Self> {
         let readable = |e: Encoding| {
-            matches!(e, Encoding::PLAIN | Encoding::RLE | Encoding::BIT_PACKED | Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY)
+            matches!(
+                e,
+                Encoding::PLAIN
+                    | Encoding::RLE
+                    | Encoding::BIT_PACKED
+                    | Encoding::PLAIN_DICTIONARY
+                    | Encoding::RLE_DICTIONARY
+            )
         };
-        let is_flat = descriptor.max_rep_level() == 0 && descriptor.max_def_level() <= 1 && descriptor.path().parts().len() == 1;
+        let is_flat =
+            descriptor.max_rep_level() == 0 && descriptor.max_def_level() <= 1 && descriptor.path().parts().len() == 1;
         if !is_flat || !chunk.encodings().all(readable) {
             return None;
         }
@@ -83,7 +96,9 @@ impl Layout {
         macro_rules! little_endian {
             ($stored:ty, $wanted:ty) => {{
                 let (chunks, _) = bytes.as_chunks::<{ size_of::<$stored>() }>();
-                ScalarBuffer::<$wanted>::from(chunks.iter().map(|&b| <$stored>::from_le_bytes(b) as $wanted).collect::<Vec<$wanted>>())
+                ScalarBuffer::<$wanted>::from(
+                    chunks.iter().map(|&b| <$stored>::from_le_bytes(b) as $wanted).collect::<Vec<$wanted>>(),
+                )
             }};
         }
         match self {
@@ -95,7 +110,11 @@ impl Layout {
             Layout::BigEndian { size, is_narrow } => {
                 let mut wide = Vec::with_capacity(bytes.len() / size);
                 decode::plain_big_endian(bytes, size, &mut wide);
-                if is_narrow { Values::Int64(wide.iter().map(|&v| v as i64).collect()) } else { Values::Int128(wide.into()) }
+                if is_narrow {
+                    Values::Int64(wide.iter().map(|&v| v as i64).collect())
+                } else {
+                    Values::Int128(wide.into())
+                }
             }
             Layout::View { .. } => Values::View(Views { views: Vec::new().into(), buffers: Arc::from([]) }),
         }
@@ -115,7 +134,11 @@ enum PageValues {
     /// The index of the next value.
     Fixed(usize),
     /// The offset of the next value; whether every byte of the page is ASCII.
-    ByteArrays { offset: usize, buffers: Arc<[Buffer]>, is_ascii: bool },
+    ByteArrays {
+        offset: usize,
+        buffers: Arc<[Buffer]>,
+        is_ascii: bool,
+    },
 }
 
 /// Decodes one column of one row group.
@@ -137,17 +160,39 @@ pub(super) struct ColumnReader {
 
 impl ColumnReader {
     /// Opens the chunk and decodes its dictionary.
-    pub(super) fn open(mut pages: Pages, descriptor: &ColumnDescriptor, chunk: &ColumnChunkMetaData, layout: Layout, data_type: DataType) -> Result<Self> {
+    pub(super) fn open(
+        mut pages: Pages,
+        descriptor: &ColumnDescriptor,
+        chunk: &ColumnChunkMetaData,
+        layout: Layout,
+        data_type: DataType,
+    ) -> Result<Self> {
         let stored = pages.dictionary()?;
-        let dictionary = stored.map(|(body, count, encoding)| decode_dictionary(&pages, layout, body, count, encoding)).transpose()?;
-        let is_near_unique = dictionary.as_ref().is_some_and(|d| d.values.len() as u64 * 2 > chunk.num_values().max(0) as u64);
+        let dictionary = stored
+            .map(|(body, count, encoding)| decode_dictionary(&pages, layout, body, count, encoding))
+            .transpose()?;
+        let is_near_unique =
+            dictionary.as_ref().is_some_and(|d| d.values.len() as u64 * 2 > chunk.num_values().max(0) as u64);
         let bounds = match chunk.statistics() {
-            Some(Statistics::Int32(s)) => s.min_opt().zip(s.max_opt()).map(|(&min, &max)| Bounds { min: min.into(), max: max.into() }),
+            Some(Statistics::Int32(s)) => {
+                s.min_opt().zip(s.max_opt()).map(|(&min, &max)| Bounds { min: min.into(), max: max.into() })
+            }
             Some(Statistics::Int64(s)) => s.min_opt().zip(s.max_opt()).map(|(&min, &max)| Bounds { min, max }),
             _ => None,
         };
         let is_optional = descriptor.max_def_level() == 1;
-        Ok(ColumnReader { pages, layout, data_type, is_optional, bounds, dictionary, is_near_unique, waiting: None, page: None, position: 0 })
+        Ok(ColumnReader {
+            pages,
+            layout,
+            data_type,
+            is_optional,
+            bounds,
+            dictionary,
+            is_near_unique,
+            waiting: None,
+            page: None,
+            position: 0,
+        })
     }
 
     /// The rows `start..start + rows` of the row group, or of them those at `positions`. Windows come in ascending order.
@@ -216,7 +261,10 @@ impl ColumnReader {
             let stored = match raw.levels {
                 Some(levels) => levels,
                 None => {
-                    let len = body.first_chunk::<4>().map(|b| u32::from_le_bytes(*b) as usize).filter(|&l| l <= body.len() - 4);
+                    let len = body
+                        .first_chunk::<4>()
+                        .map(|b| u32::from_le_bytes(*b) as usize)
+                        .filter(|&l| l <= body.len() - 4);
                     let len = len.ok_or_else(|| self.pages.malformed("definition levels reach past their page"))?;
                     let stored = body.slice(4..4 + len);
                     body = body.slice(4 + len..);
@@ -231,11 +279,17 @@ impl ColumnReader {
                 let width = body.first().copied().unwrap_or(0);
                 PageValues::Codes(HybridCursor::new(u32::from(width), 1).map_err(|e| self.malformed(e))?)
             }
-            (Encoding::PLAIN, Layout::View { .. }) => {
-                PageValues::ByteArrays { offset: 0, buffers: Arc::from([Buffer::from(body.clone())]), is_ascii: body.is_ascii() }
-            }
+            (Encoding::PLAIN, Layout::View { .. }) => PageValues::ByteArrays {
+                offset: 0,
+                buffers: Arc::from([Buffer::from(body.clone())]),
+                is_ascii: body.is_ascii(),
+            },
             (Encoding::PLAIN, _) => PageValues::Fixed(0),
-            (other, _) => return Err(self.pages.malformed(format!("a page of encoding {other} that the footer does not announce"))),
+            (other, _) => {
+                return Err(self
+                    .pages
+                    .malformed(format!("a page of encoding {other} that the footer does not announce")));
+            }
         };
         let mut page = OpenPage { rows_left: raw.rows, levels, body, values };
         if passed > 0 {
@@ -286,10 +340,13 @@ impl ColumnReader {
         if let PageValues::Codes(cursor) = &mut page.values {
             let mut codes = vec![0u32; count];
             cursor.read(&page.body, &mut codes).map_err(|e| self.malformed(e))?;
-            let dictionary = self.dictionary.clone().ok_or_else(|| self.pages.malformed("codes without a dictionary"))?;
+            let dictionary =
+                self.dictionary.clone().ok_or_else(|| self.pages.malformed("codes without a dictionary"))?;
             let greatest = codes.iter().fold(0, |a, &b| a.max(b));
             if greatest as usize >= dictionary.values.len() {
-                return Err(self.pages.malformed(format!("code {greatest} of a dictionary of {} values", dictionary.values.len())));
+                return Err(self
+                    .pages
+                    .malformed(format!("code {greatest} of a dictionary of {} values", dictionary.values.len())));
             }
             let codes = validity.as_ref().map_or_else(|| codes.clone(), |v| decode::spread(&codes, v.words(), rows));
             return Ok(Column::dictionary(codes.into(), dictionary, validity));
@@ -300,7 +357,10 @@ impl ColumnReader {
             Some(bits) => {
                 // Position of each row's value among the page's: nulls point at any.
                 let places: Vec<u32> = (0..count as u32).collect();
-                Column::flat_with_validity(values.gather(&decode::spread(&places, bits.words(), rows)), validity.clone())
+                Column::flat_with_validity(
+                    values.gather(&decode::spread(&places, bits.words(), rows)),
+                    validity.clone(),
+                )
             }
         };
         column.is_ascii = is_ascii;
@@ -312,7 +372,8 @@ impl ColumnReader {
         match &mut page.values {
             PageValues::ByteArrays { offset, buffers, is_ascii } => {
                 let mut views = Vec::new();
-                *offset = decode::plain_byte_arrays(&page.body, *offset, count, &mut views).map_err(|e| self.malformed(e))?;
+                *offset =
+                    decode::plain_byte_arrays(&page.body, *offset, count, &mut views).map_err(|e| self.malformed(e))?;
                 let views = Views { views: views.into(), buffers: buffers.clone() };
                 if !*is_ascii {
                     check_text(&self.pages, self.layout, &views)?;
@@ -322,7 +383,8 @@ impl ColumnReader {
             PageValues::Fixed(next) => {
                 let size = self.layout.stored_size();
                 let bytes = page.body.get(*next * size..(*next + count) * size);
-                let bytes = bytes.ok_or_else(|| self.pages.malformed("a page holds fewer values than its header says"))?;
+                let bytes =
+                    bytes.ok_or_else(|| self.pages.malformed("a page holds fewer values than its header says"))?;
                 *next += count;
                 Ok((self.layout.fixed(bytes), false))
             }
@@ -335,7 +397,13 @@ impl ColumnReader {
     }
 }
 
-fn decode_dictionary(pages: &Pages, layout: Layout, body: Bytes, count: usize, encoding: Encoding) -> Result<Arc<Dictionary>> {
+fn decode_dictionary(
+    pages: &Pages,
+    layout: Layout,
+    body: Bytes,
+    count: usize,
+    encoding: Encoding,
+) -> Result<Arc<Dictionary>> {
     if !matches!(encoding, Encoding::PLAIN | Encoding::PLAIN_DICTIONARY) {
         return Err(pages.malformed(format!("a dictionary page of encoding {encoding}")));
     }

@@ -61,7 +61,14 @@ struct Window {
 
 impl GroupScan {
     /// The scan of row group `place.1` of file `place.0`; `None` when a needed column is stored in a way that only the library reads.
-    pub(super) fn open(file: Arc<File>, table: Arc<Vec<ParquetFile>>, schema: SchemaRef, place: (usize, usize), request: &ScanRequest, rates: &PassRates) -> Option<Self> {
+    pub(super) fn open(
+        file: Arc<File>,
+        table: Arc<Vec<ParquetFile>>,
+        schema: SchemaRef,
+        place: (usize, usize),
+        request: &ScanRequest,
+        rates: &PassRates,
+    ) -> Option<Self> {
         let metadata = table[place.0].metadata.metadata();
         let group = metadata.row_group(place.1);
         let descriptor = metadata.file_metadata().schema_descr();
@@ -71,10 +78,12 @@ impl GroupScan {
         let mut columns = HashMap::new();
         for column in needed {
             let field = schema.field(column);
-            let leaf = descriptor.columns().iter().position(|c| c.path().parts().len() == 1 && c.name() == field.name())?;
+            let leaf =
+                descriptor.columns().iter().position(|c| c.path().parts().len() == 1 && c.name() == field.name())?;
             let chunk = group.column(leaf);
             // A chunk that does not say one value per row is malformed or nested: the library judges.
-            let layout = Layout::of(&descriptor.column(leaf), chunk, field.data_type()).filter(|_| chunk.num_values() == group.num_rows())?;
+            let layout = Layout::of(&descriptor.column(leaf), chunk, field.data_type())
+                .filter(|_| chunk.num_values() == group.num_rows())?;
             columns.insert(column, (leaf, layout, None));
         }
         let mut tests = test::of_request(request, &schema);
@@ -88,14 +97,33 @@ impl GroupScan {
         let filters = request.filters.iter().filter(|f| f.referenced_columns().len() != 1).cloned().collect();
         let rows = usize::try_from(group.num_rows()).ok()?;
         let (projection, batch_rows) = (request.projection.clone(), request.batch_rows.max(1));
-        Some(GroupScan { file, table, schema, place, columns, tests, filters, projection, batch_rows, rows, position: 0 })
+        Some(GroupScan {
+            file,
+            table,
+            schema,
+            place,
+            columns,
+            tests,
+            filters,
+            projection,
+            batch_rows,
+            rows,
+            position: 0,
+        })
     }
 
     /// The next batch with a surviving row; `None` at the end of the row group.
     pub(super) fn next(&mut self, rates: &mut PassRates) -> Result<Option<Batch>> {
         while self.position < self.rows {
             let rows = self.batch_rows.min(self.rows - self.position);
-            let window = Window { start: self.position, rows, positions: None, selection: None, len: rows, columns: HashMap::new() };
+            let window = Window {
+                start: self.position,
+                rows,
+                positions: None,
+                selection: None,
+                len: rows,
+                columns: HashMap::new(),
+            };
             self.position += rows;
             if let Some(batch) = self.filter(window, rates)? {
                 return Ok(Some(batch));

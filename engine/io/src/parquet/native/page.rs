@@ -24,7 +24,8 @@ struct ChunkBytes {
 
 impl ChunkBytes {
     fn slice(&self, start: u64, len: Option<usize>) -> ParquetResult<Bytes> {
-        let from = start.checked_sub(self.start).and_then(|o| usize::try_from(o).ok()).filter(|&o| o <= self.bytes.len());
+        let from =
+            start.checked_sub(self.start).and_then(|o| usize::try_from(o).ok()).filter(|&o| o <= self.bytes.len());
         let from = from.ok_or_else(|| ParquetError::EOF(format!("offset {start} is outside the column chunk")))?;
         match len {
             None => Ok(self.bytes.slice(from..)),
@@ -77,14 +78,21 @@ impl Pages {
         let (start, len) = super::super::guarded(&context, || Ok(chunk.byte_range()))?;
         let size = file.metadata().map_err(|e| Error::io(&context, e))?.len();
         if start.checked_add(len).is_none_or(|end| end > size) {
-            return Err(Error::io(context, format!("{len} bytes at offset {start} reach past the file's end at {size}")));
+            return Err(Error::io(
+                context,
+                format!("{len} bytes at offset {start} reach past the file's end at {size}"),
+            ));
         }
         let mut bytes = vec![0u8; len as usize];
         file.read_exact_at(&mut bytes, start).map_err(|e| Error::io(&context, e))?;
         let source = Arc::new(ChunkBytes { start, bytes: bytes.into() });
         let is_snappy = chunk.compression() == Compression::SNAPPY;
         let reader = super::super::guarded(&context, || {
-            let raw = if is_snappy { chunk.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build()? } else { chunk.clone() };
+            let raw = if is_snappy {
+                chunk.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build()?
+            } else {
+                chunk.clone()
+            };
             SerializedPageReader::new(source, &raw, rows, None)
         })?;
         Ok(Pages { reader, is_snappy, context })
@@ -98,7 +106,9 @@ impl Pages {
             return Ok(None);
         }
         match super::super::guarded(&self.context, || reader.get_next_page())? {
-            Some(Page::DictionaryPage { buf, num_values, encoding, .. }) => Ok(Some((self.decompress(buf, true)?, num_values as usize, encoding))),
+            Some(Page::DictionaryPage { buf, num_values, encoding, .. }) => {
+                Ok(Some((self.decompress(buf, true)?, num_values as usize, encoding)))
+            }
             _ => Err(self.malformed("a dictionary page is announced but missing")),
         }
     }
@@ -111,16 +121,35 @@ impl Pages {
         match page {
             None => Ok(None),
             Some(Page::DictionaryPage { .. }) => Err(self.malformed("a second dictionary page")),
-            Some(Page::DataPage { buf, num_values, encoding, .. }) => {
-                Ok(Some(DataPage { rows: num_values as usize, encoding, levels: None, body: buf, is_compressed: is_raw }))
-            }
-            Some(Page::DataPageV2 { buf, num_values, encoding, def_levels_byte_len, rep_levels_byte_len, is_compressed, .. }) => {
-                let (from, to) = (rep_levels_byte_len as usize, rep_levels_byte_len as usize + def_levels_byte_len as usize);
+            Some(Page::DataPage { buf, num_values, encoding, .. }) => Ok(Some(DataPage {
+                rows: num_values as usize,
+                encoding,
+                levels: None,
+                body: buf,
+                is_compressed: is_raw,
+            })),
+            Some(Page::DataPageV2 {
+                buf,
+                num_values,
+                encoding,
+                def_levels_byte_len,
+                rep_levels_byte_len,
+                is_compressed,
+                ..
+            }) => {
+                let (from, to) =
+                    (rep_levels_byte_len as usize, rep_levels_byte_len as usize + def_levels_byte_len as usize);
                 if to > buf.len() {
                     return Err(self.malformed("levels reach past their page"));
                 }
                 let is_compressed = is_raw && is_compressed && to < buf.len();
-                Ok(Some(DataPage { rows: num_values as usize, encoding, levels: Some(buf.slice(from..to)), body: buf.slice(to..), is_compressed }))
+                Ok(Some(DataPage {
+                    rows: num_values as usize,
+                    encoding,
+                    levels: Some(buf.slice(from..to)),
+                    body: buf.slice(to..),
+                    is_compressed,
+                }))
             }
         }
     }

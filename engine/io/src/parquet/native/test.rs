@@ -42,7 +42,9 @@ pub(super) fn of_request(request: &ScanRequest, schema: &SchemaRef) -> Vec<Colum
     }
     for target in &request.runtime_filters {
         match target.filter.keys() {
-            Some(keys) if !matches!(**keys, KeyFilter::All | KeyFilter::Bloom { .. }) => of_column(target.column, None, Some(keys.clone())),
+            Some(keys) if !matches!(**keys, KeyFilter::All | KeyFilter::Bloom { .. }) => {
+                of_column(target.column, None, Some(keys.clone()))
+            }
             _ => {}
         }
     }
@@ -146,6 +148,8 @@ fn key_bits<T: Copy + Into<i64>>(keys: &KeyFilter, values: &[T]) -> Vec<u64> {
                 })
             })
         }
-        _ => pack(&|block| block.iter().enumerate().fold(0, |word, (i, &value)| word | u64::from(keys.may_contain(value.into())) << i)),
+        _ => pack(&|block| {
+            block.iter().enumerate().fold(0, |word, (i, &value)| word | u64::from(keys.may_contain(value.into())) << i)
+        }),
     }
 }

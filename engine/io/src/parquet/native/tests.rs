@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringViewArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryViewArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array,
+    RecordBatch, StringViewArray,
+};
 use arrow::datatypes::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -50,23 +53,77 @@ fn random_batch(random: &mut Random, rows: usize) -> RecordBatch {
     let long = "x".repeat(300);
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("i", Arc::new(Int32Array::from(column(random, rows, nulls, |r| r.below(distinct) as i32 - 50)))),
-        ("l", Arc::new(Int64Array::from(column(random, rows, nulls, |r| r.below(distinct) as i64 * 1_000_000_007 - 5)))),
+        (
+            "l",
+            Arc::new(Int64Array::from(column(random, rows, nulls, |r| r.below(distinct) as i64 * 1_000_000_007 - 5))),
+        ),
         ("k", Arc::new(Int64Array::from(column(random, rows, 0, |r| r.below(distinct) as i64)))),
         ("d", Arc::new(Date32Array::from(column(random, rows, nulls, |r| r.below(3000) as i32)))),
         ("f", Arc::new(Float64Array::from(column(random, rows, nulls, |r| r.below(distinct) as f64 / 7.0)))),
-        ("t", Arc::new(column(random, rows, nulls, |r| format!("{}{}", texts[r.below(6) as usize], r.below(distinct))).into_iter().collect::<StringViewArray>())),
-        ("u", Arc::new(column(random, rows, nulls, |r| if r.below(50) == 0 { long.clone() } else { "é".repeat(r.below(9) as usize) }).into_iter().collect::<StringViewArray>())),
-        ("b", Arc::new(column(random, rows, nulls, |r| vec![r.below(256) as u8; r.below(20) as usize]).into_iter().collect::<BinaryViewArray>())),
-        ("m", Arc::new(Decimal128Array::from(column(random, rows, nulls, |r| r.below(distinct) as i128 - 99)).with_precision_and_scale(9, 2).unwrap())),
-        ("n", Arc::new(Decimal128Array::from(column(random, rows, nulls, |r| r.below(distinct) as i128 * -77)).with_precision_and_scale(15, 2).unwrap())),
-        ("w", Arc::new(Decimal128Array::from(column(random, rows, nulls, |r| (r.below(distinct) as i128 - 9) << 70)).with_precision_and_scale(38, 4).unwrap())),
+        (
+            "t",
+            Arc::new(
+                column(random, rows, nulls, |r| format!("{}{}", texts[r.below(6) as usize], r.below(distinct)))
+                    .into_iter()
+                    .collect::<StringViewArray>(),
+            ),
+        ),
+        (
+            "u",
+            Arc::new(
+                column(random, rows, nulls, |r| {
+                    if r.below(50) == 0 { long.clone() } else { "é".repeat(r.below(9) as usize) }
+                })
+                .into_iter()
+                .collect::<StringViewArray>(),
+            ),
+        ),
+        (
+            "b",
+            Arc::new(
+                column(random, rows, nulls, |r| vec![r.below(256) as u8; r.below(20) as usize])
+                    .into_iter()
+                    .collect::<BinaryViewArray>(),
+            ),
+        ),
+        (
+            "m",
+            Arc::new(
+                Decimal128Array::from(column(random, rows, nulls, |r| r.below(distinct) as i128 - 99))
+                    .with_precision_and_scale(9, 2)
+                    .unwrap(),
+            ),
+        ),
+        (
+            "n",
+            Arc::new(
+                Decimal128Array::from(column(random, rows, nulls, |r| r.below(distinct) as i128 * -77))
+                    .with_precision_and_scale(15, 2)
+                    .unwrap(),
+            ),
+        ),
+        (
+            "w",
+            Arc::new(
+                Decimal128Array::from(column(random, rows, nulls, |r| (r.below(distinct) as i128 - 9) << 70))
+                    .with_precision_and_scale(38, 4)
+                    .unwrap(),
+            ),
+        ),
     ];
-    let fields: Vec<Field> = columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), *name != "k")).collect();
+    let fields: Vec<Field> =
+        columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), *name != "k")).collect();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|c| c.1).collect()).unwrap()
 }
 
 fn write(random: &mut Random, batch: &RecordBatch, case: u64) -> Temporary {
-    let codecs = [Compression::SNAPPY, Compression::UNCOMPRESSED, Compression::ZSTD(Default::default()), Compression::LZ4_RAW, Compression::SNAPPY];
+    let codecs = [
+        Compression::SNAPPY,
+        Compression::UNCOMPRESSED,
+        Compression::ZSTD(Default::default()),
+        Compression::LZ4_RAW,
+        Compression::SNAPPY,
+    ];
     let properties = WriterProperties::builder()
         .set_compression(codecs[random.below(5) as usize])
         .set_writer_version(if random.below(2) == 0 { WriterVersion::PARQUET_1_0 } else { WriterVersion::PARQUET_2_0 })
@@ -78,7 +135,8 @@ fn write(random: &mut Random, batch: &RecordBatch, case: u64) -> Temporary {
         .set_dictionary_page_size_limit([1 << 20, 500][random.below(2) as usize])
         .build();
     let path = std::env::temp_dir().join(format!("plasmon-decode-{}-{case}.parquet", std::process::id()));
-    let mut writer = ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), batch.schema(), Some(properties)).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), batch.schema(), Some(properties)).unwrap();
     writer.write(batch).unwrap();
     writer.close().unwrap();
     Temporary(path)
@@ -141,13 +199,22 @@ fn filters_like_the_library_and_an_arrow_filter() {
         let (least, key) = (random.below(120) as i64 - 60, random.below(300) as i64);
         let mut request = all_columns([100, 4096][random.below(2) as usize]);
         let column = Expression::column(0, DataType::Int32);
-        request.filters.push(Expression::compare(CompareOp::GreaterEqual, column, Expression::literal(Scalar::Int64(least), DataType::Int32)));
+        request.filters.push(Expression::compare(
+            CompareOp::GreaterEqual,
+            column,
+            Expression::literal(Scalar::Int64(least), DataType::Int32),
+        ));
         let filter = RuntimeFilter::new();
-        let bits = (0..=key as usize / 64).map(|_| random.below(1 << 31) << 32 | random.below(1 << 31)).collect::<Vec<u64>>();
+        let bits =
+            (0..=key as usize / 64).map(|_| random.below(1 << 31) << 32 | random.below(1 << 31)).collect::<Vec<u64>>();
         let present = |k: i64| (0..=key).contains(&k) && bits[k as usize / 64] >> (k % 64) & 1 == 1;
         let theirs = oracle(&file.0, &batch.schema());
-        let (i, k) = (theirs["i"].as_primitive::<arrow::datatypes::Int32Type>(), theirs["k"].as_primitive::<arrow::datatypes::Int64Type>());
-        let kept = (0..theirs.num_rows()).map(|row| Some(i.is_valid(row) && i64::from(i.value(row)) >= least && present(k.value(row))));
+        let (i, k) = (
+            theirs["i"].as_primitive::<arrow::datatypes::Int32Type>(),
+            theirs["k"].as_primitive::<arrow::datatypes::Int64Type>(),
+        );
+        let kept = (0..theirs.num_rows())
+            .map(|row| Some(i.is_valid(row) && i64::from(i.value(row)) >= least && present(k.value(row))));
         let theirs = arrow::compute::filter_record_batch(&theirs, &kept.collect()).unwrap();
         filter.publish(KeyFilter::Bitmap { min: 0, max: key, bits: bits.clone() });
         request.runtime_filters.push(RuntimeFilterTarget { column: 2, filter });

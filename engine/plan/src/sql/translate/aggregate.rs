@@ -33,7 +33,13 @@ impl Translator {
                 Ok(translated)
             })
             .collect::<Result<Vec<_>>>()?;
-        let node = Node::Aggregate { input: Box::new(input), group_by, grouping_sets, aggregates, phase: AggregatePhase::Single };
+        let node = Node::Aggregate {
+            input: Box::new(input),
+            group_by,
+            grouping_sets,
+            aggregates,
+            phase: AggregatePhase::Single,
+        };
         Ok(Relation::new(node, aggregate.schema.inner().clone()))
     }
 
@@ -46,10 +52,16 @@ impl Translator {
         }
     }
 
-    pub(super) fn aggregate_function(&mut self, call: &AggregateCallExpr, whole: &Expr, schema: &DFSchema) -> Result<AggregateExpression> {
+    pub(super) fn aggregate_function(
+        &mut self,
+        call: &AggregateCallExpr,
+        whole: &Expr,
+        schema: &DFSchema,
+    ) -> Result<AggregateExpression> {
         let params = &call.params;
         let mut arguments = params.args.iter().map(|a| self.expression(a, schema)).collect::<Result<Vec<_>>>()?;
-        let argument_fields = params.args.iter().map(|a| Ok(a.to_field(schema).map_err(convert_error)?.1)).collect::<Result<Vec<_>>>()?;
+        let argument_fields =
+            params.args.iter().map(|a| Ok(a.to_field(schema).map_err(convert_error)?.1)).collect::<Result<Vec<_>>>()?;
         let order_by = self.sort_keys(&params.order_by, schema)?;
         let return_field = whole.to_field(schema).map_err(convert_error)?.1;
         let data_type = return_field.data_type().clone();
@@ -87,9 +99,20 @@ fn ignores_order(function: &AggregateFunction) -> bool {
 fn grouping_masks(sets: &GroupingSet, keys: &[&Expr]) -> Vec<Vec<bool>> {
     let mask = |set: &[&Expr]| keys.iter().map(|key| set.contains(key)).collect::<Vec<bool>>();
     match sets {
-        GroupingSet::Rollup(expressions) => (0..=expressions.len()).rev().map(|n| mask(&expressions[..n].iter().collect::<Vec<_>>())).collect(),
+        GroupingSet::Rollup(expressions) => {
+            (0..=expressions.len()).rev().map(|n| mask(&expressions[..n].iter().collect::<Vec<_>>())).collect()
+        }
         GroupingSet::Cube(expressions) => (0..1_usize << expressions.len())
-            .map(|bits| mask(&expressions.iter().enumerate().filter(|(i, _)| bits >> i & 1 == 0).map(|(_, e)| e).collect::<Vec<_>>()))
+            .map(|bits| {
+                mask(
+                    &expressions
+                        .iter()
+                        .enumerate()
+                        .filter(|(i, _)| bits >> i & 1 == 0)
+                        .map(|(_, e)| e)
+                        .collect::<Vec<_>>(),
+                )
+            })
             .collect(),
         GroupingSet::GroupingSets(sets) => sets.iter().map(|set| mask(&set.iter().collect::<Vec<_>>())).collect(),
     }

@@ -27,8 +27,12 @@ impl Translator {
             Expr::Like(like) => self.like(like, schema),
             Expr::SimilarTo(like) => self.similar_to(like, schema),
             Expr::Not(operand) => self.unary(operand, schema, |e| Kind::Not(Box::new(e))),
-            Expr::IsNull(operand) | Expr::IsUnknown(operand) => self.unary(operand, schema, |e| Kind::IsNull(Box::new(e))),
-            Expr::IsNotNull(operand) | Expr::IsNotUnknown(operand) => self.unary(operand, schema, |e| Kind::IsNotNull(Box::new(e))),
+            Expr::IsNull(operand) | Expr::IsUnknown(operand) => {
+                self.unary(operand, schema, |e| Kind::IsNull(Box::new(e)))
+            }
+            Expr::IsNotNull(operand) | Expr::IsNotUnknown(operand) => {
+                self.unary(operand, schema, |e| Kind::IsNotNull(Box::new(e)))
+            }
             Expr::IsTrue(operand) => self.is_boolean(operand, schema, true, false),
             Expr::IsFalse(operand) => self.is_boolean(operand, schema, false, false),
             Expr::IsNotTrue(operand) => self.is_boolean(operand, schema, true, true),
@@ -36,11 +40,17 @@ impl Translator {
             Expr::Negative(operand) => {
                 let operand = self.expression(operand, schema)?;
                 let data_type = operand.data_type.clone();
-                Ok(Expression { kind: Kind::Negate { operand: Box::new(operand), overflow: Overflow::Fail }, data_type })
+                Ok(Expression {
+                    kind: Kind::Negate { operand: Box::new(operand), overflow: Overflow::Fail },
+                    data_type,
+                })
             }
             Expr::Between(between) => {
-                let (low_op, high_op) =
-                    if between.negated { (CompareOp::Less, CompareOp::Greater) } else { (CompareOp::GreaterEqual, CompareOp::LessEqual) };
+                let (low_op, high_op) = if between.negated {
+                    (CompareOp::Less, CompareOp::Greater)
+                } else {
+                    (CompareOp::GreaterEqual, CompareOp::LessEqual)
+                };
                 let operand = self.expression(&between.expr, schema)?;
                 let low = compare(low_op, operand.clone(), self.expression(&between.low, schema)?)?;
                 let high = compare(high_op, operand, self.expression(&between.high, schema)?)?;
@@ -48,18 +58,29 @@ impl Translator {
                 Ok(Expression { kind, data_type: DataType::Boolean })
             }
             Expr::Case(case) => self.case(case, expression, schema),
-            Expr::Cast(cast) => Ok(cast_to(self.expression(&cast.expr, schema)?, cast.field.data_type(), CastMode::Fail)),
-            Expr::TryCast(cast) => Ok(cast_to(self.expression(&cast.expr, schema)?, cast.field.data_type(), CastMode::Null)),
+            Expr::Cast(cast) => {
+                Ok(cast_to(self.expression(&cast.expr, schema)?, cast.field.data_type(), CastMode::Fail))
+            }
+            Expr::TryCast(cast) => {
+                Ok(cast_to(self.expression(&cast.expr, schema)?, cast.field.data_type(), CastMode::Null))
+            }
             Expr::ScalarFunction(call) => {
                 let arguments = call.args.iter().map(|a| self.expression(a, schema)).collect::<Result<Vec<_>>>()?;
-                let argument_fields = call.args.iter().map(|a| Ok(a.to_field(schema).map_err(convert_error)?.1)).collect::<Result<Vec<_>>>()?;
+                let argument_fields = call
+                    .args
+                    .iter()
+                    .map(|a| Ok(a.to_field(schema).map_err(convert_error)?.1))
+                    .collect::<Result<Vec<_>>>()?;
                 let return_field = expression.to_field(schema).map_err(convert_error)?.1;
                 function::scalar(ScalarCall { function: &call.func, arguments, argument_fields, return_field })
             }
             Expr::InList(list) => self.in_list(list, schema),
             Expr::ScalarSubquery(subquery) => {
                 if !subquery.outer_ref_columns.is_empty() {
-                    return Err(Error::unsupported(format!("correlated scalar sub-query ({})", correlation(&subquery.outer_ref_columns))));
+                    return Err(Error::unsupported(format!(
+                        "correlated scalar sub-query ({})",
+                        correlation(&subquery.outer_ref_columns)
+                    )));
                 }
                 let data_type = subquery.subquery.schema().field(0).data_type().clone();
                 Ok(Expression { kind: Kind::Parameter(self.subquery_slot(&subquery.subquery)?), data_type })
@@ -69,13 +90,28 @@ impl Translator {
     }
 
     /// Sort keys over rows of `schema`.
-    pub(super) fn sort_keys(&mut self, keys: &[datafusion_expr::expr::Sort], schema: &DFSchema) -> Result<Vec<SortKey>> {
+    pub(super) fn sort_keys(
+        &mut self,
+        keys: &[datafusion_expr::expr::Sort],
+        schema: &DFSchema,
+    ) -> Result<Vec<SortKey>> {
         keys.iter()
-            .map(|key| Ok(SortKey { expression: self.expression(&key.expr, schema)?, descending: !key.asc, nulls_first: key.nulls_first }))
+            .map(|key| {
+                Ok(SortKey {
+                    expression: self.expression(&key.expr, schema)?,
+                    descending: !key.asc,
+                    nulls_first: key.nulls_first,
+                })
+            })
             .collect()
     }
 
-    fn unary(&mut self, operand: &Expr, schema: &DFSchema, kind: impl FnOnce(Expression) -> Kind) -> Result<Expression> {
+    fn unary(
+        &mut self,
+        operand: &Expr,
+        schema: &DFSchema,
+        kind: impl FnOnce(Expression) -> Kind,
+    ) -> Result<Expression> {
         Ok(Expression { kind: kind(self.expression(operand, schema)?), data_type: DataType::Boolean })
     }
 
@@ -85,7 +121,8 @@ impl Translator {
 
     fn binary(&mut self, binary: &BinaryExpr, schema: &DFSchema) -> Result<Expression> {
         if matches!(binary.op, Operator::And | Operator::Or) {
-            let operands = flatten(binary).into_iter().map(|e| self.expression(e, schema)).collect::<Result<Vec<_>>>()?;
+            let operands =
+                flatten(binary).into_iter().map(|e| self.expression(e, schema)).collect::<Result<Vec<_>>>()?;
             let kind = if binary.op == Operator::And { Kind::And(operands) } else { Kind::Or(operands) };
             return Ok(Expression { kind, data_type: DataType::Boolean });
         }
@@ -94,12 +131,23 @@ impl Translator {
             return compare(op, left, right);
         }
         if let Some((case_insensitive, negated)) = like_op(binary.op) {
-            let kind = Kind::Like { operand: Box::new(left), pattern: Box::new(right), escape: None, case_insensitive, negated };
+            let kind = Kind::Like {
+                operand: Box::new(left),
+                pattern: Box::new(right),
+                escape: None,
+                case_insensitive,
+                negated,
+            };
             return Ok(Expression { kind, data_type: DataType::Boolean });
         }
         let Some(op) = arithmetic_op(binary.op) else { return function::operator(binary.op, left, right) };
-        let data_type = BinaryTypeCoercer::new(&left.data_type, &binary.op, &right.data_type).get_result_type().map_err(convert_error)?;
-        Ok(Expression { kind: Kind::Arithmetic { op, overflow: Overflow::Fail, left: Box::new(left), right: Box::new(right) }, data_type })
+        let data_type = BinaryTypeCoercer::new(&left.data_type, &binary.op, &right.data_type)
+            .get_result_type()
+            .map_err(convert_error)?;
+        Ok(Expression {
+            kind: Kind::Arithmetic { op, overflow: Overflow::Fail, left: Box::new(left), right: Box::new(right) },
+            data_type,
+        })
     }
 
     fn like(&mut self, like: &Like, schema: &DFSchema) -> Result<Expression> {
@@ -194,7 +242,11 @@ fn is_same_family(a: &DataType, b: &DataType) -> bool {
         }
     }
     match (a, b) {
-        (DataType::Dictionary(_, value), other) | (other, DataType::Dictionary(_, value)) if value.as_ref() == other => true,
+        (DataType::Dictionary(_, value), other) | (other, DataType::Dictionary(_, value))
+            if value.as_ref() == other =>
+        {
+            true
+        }
         _ => family(a).is_some() && family(a) == family(b),
     }
 }
@@ -205,7 +257,9 @@ fn flatten(binary: &BinaryExpr) -> Vec<&Expr> {
     let mut pending: Vec<&Expr> = vec![&binary.right, &binary.left];
     while let Some(next) = pending.pop() {
         match next {
-            Expr::BinaryExpr(inner) if inner.op == binary.op => pending.extend([inner.right.as_ref(), inner.left.as_ref()]),
+            Expr::BinaryExpr(inner) if inner.op == binary.op => {
+                pending.extend([inner.right.as_ref(), inner.left.as_ref()])
+            }
             other => operands.push(other),
         }
     }
@@ -296,11 +350,15 @@ fn refusal(expression: &Expr) -> Error {
         Expr::InSubquery(_) => Error::unsupported("IN (sub-query) in this place (it can stand in WHERE and HAVING)"),
         Expr::SetComparison(_) => Error::unsupported("ANY or ALL (sub-query) in this place"),
         Expr::Placeholder(p) => Error::user(format!("parameter {} has no value", p.id)),
-        Expr::OuterReferenceColumn(_, column) => Error::unsupported(format!("correlated sub-query: reference to the outer column {column}")),
+        Expr::OuterReferenceColumn(_, column) => {
+            Error::unsupported(format!("correlated sub-query: reference to the outer column {column}"))
+        }
         Expr::AggregateFunction(f) => Error::user(format!("aggregate function {} is not allowed here", f.func.name())),
         Expr::WindowFunction(f) => Error::user(format!("window function {} is not allowed here", f.fun.name())),
         Expr::ScalarVariable(_, names) => Error::unsupported(format!("variable {}", names.join("."))),
-        Expr::Lambda(_) | Expr::LambdaVariable(_) | Expr::HigherOrderFunction(_) => Error::unsupported(format!("lambda function {expression}")),
+        Expr::Lambda(_) | Expr::LambdaVariable(_) | Expr::HigherOrderFunction(_) => {
+            Error::unsupported(format!("lambda function {expression}"))
+        }
         other => Error::unsupported(format!("expression {other}")),
     }
 }

@@ -15,7 +15,9 @@ pub(in crate::sql) fn convert_scalar(value: &ScalarValue) -> Result<Scalar> {
         return Ok(Scalar::Null);
     }
     match value {
-        ScalarValue::Utf8(Some(s)) | ScalarValue::Utf8View(Some(s)) | ScalarValue::LargeUtf8(Some(s)) => Ok(Scalar::Bytes(Arc::from(s.as_bytes()))),
+        ScalarValue::Utf8(Some(s)) | ScalarValue::Utf8View(Some(s)) | ScalarValue::LargeUtf8(Some(s)) => {
+            Ok(Scalar::Bytes(Arc::from(s.as_bytes())))
+        }
         ScalarValue::Dictionary(_, inner) | ScalarValue::RunEndEncoded(_, _, inner) => convert_scalar(inner),
         _ => {
             let array = value.to_array().map_err(convert_error)?;

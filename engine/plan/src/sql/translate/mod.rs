@@ -68,4 +68,3 @@ fn is_volatile(plan: &LogicalPlan) -> Result<bool> {
     .map_err(convert_error)?;
     Ok(volatile)
 }
-

@@ -3,7 +3,9 @@
 use arrow::datatypes::SchemaRef;
 use datafusion_common::{DFSchema, JoinType, NullEquality};
 use datafusion_expr::logical_plan::{FetchType, SkipType};
-use datafusion_expr::{Distinct, Limit, LogicalPlan, Projection, RecursiveQuery, TableScan, Unnest as LogicalUnnest, Values};
+use datafusion_expr::{
+    Distinct, Limit, LogicalPlan, Projection, RecursiveQuery, TableScan, Unnest as LogicalUnnest, Values,
+};
 use plasmon_core::expression::{CastMode, Expression};
 use plasmon_core::operators::aggregate::AggregatePhase;
 use plasmon_core::operators::join::JoinKind;
@@ -31,11 +33,18 @@ impl Translator {
             LogicalPlan::Sort(sort) => {
                 let input = self.relation(&sort.input)?;
                 let keys = self.sort_keys(&sort.expr, sort.input.schema())?;
-                Ok(Relation::new(Node::Sort { input: Box::new(input), keys, offset: 0, fetch: sort.fetch, threshold: None }, schema))
+                Ok(Relation::new(
+                    Node::Sort { input: Box::new(input), keys, offset: 0, fetch: sort.fetch, threshold: None },
+                    schema,
+                ))
             }
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Union(union) => {
-                let inputs = union.inputs.iter().map(|input| Ok(cast_columns(self.relation(input)?, &schema))).collect::<Result<Vec<_>>>()?;
+                let inputs = union
+                    .inputs
+                    .iter()
+                    .map(|input| Ok(cast_columns(self.relation(input)?, &schema)))
+                    .collect::<Result<Vec<_>>>()?;
                 Ok(Relation::new(Node::Union { inputs }, schema))
             }
             LogicalPlan::TableScan(scan) => self.scan(scan),
@@ -50,8 +59,13 @@ impl Translator {
             LogicalPlan::Distinct(Distinct::All(input)) => {
                 let input = self.relation(input)?;
                 let group_by = input.columns();
-                let node =
-                    Node::Aggregate { input: Box::new(input), group_by, grouping_sets: Vec::new(), aggregates: Vec::new(), phase: AggregatePhase::Single };
+                let node = Node::Aggregate {
+                    input: Box::new(input),
+                    group_by,
+                    grouping_sets: Vec::new(),
+                    aggregates: Vec::new(),
+                    phase: AggregatePhase::Single,
+                };
                 Ok(Relation::new(node, schema))
             }
             LogicalPlan::RecursiveQuery(query) => self.recursive(query),
@@ -63,14 +77,19 @@ impl Translator {
     fn projection(&mut self, projection: &Projection) -> Result<Relation> {
         let input = self.relation(&projection.input)?;
         let schema = projection.schema.inner().clone();
-        let expressions = projection.expr.iter().map(|e| self.expression(e, projection.input.schema())).collect::<Result<Vec<_>>>()?;
+        let expressions = projection
+            .expr
+            .iter()
+            .map(|e| self.expression(e, projection.input.schema()))
+            .collect::<Result<Vec<_>>>()?;
         Ok(Relation::new(Node::Project { input: Box::new(input), expressions }, schema))
     }
 
     fn scan(&mut self, scan: &TableScan) -> Result<Relation> {
         let source_schema = scan.source.schema();
         let projection = scan.projection.clone().unwrap_or_else(|| (0..source_schema.fields().len()).collect());
-        let qualified = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &source_schema).map_err(convert_error)?;
+        let qualified =
+            DFSchema::try_from_qualified_schema(scan.table_name.clone(), &source_schema).map_err(convert_error)?;
         let filters = scan.filters.iter().map(|f| self.expression(f, &qualified)).collect::<Result<Vec<_>>>()?;
         let schema = scan.projected_schema.inner().clone();
         if let Some(work_table) = scan.source.downcast_ref::<WorkTableSource>() {
@@ -80,7 +99,9 @@ impl Translator {
             }
             relation = relation.project_columns(projection).with_schema(schema.clone());
             return Ok(match scan.fetch {
-                Some(_) => Relation::new(Node::Limit { input: Box::new(relation), offset: 0, fetch: scan.fetch }, schema),
+                Some(_) => {
+                    Relation::new(Node::Limit { input: Box::new(relation), offset: 0, fetch: scan.fetch }, schema)
+                }
                 None => relation,
             });
         }
@@ -127,7 +148,10 @@ impl Translator {
             projection: None,
             runtime_filters: Vec::new(),
         };
-        Ok(Relation::new(Node::Join { left: Box::new(left), right: Box::new(right), join: join_spec }, join.schema.inner().clone()))
+        Ok(Relation::new(
+            Node::Join { left: Box::new(left), right: Box::new(right), join: join_spec },
+            join.schema.inner().clone(),
+        ))
     }
 
     fn limit(&mut self, limit: &Limit) -> Result<Relation> {
@@ -159,7 +183,9 @@ impl Translator {
             .iter()
             .map(|row| {
                 let cells = row.iter().zip(schema.fields());
-                cells.map(|(e, field)| Ok(cast_to(self.expression(e, &empty)?, field.data_type(), CastMode::Fail))).collect()
+                cells
+                    .map(|(e, field)| Ok(cast_to(self.expression(e, &empty)?, field.data_type(), CastMode::Fail)))
+                    .collect()
             })
             .collect::<Result<Vec<Vec<Expression>>>>()?;
         Ok(Relation::new(Node::Values { rows }, schema))
@@ -169,7 +195,12 @@ impl Translator {
         let schema = query.schema.inner().clone();
         let initial = cast_columns(self.relation(&query.static_term)?, &schema);
         let step = cast_columns(self.relation(&query.recursive_term)?, &schema);
-        let node = Node::Recursive { initial: Box::new(initial), step: Box::new(step), name: query.name.clone(), distinct: query.is_distinct };
+        let node = Node::Recursive {
+            initial: Box::new(initial),
+            step: Box::new(step),
+            name: query.name.clone(),
+            distinct: query.is_distinct,
+        };
         Ok(Relation::new(node, schema))
     }
 
@@ -185,11 +216,16 @@ impl Translator {
             let list = unnest.list_type_columns.iter().filter(|(index, _)| *index == column).nth(ordinal);
             outputs.push(match list {
                 Some((_, list)) => UnnestOutput::List { column, depth: list.depth },
-                None if unnest.struct_type_columns.contains(&column) => UnnestOutput::StructField { column, field: ordinal },
+                None if unnest.struct_type_columns.contains(&column) => {
+                    UnnestOutput::StructField { column, field: ordinal }
+                }
                 None => UnnestOutput::Keep(column),
             });
         }
-        let node = Node::Unnest { input: Box::new(input), unnest: Unnest { outputs, preserve_nulls: unnest.options.preserve_nulls() } };
+        let node = Node::Unnest {
+            input: Box::new(input),
+            unnest: Unnest { outputs, preserve_nulls: unnest.options.preserve_nulls() },
+        };
         Ok(Relation::new(node, unnest.schema.inner().clone()))
     }
 }
@@ -225,7 +261,9 @@ fn gives_at_most(relation: &Relation, rows: usize) -> bool {
         Node::Sort { fetch: Some(fetch), .. } | Node::Limit { fetch: Some(fetch), .. } => *fetch <= rows,
         Node::Values { rows: values } => values.len() <= rows,
         Node::Empty { .. } => rows > 0,
-        Node::Project { input, .. } | Node::Window { input, .. } | Node::Filter { input, .. } => gives_at_most(input, rows),
+        Node::Project { input, .. } | Node::Window { input, .. } | Node::Filter { input, .. } => {
+            gives_at_most(input, rows)
+        }
         _ => false,
     }
 }

@@ -1,7 +1,9 @@
 //! Window functions: grouped by partitioning and order, one window relation per group.
 
 use datafusion_common::{DFSchema, ScalarValue};
-use datafusion_expr::expr::{AggregateFunction as AggregateCallExpr, AggregateFunctionParams, NullTreatment, WindowFunction as WindowCall};
+use datafusion_expr::expr::{
+    AggregateFunction as AggregateCallExpr, AggregateFunctionParams, NullTreatment, WindowFunction as WindowCall,
+};
 use datafusion_expr::{Expr, Window, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition};
 use plasmon_core::expression::{Expression, SortKey};
 use plasmon_core::operators::window::{Frame, FrameBound, FrameUnits, WindowExpression, WindowFunction};
@@ -29,7 +31,8 @@ impl Translator {
         let mut groups: Vec<Group> = Vec::new();
         for (ordinal, call) in window.window_expr.iter().enumerate() {
             let call = window_call(call)?;
-            let partition_by = call.params.partition_by.iter().map(|e| self.expression(e, schema)).collect::<Result<Vec<_>>>()?;
+            let partition_by =
+                call.params.partition_by.iter().map(|e| self.expression(e, schema)).collect::<Result<Vec<_>>>()?;
             let order_by = self.sort_keys(&call.params.order_by, schema)?;
             let mut function = self.window_function(call, schema)?;
             function.data_type = window.schema.field(width + ordinal).data_type().clone();
@@ -38,7 +41,9 @@ impl Translator {
                     group.functions.push(function);
                     group.outputs.push(ordinal);
                 }
-                None => groups.push(Group { partition_by, order_by, functions: vec![function], outputs: vec![ordinal] }),
+                None => {
+                    groups.push(Group { partition_by, order_by, functions: vec![function], outputs: vec![ordinal] })
+                }
             }
         }
         let mut produced: Vec<usize> = Vec::new();
@@ -47,7 +52,8 @@ impl Translator {
             let fields = group.outputs.iter().map(|&o| window.schema.inner().fields()[width + o].clone());
             let schema = schema_with(&relation.schema, fields);
             let Group { partition_by, order_by, functions, .. } = group;
-            relation = Relation::new(Node::Window { input: Box::new(relation), partition_by, order_by, functions }, schema);
+            relation =
+                Relation::new(Node::Window { input: Box::new(relation), partition_by, order_by, functions }, schema);
         }
         if produced.iter().enumerate().all(|(i, &o)| i == o) {
             relation.schema = window.schema.inner().clone();
@@ -75,7 +81,8 @@ impl Translator {
                     null_treatment: params.null_treatment,
                 },
             };
-            let translated = self.aggregate_function(&aggregate, &Expr::AggregateFunction(aggregate.clone()), schema)?;
+            let translated =
+                self.aggregate_function(&aggregate, &Expr::AggregateFunction(aggregate.clone()), schema)?;
             return Ok(WindowExpression {
                 function: WindowFunction::Aggregate(translated.function),
                 arguments: translated.arguments,
@@ -92,7 +99,15 @@ impl Translator {
         let arguments = params.args.iter().map(|a| self.expression(a, schema)).collect::<Result<Vec<_>>>()?;
         let filter = params.filter.as_deref().map(|f| self.expression(f, schema)).transpose()?;
         let data_type = arguments.first().map_or(arrow::datatypes::DataType::UInt64, |a| a.data_type.clone());
-        Ok(WindowExpression { function: function::window(udwf)?, arguments, frame, filter, distinct: params.distinct, ignore_nulls, data_type })
+        Ok(WindowExpression {
+            function: function::window(udwf)?,
+            arguments,
+            frame,
+            filter,
+            distinct: params.distinct,
+            ignore_nulls,
+            data_type,
+        })
     }
 }
 
@@ -113,9 +128,13 @@ fn frame(frame: &WindowFrame) -> Result<Frame> {
     let distance = |value: &ScalarValue| if value.is_null() { Ok(None) } else { convert_scalar(value).map(Some) };
     let bound = |bound: &WindowFrameBound| {
         Ok::<_, Error>(match bound {
-            WindowFrameBound::Preceding(value) => distance(value)?.map_or(FrameBound::UnboundedPreceding, FrameBound::Preceding),
+            WindowFrameBound::Preceding(value) => {
+                distance(value)?.map_or(FrameBound::UnboundedPreceding, FrameBound::Preceding)
+            }
             WindowFrameBound::CurrentRow => FrameBound::CurrentRow,
-            WindowFrameBound::Following(value) => distance(value)?.map_or(FrameBound::UnboundedFollowing, FrameBound::Following),
+            WindowFrameBound::Following(value) => {
+                distance(value)?.map_or(FrameBound::UnboundedFollowing, FrameBound::Following)
+            }
         })
     };
     Ok(Frame { units, start: bound(&frame.start_bound)?, end: bound(&frame.end_bound)? })
