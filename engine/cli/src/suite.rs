@@ -1,5 +1,6 @@
 //! Runs a suite of numbered queries over a folder of tables, checks answers, prints a table or JSON lines.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,14 +14,16 @@ use crate::Failure;
 /// One query of a suite.
 pub(crate) struct SuiteQuery {
     pub number: usize,
+    /// Its number, and a letter where the suite has variants (`14b`).
+    pub name: &'static str,
     pub text: &'static str,
     /// The expected answer as CSV with a header, when there is one for this data.
-    pub expected: Option<&'static str>,
+    pub expected: Option<Cow<'static, str>>,
 }
 
 /// What running one query came to.
 pub(crate) struct Outcome {
-    pub number: usize,
+    pub name: &'static str,
     pub rows: usize,
     pub seconds: f64,
     pub scanned_rows: u64,
@@ -54,7 +57,7 @@ pub(crate) fn run_query(session: &Session, query: &SuiteQuery, repeat: usize) ->
         let mut running = session.sql(query.text)?;
         let mut batches: Vec<RecordBatch> = Vec::new();
         for batch in running.by_ref() {
-            batches.push(batch.map_err(|e| format!("query {}: {e}", query.number))?);
+            batches.push(batch.map_err(|e| format!("query {}: {e}", query.name))?);
         }
         best = best.min(start.elapsed().as_secs_f64());
         let scanned_rows = running.graph().map_or(0, |graph| {
@@ -64,15 +67,15 @@ pub(crate) fn run_query(session: &Session, query: &SuiteQuery, repeat: usize) ->
                 .filter(|p| p.source.part.name().ends_with("Scan") && p.source.part.name() != "MaterializedScan");
             scans.map(|p| p.source.metrics.rows_in.load(std::sync::atomic::Ordering::Relaxed)).sum()
         });
-        let difference = query.expected.and_then(|expected| compare(&batches, expected).err());
-        let answer = match (query.expected, &difference) {
+        let difference = query.expected.as_deref().and_then(|expected| compare(&batches, expected).err());
+        let answer = match (&query.expected, &difference) {
             (None, _) => "unchecked",
             (Some(_), None) => "ok",
             (Some(_), Some(_)) => "wrong",
         };
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
         outcome = Some(Outcome {
-            number: query.number,
+            name: query.name,
             rows,
             seconds: best,
             scanned_rows,
@@ -86,11 +89,11 @@ pub(crate) fn run_query(session: &Session, query: &SuiteQuery, repeat: usize) ->
 
 /// One JSON object of an outcome.
 pub(crate) fn outcome_json(outcome: &Outcome) -> String {
-    json!({ "query": outcome.number, "rows": outcome.rows, "seconds": outcome.seconds, "answer": outcome.answer })
+    json!({ "query": outcome.name, "rows": outcome.rows, "seconds": outcome.seconds, "answer": outcome.answer })
         .to_string()
 }
 
-/// Compares a result with expected CSV: same rows in the same order, except that rows which the query's order leaves tied may be swapped;
+/// Compares a result with expected CSV (header first, nulls as `NULL`): the same rows, in any order since a query's order may leave ties;
 /// numbers within 1e-6 relative or one unit of the last expected place.
 pub(crate) fn compare(batches: &[RecordBatch], expected: &str) -> Result<(), String> {
     let mut wanted = parse_csv(expected);
@@ -101,20 +104,23 @@ pub(crate) fn compare(batches: &[RecordBatch], expected: &str) -> Result<(), Str
     if given.len() != wanted.len() {
         return Err(format!("{} rows, expected {}", given.len(), wanted.len()));
     }
-    let equal = |a: &[Vec<String>], b: &[Vec<String>]| a.iter().zip(b).position(|(a, b)| !same_row(a, b));
-    if equal(&given, &wanted).is_none() {
+    if given.iter().zip(&wanted).all(|(a, b)| same_row(a, b)) {
         return Ok(());
     }
-    given.sort();
-    wanted.sort();
-    match equal(&given, &wanted) {
-        None => Ok(()),
-        Some(row) => Err(format!("row {} is {:?}, expected {:?}", row + 1, given[row], wanted[row])),
+    // Rows may be swapped: take each expected row's equal out of those that are left.
+    for (number, row) in wanted.iter().enumerate() {
+        match given.iter().position(|candidate| same_row(candidate, row)) {
+            Some(found) => drop(given.swap_remove(found)),
+            None => {
+                return Err(format!("expected row {} is missing: {row:?}; left over: {:?}", number + 1, given.first()));
+            }
+        }
     }
+    Ok(())
 }
 
 fn rows(batches: &[RecordBatch]) -> Result<Vec<Vec<String>>, arrow::error::ArrowError> {
-    let options = FormatOptions::default().with_null("");
+    let options = FormatOptions::default().with_null("NULL");
     let mut rows = Vec::new();
     for batch in batches {
         let formatters =
@@ -181,7 +187,7 @@ pub(crate) fn outcomes_table(outcomes: &[Outcome]) -> String {
         let rate = o.scanned_rows as f64 / o.seconds / 1e6;
         let memory = format!("{:.1} MB", o.peak_bytes as f64 / 1e6);
         table.add_row([
-            right(o.number.to_string()),
+            right(o.name.to_string()),
             right(o.rows.to_string()),
             right(format!("{:.3} s", o.seconds)),
             right(format!("{rate:.0} M")),

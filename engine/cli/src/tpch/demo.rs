@@ -32,7 +32,7 @@ pub(crate) fn run(engine: &EngineOptions, options: &DemoOptions) -> Result<ExitC
     print_text(&outcomes_table(&outcomes));
     let wrong: Vec<_> = outcomes.iter().filter(|o| o.answer != "ok").collect();
     for outcome in &wrong {
-        eprintln!("query {}: {}", outcome.number, outcome.difference.as_deref().unwrap_or("unchecked"));
+        eprintln!("query {}: {}", outcome.name, outcome.difference.as_deref().unwrap_or("unchecked"));
     }
     let folder = data.display();
     print_text(&format!(

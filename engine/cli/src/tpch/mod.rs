@@ -21,13 +21,16 @@ include!(concat!(env!("OUT_DIR"), "/tpch_answers_sf10.rs"));
 
 /// The 22 queries with the answers that fit the data's scale, which its row counts tell.
 pub(crate) fn queries(session: &Session) -> Result<Vec<SuiteQuery>, Failure> {
-    let answers: &[(usize, &str)] = match session.table_rows("orders")? {
+    let answers: &[(usize, &str, &str)] = match session.table_rows("orders")? {
         Some(1_500_000) => TPCH_ANSWERS_SF1,
         Some(15_000_000) => TPCH_ANSWERS_SF10,
         _ => &[],
     };
-    let expected = |number: usize| answers.iter().find(|(n, _)| *n == number).map(|(_, text)| *text);
-    Ok(TPCH_QUERIES.iter().map(|&(number, text)| SuiteQuery { number, text, expected: expected(number) }).collect())
+    let expected = |number: usize| answers.iter().find(|a| a.0 == number).map(|a| a.2.into());
+    Ok(TPCH_QUERIES
+        .iter()
+        .map(|&(number, name, text)| SuiteQuery { number, name, text, expected: expected(number) })
+        .collect())
 }
 
 /// Runs the chosen queries; fails when one fails or is wrong.
@@ -43,7 +46,7 @@ pub(crate) fn run(engine: &EngineOptions, options: &SuiteOptions) -> Result<Exit
             Ok(outcome) => {
                 if let Some(difference) = &outcome.difference {
                     failed = true;
-                    eprintln!("query {}: {difference}", query.number);
+                    eprintln!("query {}: {difference}", query.name);
                 }
                 if options.format == "json" {
                     print_text(&format!("{}\n", outcome_json(&outcome)));
@@ -52,7 +55,7 @@ pub(crate) fn run(engine: &EngineOptions, options: &SuiteOptions) -> Result<Exit
             }
             Err(failure) => {
                 failed = true;
-                eprintln!("query {}: {failure}", query.number);
+                eprintln!("query {}: {failure}", query.name);
             }
         }
     }
