@@ -112,7 +112,11 @@ fn create_external_table(session: &Session, create: &CreateExternalTable) -> Res
                 "CREATE EXTERNAL TABLE with several locations: use a pattern like 'dir/*.parquet'",
             ));
         };
-        let options = io::Options { schema: create.schema.clone(), values: create.options.clone() };
+        let options = io::Options {
+            schema: create.schema.clone(),
+            partition_columns: (!create.partition_columns.is_empty()).then(|| create.partition_columns.clone()),
+            values: create.options.clone(),
+        };
         Ok(Entry::Table(io::open_table(location, Some(io::Format::parse(&create.format)?), &options)?))
     })
 }
@@ -136,7 +140,7 @@ fn insert(session: &Session, name: &str, plan: Plan, overwrite: bool, config: Co
 
 fn copy_to(copy: CopyTo, config: Config) -> Result<Query> {
     let format = copy.format.as_deref().map(io::Format::parse).transpose()?;
-    let options = io::Options { schema: None, values: copy.options.clone() };
+    let options = io::Options { values: copy.options.clone(), ..io::Options::default() };
     let mut writer =
         io::Writer::create(&copy.path, format, &options, copy.plan.root.schema.clone(), &copy.partition_by)?;
     let mut rows = 0;

@@ -1,7 +1,5 @@
 //! File formats and their options.
 
-use std::path::Path;
-
 use arrow::datatypes::SchemaRef;
 use plasmon_core::{Error, Result};
 
@@ -28,17 +26,56 @@ impl Format {
         }
     }
 
-    /// By extension.
-    pub fn of_path(path: &Path) -> Result<Self> {
-        let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let stem = name.strip_suffix(".gz").unwrap_or(&name);
+    /// By the extension of a path or URL; that of a compression is passed over.
+    pub fn of_name(name: &str) -> Result<Self> {
+        let file = name.rsplit(['/', '\\']).next().unwrap_or(name).to_lowercase();
+        let stem = Compression::of_name(&file).map_or(file.as_str(), |c| &file[..file.len() - c.extension().len()]);
         match stem.rsplit_once('.') {
-            Some((_, extension)) => {
-                Format::parse(extension).map_err(|e| Error::user(format!("{}: {e}", path.display())))
-            }
-            None => {
-                Err(Error::user(format!("{}: no extension tells the format; name it with STORED AS", path.display())))
-            }
+            Some((_, extension)) => Format::parse(extension).map_err(|e| Error::user(format!("{name}: {e}"))),
+            None => Err(Error::user(format!("{name}: no extension tells the format; name it with STORED AS"))),
+        }
+    }
+
+    /// The extension of new files.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Format::Parquet => "parquet",
+            Format::Csv => "csv",
+            Format::Json => "json",
+            Format::Arrow => "arrow",
+        }
+    }
+}
+
+/// How a whole text file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    Gzip,
+    Zstd,
+}
+
+impl Compression {
+    /// By the name's extension.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        let name = name.to_lowercase();
+        [Compression::Gzip, Compression::Zstd].into_iter().find(|c| name.ends_with(c.extension()))
+    }
+
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Compression::Gzip => ".gz",
+            Compression::Zstd => ".zst",
+        }
+    }
+
+    /// What the option `compression` says, else the name.
+    pub(crate) fn of_file(name: &str, options: &Options) -> Result<Option<Self>> {
+        match options.get(&["compression", "codec"]).map(str::to_lowercase).as_deref() {
+            None | Some("auto") => Ok(Compression::of_name(name)),
+            Some("none" | "uncompressed") => Ok(None),
+            Some("gzip" | "gz") => Ok(Some(Compression::Gzip)),
+            Some("zstd" | "zst") => Ok(Some(Compression::Zstd)),
+            Some(other) => Err(Error::user(format!("option compression: {other:?} is none of none, gzip, zstd"))),
         }
     }
 }
@@ -48,6 +85,8 @@ impl Format {
 pub struct Options {
     /// Columns as declared; `None` = inferred.
     pub schema: Option<SchemaRef>,
+    /// Columns that folder names give, as declared; `None` = those that all files' folders have.
+    pub partition_columns: Option<Vec<String>>,
     pub values: Vec<(String, String)>,
 }
 
@@ -56,7 +95,7 @@ impl Options {
     pub(crate) fn get(&self, names: &[&str]) -> Option<&str> {
         self.values
             .iter()
-            .find(|(n, _)| names.contains(&n.trim_start_matches("format.").to_lowercase().as_str()))
+            .find(|(n, _)| names.contains(&n.to_lowercase().trim_start_matches("format.")))
             .map(|(_, v)| v.as_str())
     }
 

@@ -1,8 +1,10 @@
 //! Files as tables and results as files: Parquet, CSV, JSON lines, Arrow IPC.
 
 mod format;
-mod location;
 mod parquet;
+mod partition;
+mod schema;
+mod store;
 mod text;
 mod writer;
 
@@ -13,16 +15,34 @@ use plasmon_core::{Error, Result};
 
 pub use format::{Format, Options};
 pub use parquet::ParquetTable;
+use store::DataFile;
 pub use writer::Writer;
 
 /// The table over the file, folder or pattern at `location`; without `format`, the extension of its files tells.
 pub fn open_table(location: &str, format: Option<Format>, options: &Options) -> Result<Arc<dyn Table>> {
-    let files = location::find_files(location)?;
-    let format = format.map_or_else(|| Format::of_path(&files[0]), Ok)?;
+    let files = store::data_files(location, format, options)?;
+    let format = format.map_or_else(|| common_format(&files), Ok)?;
     match format {
-        Format::Parquet => ParquetTable::open(location, files),
+        Format::Parquet => ParquetTable::open(location, files, options),
         Format::Csv | Format::Json | Format::Arrow => text::open(location, files, format, options),
     }
+}
+
+/// The one format that the extensions of all files tell.
+fn common_format(files: &[Arc<DataFile>]) -> Result<Format> {
+    let format = Format::of_name(&files[0].name)?;
+    for file in &files[1..] {
+        let other = Format::of_name(&file.name)?;
+        if other != format {
+            return Err(Error::user(format!(
+                "files of several formats: {} is {format:?}, {} is {other:?}; use a pattern like '*.{}' or name the format",
+                files[0].name,
+                file.name,
+                format.extension()
+            )));
+        }
+    }
+    Ok(format)
 }
 
 /// Runs a decoder over bytes that may be malformed: a panic inside (its own or a library's) becomes an error that names the file.

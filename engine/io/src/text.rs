@@ -1,9 +1,7 @@
 //! CSV, JSON lines and Arrow IPC files as tables, by Arrow's readers; one file is one morsel.
 
 use std::fmt::Debug;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Seek};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, Seek};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,6 +15,7 @@ use plasmon_core::{Error, Result};
 
 use crate::contain;
 use crate::format::{Format, Options};
+use crate::store::{DataFile, SourceReader};
 
 /// Rows looked at to infer the columns of text files.
 const INFER_ROWS: usize = 10_000;
@@ -24,7 +23,12 @@ const INFER_ROWS: usize = 10_000;
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 
 /// A table over files of one format.
-pub(crate) fn open(location: &str, files: Vec<PathBuf>, format: Format, options: &Options) -> Result<Arc<dyn Table>> {
+pub(crate) fn open(
+    location: &str,
+    files: Vec<Arc<DataFile>>,
+    format: Format,
+    options: &Options,
+) -> Result<Arc<dyn Table>> {
     let csv = CsvOptions::new(options)?;
     let mut schemas = Vec::new();
     for file in &files {
@@ -81,15 +85,17 @@ impl CsvOptions {
     }
 }
 
-fn context(file: &Path) -> String {
-    file.display().to_string()
+fn context(file: &DataFile) -> String {
+    file.name.clone()
 }
 
-fn open_file(file: &Path) -> Result<BufReader<File>> {
-    Ok(BufReader::with_capacity(1 << 20, File::open(file).map_err(|e| Error::io(context(file), e))?))
+fn open_file(file: &DataFile) -> Result<SourceReader> {
+    let source = file.open(None)?;
+    let end = source.size();
+    Ok(SourceReader::new(source, 0, end))
 }
 
-fn infer(file: &Path, format: Format, csv: &CsvOptions) -> Result<Schema> {
+fn infer(file: &DataFile, format: Format, csv: &CsvOptions) -> Result<Schema> {
     let error = |e: arrow::error::ArrowError| Error::io(context(file), e);
     let mut reader = open_file(file)?;
     match format {
@@ -111,7 +117,7 @@ fn infer(file: &Path, format: Format, csv: &CsvOptions) -> Result<Schema> {
     }
 }
 
-fn ipc_reader(mut reader: BufReader<File>, file: &Path) -> Result<(SchemaRef, Batches)> {
+fn ipc_reader(mut reader: SourceReader, file: &DataFile) -> Result<(SchemaRef, Batches)> {
     let error = |e: arrow::error::ArrowError| Error::io(context(file), e);
     let is_file = reader.fill_buf().map_err(|e| Error::io(context(file), e))?.starts_with(b"ARROW1");
     reader.rewind().map_err(|e| Error::io(context(file), e))?;
@@ -128,7 +134,7 @@ fn ipc_reader(mut reader: BufReader<File>, file: &Path) -> Result<(SchemaRef, Ba
 #[derive(Debug)]
 struct FileTable {
     location: String,
-    files: Arc<Vec<PathBuf>>,
+    files: Arc<Vec<Arc<DataFile>>>,
     format: Format,
     csv: CsvOptions,
     schema: SchemaRef,
@@ -158,7 +164,7 @@ impl Table for FileTable {
 
 #[derive(Debug, Clone)]
 struct FileScan {
-    files: Arc<Vec<PathBuf>>,
+    files: Arc<Vec<Arc<DataFile>>>,
     format: Format,
     csv: CsvOptions,
     schema: SchemaRef,
@@ -187,7 +193,7 @@ impl Source for FileScan {
 
 impl FileScan {
     /// All columns of one file, in the table's schema.
-    fn batches(&self, file: &Path) -> Result<Batches> {
+    fn batches(&self, file: &DataFile) -> Result<Batches> {
         let path = context(file);
         let error = |e: arrow::error::ArrowError| Error::io(context(file), e);
         let reader = open_file(file)?;

@@ -54,7 +54,7 @@ impl Writer {
         let path = PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
         let format = match (format, partition_by.is_empty()) {
             (Some(format), _) => format,
-            (None, true) => Format::of_path(&path)?,
+            (None, true) => Format::of_name(&path.to_string_lossy())?,
             (None, false) => return Err(Error::user("COPY with PARTITIONED BY needs STORED AS")),
         };
         let partition_columns = partition_by

@@ -1,22 +1,25 @@
 //! Parquet files as a table: footers read once and kept, statistics for the planner, a scan that prunes and filters.
 
+mod ahead;
+mod footer;
 mod native;
 mod prune;
 mod scan;
 mod statistics;
 
-use std::fs::File;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::basic::Type as PhysicalType;
-use parquet::file::metadata::PageIndexPolicy;
-use plasmon_core::expression::Expression;
+use plasmon_core::expression::{Expression, Scalar};
 use plasmon_core::pipeline::Source;
 use plasmon_core::table::{ScanRequest, Table, TableStatistics};
 use plasmon_core::{Error, Result};
+
+use crate::format::Options;
+use crate::partition::NameColumns;
+use crate::store::DataFile;
 
 /// A text column whose chunks hold at most this many bytes a value is read as dictionary codes.
 const DICTIONARY_BYTES_PER_VALUE: i64 = 4;
@@ -33,42 +36,64 @@ pub struct ParquetTable {
 /// A file and its footer.
 #[derive(Debug)]
 struct ParquetFile {
-    path: PathBuf,
+    file: Arc<DataFile>,
     metadata: ArrowReaderMetadata,
+    /// By the table's column.
+    columns: Vec<ColumnPlace>,
+}
+
+/// Where a file has a column of the table.
+#[derive(Debug, Clone, PartialEq)]
+enum ColumnPlace {
+    /// Stored in the table's type.
+    Stored,
+    /// Stored in another type, to be cast.
+    Cast,
+    /// Not stored: one value for the whole file, from its name or null.
+    Constant(Scalar),
 }
 
 impl ParquetFile {
     fn name(&self) -> String {
-        self.path.display().to_string()
+        self.file.name.clone()
+    }
+
+    /// The value that every row of the file has, of a column that is not stored.
+    fn constant(&self, column: usize) -> Option<&Scalar> {
+        match &self.columns[column] {
+            ColumnPlace::Constant(value) => Some(value),
+            _ => None,
+        }
     }
 }
 
 impl ParquetTable {
     /// Reads every footer.
-    pub fn open(location: &str, paths: Vec<PathBuf>) -> Result<Arc<dyn Table>> {
-        let mut files = Vec::with_capacity(paths.len());
-        for path in paths {
-            let name = path.display().to_string();
-            let file = File::open(&path).map_err(|e| Error::io(&name, e))?;
-            let metadata = guarded(&name, || {
-                let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-                let metadata = ArrowReaderMetadata::load(&file, options)?;
-                let hint = reading_schema(&metadata);
-                let options = ArrowReaderOptions::new()
-                    .with_page_index_policy(PageIndexPolicy::Optional)
-                    .with_schema(Arc::new(hint));
-                // A hint that the reader does not take is left out.
-                Ok(ArrowReaderMetadata::try_new(metadata.metadata().clone(), options).unwrap_or(metadata))
-            })?;
-            files.push(ParquetFile { path, metadata });
-        }
-        let schema = merge_schemas(&files)?;
-        Ok(Arc::new(ParquetTable {
-            location: location.to_string(),
-            files: Arc::new(files),
-            schema,
-            statistics: OnceLock::new(),
-        }))
+    pub(crate) fn open(location: &str, files: Vec<Arc<DataFile>>, options: &Options) -> Result<Arc<dyn Table>> {
+        let names = NameColumns::of_files(&files, options)?;
+        let footers = footer::read_all(&files)?;
+        let stored = match &options.schema {
+            Some(declared) => declared.as_ref().clone(),
+            None => merge_schemas(&files, &footers)?,
+        };
+        let schema = Arc::new(names.extend(&stored));
+        let file = |(index, (file, metadata)): (usize, (Arc<DataFile>, ArrowReaderMetadata))| {
+            let columns =
+                schema.fields().iter().map(|field| column_place(field, &metadata, names.value(index, field.name())));
+            let columns = columns.collect();
+            ParquetFile { file, metadata, columns }
+        };
+        let files: Vec<_> = files.into_iter().zip(footers).enumerate().map(file).collect();
+        let location = location.to_string();
+        Ok(Arc::new(ParquetTable { location, files: Arc::new(files), schema, statistics: OnceLock::new() }))
+    }
+}
+
+fn column_place(field: &Field, metadata: &ArrowReaderMetadata, named: Option<&Scalar>) -> ColumnPlace {
+    match metadata.schema().field_with_name(field.name()) {
+        Err(_) => ColumnPlace::Constant(named.cloned().unwrap_or(Scalar::Null)),
+        Ok(stored) if logical_type(stored.data_type()) == *field.data_type() => ColumnPlace::Stored,
+        Ok(_) => ColumnPlace::Cast,
     }
 }
 
@@ -111,24 +136,27 @@ fn reading_schema(metadata: &ArrowReaderMetadata) -> Schema {
     Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())
 }
 
-/// The table's columns as the planner sees them; files must agree.
-fn merge_schemas(files: &[ParquetFile]) -> Result<SchemaRef> {
-    let logical = |file: &ParquetFile| {
-        let fields = file.metadata.schema().fields().iter().map(|f| {
-            let data_type = match f.data_type() {
-                DataType::Dictionary(_, value) if **value == DataType::Utf8 => DataType::Utf8View,
-                DataType::Decimal64(p, s) => DataType::Decimal128(*p, *s),
-                other => other.clone(),
-            };
-            Field::new(f.name(), data_type, f.is_nullable())
-        });
+/// A reader's type as the planner sees it.
+fn logical_type(read: &DataType) -> DataType {
+    match read {
+        DataType::Dictionary(_, value) if **value == DataType::Utf8 => DataType::Utf8View,
+        DataType::Decimal64(p, s) => DataType::Decimal128(*p, *s),
+        other => other.clone(),
+    }
+}
+
+/// The columns of all files.
+fn merge_schemas(files: &[Arc<DataFile>], footers: &[ArrowReaderMetadata]) -> Result<Schema> {
+    let logical = |metadata: &ArrowReaderMetadata| {
+        let fields = metadata.schema().fields().iter();
+        let fields = fields.map(|f| Field::new(f.name(), logical_type(f.data_type()), f.is_nullable()));
         Schema::new(fields.collect::<Vec<_>>())
     };
-    let mut merged = logical(&files[0]);
-    for file in &files[1..] {
-        merged = Schema::try_merge([merged, logical(file)]).map_err(|e| Error::io(file.name(), e))?;
+    let mut merged = logical(&footers[0]);
+    for (file, footer) in files.iter().zip(footers).skip(1) {
+        merged = crate::schema::merged(&merged, &logical(footer), &file.name)?;
     }
-    Ok(Arc::new(merged))
+    Ok(merged)
 }
 
 impl Table for ParquetTable {

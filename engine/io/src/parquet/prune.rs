@@ -9,8 +9,10 @@ use plasmon_core::batch::arrow::import_column;
 use plasmon_core::expression::{CompareOp, Expression, Kind, Scalar};
 use plasmon_core::table::ScanRequest;
 
-use super::ParquetFile;
 use arrow::datatypes::SchemaRef;
+
+use super::{ColumnPlace, ParquetFile};
+use crate::partition::file_may_pass;
 
 /// Bounds of one column per row group.
 struct GroupBounds {
@@ -21,6 +23,9 @@ struct GroupBounds {
 /// For each row group of the file, whether it may hold a row that passes.
 pub(super) fn wanted_groups(file: &ParquetFile, schema: &SchemaRef, request: &ScanRequest) -> Vec<bool> {
     let count = file.metadata.metadata().num_row_groups();
+    if !file_may_pass(&|column| file.constant(column).cloned(), schema, request) {
+        return vec![false; count];
+    }
     let mut wanted = vec![true; count];
     for filter in &request.filters {
         let Some(column) = compared_column(filter) else { continue };
@@ -44,6 +49,10 @@ pub(super) fn wanted_groups(file: &ParquetFile, schema: &SchemaRef, request: &Sc
 }
 
 fn group_bounds(file: &ParquetFile, schema: &SchemaRef, column: usize) -> Option<GroupBounds> {
+    // Bounds of another type than the table's say nothing about its values.
+    if file.columns[column] != ColumnPlace::Stored {
+        return None;
+    }
     let name = schema.field(column).name();
     let converter = StatisticsConverter::try_new(name, file.metadata.schema(), file.metadata.parquet_schema()).ok()?;
     let groups = file.metadata.metadata().row_groups();

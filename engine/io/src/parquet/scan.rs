@@ -1,7 +1,6 @@
 //! The scan: row groups as morsels; in each, filters are applied to the columns that they read before any other column is decoded.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -11,19 +10,20 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowPredicateFn, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter,
 };
-use plasmon_core::batch::arrow::{import_column, null_column};
+use plasmon_core::Result;
+use plasmon_core::batch::arrow::import_column;
 use plasmon_core::batch::{Batch, Bitmap, Column, Dictionary, Encoding, Selection, Values};
-use plasmon_core::expression::{Expression, select};
+use plasmon_core::expression::{Expression, Scalar, select};
 use plasmon_core::metrics::OperatorMetrics;
 use plasmon_core::operators::runtime_filter::KeyFilter;
-use plasmon_core::pipeline::{Next, Source, SourceState, TaskContext};
+use plasmon_core::pipeline::{CancelToken, Next, Source, SourceState, TaskContext};
 use plasmon_core::table::ScanRequest;
-use plasmon_core::{Error, Result};
 
+use super::ahead::{ReadAhead, needed_columns};
 use super::native::{GroupScan, PassRates};
-use crate::contain;
-
 use super::{ParquetFile, guarded, prune};
+use crate::contain;
+use crate::store::{ByteSource, ChunkSource};
 
 /// Scans files by row group.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ struct ScanShared {
     /// (file, row group) of every morsel, once pruned: at open, when runtime filters are there.
     morsels: OnceLock<Vec<(usize, usize)>>,
     cursor: AtomicUsize,
+    ahead: ReadAhead,
 }
 
 impl ParquetScan {
@@ -50,6 +51,7 @@ impl ParquetScan {
                 request,
                 morsels: OnceLock::new(),
                 cursor: AtomicUsize::new(0),
+                ahead: ReadAhead::default(),
             }),
         }
     }
@@ -64,6 +66,14 @@ impl ScanShared {
             });
             wanted.collect()
         })
+    }
+}
+
+impl ScanShared {
+    /// A column that a file does not store.
+    fn constant_column(&self, file: usize, column: usize, rows: usize) -> Result<Column> {
+        let data_type = self.schema.field(column).data_type();
+        self.files[file].constant(column).unwrap_or(&Scalar::Null).to_column(data_type, rows)
     }
 }
 
@@ -83,12 +93,13 @@ impl Source for ParquetScan {
         self.shared.morsels().len()
     }
 
-    fn open(&self, _task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SourceState>> {
+    fn open(&self, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SourceState>> {
         let all: usize = self.shared.files.iter().map(|f| f.metadata.metadata().num_row_groups()).sum();
         metrics.note("row groups", format!("{} of {all}", self.shared.morsels().len()));
         Ok(Box::new(ScanState {
             shared: self.shared.clone(),
             metrics: metrics.clone(),
+            cancel: task.cancel.clone(),
             current: None,
             native: None,
             handle: None,
@@ -101,12 +112,13 @@ impl Source for ParquetScan {
 struct ScanState {
     shared: Arc<ScanShared>,
     metrics: Arc<OperatorMetrics>,
+    cancel: CancelToken,
     /// A row group read by the library: nested columns, rare encodings.
     current: Option<(ParquetRecordBatchReader, usize)>,
     /// A row group read by our own decoders.
     native: Option<GroupScan>,
     /// The file that was opened last.
-    handle: Option<(usize, Arc<File>)>,
+    handle: Option<(usize, Arc<dyn ByteSource>)>,
     rates: PassRates,
     /// The last dictionary of each output column, so that batches of one row group share one.
     dictionaries: HashMap<usize, (ArrayRef, Arc<Dictionary>)>,
@@ -153,9 +165,9 @@ impl ScanState {
                 self.shared.files[file].metadata.metadata().row_group(group).num_rows() as u64,
                 Ordering::Relaxed,
             );
-            let (shared, handle) = (self.shared.clone(), self.handle(file)?);
+            let (shared, source) = (self.shared.clone(), self.source(index)?);
             self.native = GroupScan::open(
-                handle,
+                source.clone(),
                 shared.files.clone(),
                 shared.schema.clone(),
                 (file, group),
@@ -164,28 +176,34 @@ impl ScanState {
             );
             if self.native.is_none() {
                 self.metrics.add("row groups read by the library", 1);
-                self.current = Some((self.open_group(file, group)?, file));
+                self.current = Some((self.open_group(file, group, source)?, file));
             }
         }
     }
 }
 
 impl ScanState {
-    fn handle(&mut self, index: usize) -> Result<Arc<File>> {
+    /// The bytes that hold a morsel: of local files the last one stays open, of objects the requests run ahead.
+    fn source(&mut self, morsel: usize) -> Result<Arc<dyn ByteSource>> {
+        let (shared, morsels) = (&self.shared, self.shared.morsels());
+        let index = morsels[morsel].0;
+        let file = &shared.files[index].file;
+        if file.is_remote() {
+            let columns = needed_columns(&shared.request, &shared.schema);
+            return shared.ahead.take(morsel, morsels, &shared.files, &columns, &self.cancel);
+        }
         if let Some((_, handle)) = self.handle.as_ref().filter(|(known, _)| *known == index) {
             return Ok(handle.clone());
         }
-        let file = &self.shared.files[index];
-        let handle = Arc::new(File::open(&file.path).map_err(|e| Error::io(file.name(), e))?);
+        let handle = file.open(Some(&self.cancel))?;
         self.handle = Some((index, handle.clone()));
         Ok(handle)
     }
 
-    fn open_group(&self, index: usize, group: usize) -> Result<ParquetRecordBatchReader> {
+    fn open_group(&self, index: usize, group: usize, source: Arc<dyn ByteSource>) -> Result<ParquetRecordBatchReader> {
         let (shared, file) = (&self.shared, &self.shared.files[index]);
         let name = format!("{} row group {group}", file.name());
-        let handle = File::open(&file.path).map_err(|e| Error::io(&name, e))?;
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(handle, file.metadata.clone());
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(ChunkSource(source), file.metadata.clone());
         let mask = |columns: &[usize]| {
             let roots =
                 columns.iter().filter_map(|&c| file.metadata.schema().index_of(shared.schema.field(c).name()).ok());
@@ -193,9 +211,9 @@ impl ScanState {
         };
         let mut predicates: Vec<Box<dyn parquet::arrow::arrow_reader::ArrowPredicate>> = Vec::new();
         for (columns, test) in self.tests(file) {
-            let (mask, shared, file) = (mask(&columns), shared.clone(), file.metadata.schema().clone());
+            let (mask, shared) = (mask(&columns), shared.clone());
             let predicate = ArrowPredicateFn::new(mask, move |batch| {
-                let passed = import_named(&shared.schema, &file, &columns, &batch).and_then(|b| test(b));
+                let passed = import_named(&shared, index, &columns, &batch).and_then(|b| test(b));
                 passed
                     .map(|bits| BooleanArray::new(bits.to_arrow(), None))
                     .map_err(|e| arrow::error::ArrowError::ExternalError(Box::new(e)))
@@ -245,19 +263,20 @@ impl ScanState {
 
     fn import(&mut self, batch: &RecordBatch, file: usize) -> Result<Batch> {
         let shared = self.shared.clone();
-        let file_schema = shared.files[file].metadata.schema();
         let columns = shared.request.projection.iter().map(|&c| {
             let field = shared.schema.field(c);
             match batch.column_by_name(field.name()) {
-                None => Ok(null_column(field.data_type(), batch.num_rows())),
-                Some(array) if matches!(array.data_type(), DataType::Dictionary(_, _)) => {
+                None => shared.constant_column(file, c, batch.num_rows()),
+                Some(array)
+                    if matches!(array.data_type(), DataType::Dictionary(_, _))
+                        && *field.data_type() == DataType::Utf8View =>
+                {
                     self.import_dictionary(c, array)
                 }
                 Some(array) => import_as(array, field.data_type()),
             }
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;
-        debug_assert!(file_schema.fields().len() >= batch.num_columns());
         Ok(Batch::new(columns, batch.num_rows()))
     }
 
@@ -294,18 +313,21 @@ fn import_as(array: &ArrayRef, data_type: &DataType) -> Result<Column> {
     match (array.data_type(), data_type) {
         (a, b) if a == b => import_column(array),
         (DataType::Decimal64(_, s), DataType::Decimal128(_, t)) if s == t => import_column(array),
-        (DataType::Dictionary(_, _), _) => import_column(array),
-        _ => import_column(&arrow::compute::cast(array, data_type)?),
+        (DataType::Dictionary(_, _), DataType::Utf8View) => import_column(array),
+        _ => {
+            let strict = arrow::compute::CastOptions { safe: false, ..Default::default() };
+            import_column(&arrow::compute::cast_with_options(array, data_type, &strict)?)
+        }
     }
 }
 
 /// The named columns of a predicate's batch, in the order of `columns`.
-fn import_named(schema: &SchemaRef, _file: &SchemaRef, columns: &[usize], batch: &RecordBatch) -> Result<Batch> {
+fn import_named(shared: &ScanShared, file: usize, columns: &[usize], batch: &RecordBatch) -> Result<Batch> {
     let imported = columns.iter().map(|&c| {
-        let field = schema.field(c);
+        let field = shared.schema.field(c);
         match batch.column_by_name(field.name()) {
             Some(array) => import_as(array, field.data_type()),
-            None => Ok(null_column(field.data_type(), batch.num_rows())),
+            None => shared.constant_column(file, c, batch.num_rows()),
         }
     });
     Ok(Batch::new(imported.collect::<Result<Vec<_>>>()?, batch.num_rows()))

@@ -7,22 +7,32 @@ use plasmon_core::batch::arrow::import_column;
 use plasmon_core::expression::Scalar;
 use plasmon_core::table::{ColumnStatistics, TableStatistics};
 
-use super::ParquetFile;
+use super::{ColumnPlace, ParquetFile};
 
 /// Sums and bounds over all row groups of all files.
 pub(super) fn of_files(files: &[ParquetFile], schema: &SchemaRef) -> TableStatistics {
     let rows: i64 = files.iter().map(|f| f.metadata.metadata().file_metadata().num_rows()).sum();
     let bytes: i64 = files.iter().flat_map(|f| f.metadata.metadata().row_groups()).map(|g| g.compressed_size()).sum();
-    let columns = schema.fields().iter().map(|f| of_column(files, f.name(), rows as u64)).collect();
+    let columns = schema.fields().iter().enumerate().map(|(i, f)| of_column(files, i, f.name(), rows as u64)).collect();
     TableStatistics { rows: Some(rows as u64), bytes: Some(bytes as u64), columns }
 }
 
-fn of_column(files: &[ParquetFile], name: &str, rows: u64) -> ColumnStatistics {
+fn of_column(files: &[ParquetFile], index: usize, name: &str, rows: u64) -> ColumnStatistics {
     let mut bounds: Vec<(Scalar, Scalar)> = Vec::new();
     let mut nulls = Some(0);
     let mut bytes = 0;
     for file in files {
         let metadata = file.metadata.metadata();
+        match &file.columns[index] {
+            ColumnPlace::Stored => {}
+            ColumnPlace::Cast => return ColumnStatistics::default(),
+            ColumnPlace::Constant(value) => {
+                let rows = metadata.file_metadata().num_rows() as u64;
+                nulls = nulls.map(|n| if value.is_null() { n + rows } else { n });
+                bounds.push((value.clone(), value.clone()));
+                continue;
+            }
+        }
         let Ok(converter) = StatisticsConverter::try_new(name, file.metadata.schema(), file.metadata.parquet_schema())
         else {
             return ColumnStatistics::default();

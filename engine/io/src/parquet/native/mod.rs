@@ -7,17 +7,17 @@ mod test;
 mod tests;
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use plasmon_core::Result;
 use plasmon_core::batch::{Batch, Column, Selection};
-use plasmon_core::expression::{Expression, select};
+use plasmon_core::expression::{Expression, Scalar, select};
 use plasmon_core::table::ScanRequest;
 use plasmon_kernels::select::{bits_to_selection, filter_selection};
 
-use super::ParquetFile;
+use super::{ColumnPlace, ParquetFile};
+use crate::store::ByteSource;
 use column::{ColumnReader, Layout};
 use page::Pages;
 use test::ColumnTest;
@@ -30,12 +30,14 @@ pub(super) type PassRates = HashMap<usize, (u64, u64)>;
 
 /// One row group being read.
 pub(super) struct GroupScan {
-    file: Arc<File>,
+    file: Arc<dyn ByteSource>,
     table: Arc<Vec<ParquetFile>>,
     schema: SchemaRef,
     place: (usize, usize),
     /// Leaf and layout of each needed column, and its reader once somebody asked.
     columns: HashMap<usize, (usize, Layout, Option<ColumnReader>)>,
+    /// Columns that the file does not store: one value for all rows.
+    constants: HashMap<usize, Scalar>,
     /// Tests of one column each, best first.
     tests: Vec<ColumnTest>,
     /// Filters that read several columns.
@@ -62,7 +64,7 @@ struct Window {
 impl GroupScan {
     /// The scan of row group `place.1` of file `place.0`; `None` when a needed column is stored in a way that only the library reads.
     pub(super) fn open(
-        file: Arc<File>,
+        file: Arc<dyn ByteSource>,
         table: Arc<Vec<ParquetFile>>,
         schema: SchemaRef,
         place: (usize, usize),
@@ -75,8 +77,16 @@ impl GroupScan {
         let mut needed = request.projection.clone();
         needed.extend(request.filters.iter().flat_map(Expression::referenced_columns));
         needed.extend(request.runtime_filters.iter().map(|t| t.column));
-        let mut columns = HashMap::new();
+        let (mut columns, mut constants) = (HashMap::new(), HashMap::new());
         for column in needed {
+            match &table[place.0].columns[column] {
+                ColumnPlace::Stored => {}
+                ColumnPlace::Cast => return None,
+                ColumnPlace::Constant(value) => {
+                    constants.insert(column, value.clone());
+                    continue;
+                }
+            }
             let field = schema.field(column);
             let leaf =
                 descriptor.columns().iter().position(|c| c.path().parts().len() == 1 && c.name() == field.name())?;
@@ -88,7 +98,7 @@ impl GroupScan {
         }
         let mut tests = test::of_request(request, &schema);
         let cost = |t: &ColumnTest| {
-            let (leaf, ..) = columns[&t.column];
+            let Some(&(leaf, ..)) = columns.get(&t.column) else { return 0.0 };
             let (before, after) = rates.get(&t.column).copied().unwrap_or((10, 3));
             let bytes = group.column(leaf).uncompressed_size().max(0) as f64 / group.num_rows().max(1) as f64;
             (bytes + 1.0) / (1.01 - after as f64 / before.max(1) as f64)
@@ -103,6 +113,7 @@ impl GroupScan {
             schema,
             place,
             columns,
+            constants,
             tests,
             filters,
             projection,
@@ -177,6 +188,11 @@ impl GroupScan {
         }
         let (file, group) = self.place;
         let source = &self.table[file];
+        if let Some(value) = self.constants.get(&column) {
+            let values = value.to_column(self.schema.field(column).data_type(), window.len)?;
+            window.columns.insert(column, values.clone());
+            return Ok(values);
+        }
         let Some((leaf, layout, reader)) = self.columns.get_mut(&column) else {
             return Err(plasmon_core::Error::internal(format!("column {column} was not opened")));
         };
@@ -187,7 +203,7 @@ impl GroupScan {
                 let chunk = metadata.row_group(group).column(*leaf);
                 let field = self.schema.field(column);
                 let context = format!("{}, row group {group}, column {}", source.name(), field.name());
-                let pages = Pages::open(&self.file, chunk, self.rows, context)?;
+                let pages = Pages::open(self.file.as_ref(), chunk, self.rows, context)?;
                 let descriptor = metadata.file_metadata().schema_descr().column(*leaf);
                 reader.insert(ColumnReader::open(pages, &descriptor, chunk, *layout, field.data_type().clone())?)
             }

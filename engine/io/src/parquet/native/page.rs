@@ -1,7 +1,5 @@
 //! Raw pages of one column chunk, decompressed only when somebody wants their values.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -12,6 +10,8 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 use plasmon_core::{Error, Result};
+
+use crate::store::ByteSource;
 
 /// Snappy's densest element makes 64 bytes from 3: a preamble that promises more lies and must not size an allocation.
 const SNAPPY_RATIO_MAX: usize = 32;
@@ -74,18 +74,19 @@ pub(super) struct Pages {
 
 impl Pages {
     /// Reads the chunk's bytes in one go.
-    pub(super) fn open(file: &File, chunk: &ColumnChunkMetaData, rows: usize, context: String) -> Result<Self> {
+    pub(super) fn open(
+        file: &dyn ByteSource,
+        chunk: &ColumnChunkMetaData,
+        rows: usize,
+        context: String,
+    ) -> Result<Self> {
         let (start, len) = super::super::guarded(&context, || Ok(chunk.byte_range()))?;
-        let size = file.metadata().map_err(|e| Error::io(&context, e))?.len();
-        if start.checked_add(len).is_none_or(|end| end > size) {
-            return Err(Error::io(
-                context,
-                format!("{len} bytes at offset {start} reach past the file's end at {size}"),
-            ));
-        }
-        let mut bytes = vec![0u8; len as usize];
-        file.read_exact_at(&mut bytes, start).map_err(|e| Error::io(&context, e))?;
-        let source = Arc::new(ChunkBytes { start, bytes: bytes.into() });
+        let end = start.checked_add(len).unwrap_or(u64::MAX);
+        let bytes = file.read(start..end).map_err(|e| match e {
+            Error::Io { message, .. } => Error::io(&context, message),
+            other => other,
+        })?;
+        let source = Arc::new(ChunkBytes { start, bytes });
         let is_snappy = chunk.compression() == Compression::SNAPPY;
         let reader = super::super::guarded(&context, || {
             let raw = if is_snappy {

@@ -21,8 +21,6 @@ use plasmon_core::pipeline::{Next, TaskContext};
 use plasmon_core::table::{RuntimeFilterTarget, ScanRequest, Table};
 use plasmon_core::{Error, Result};
 
-use crate::parquet::ParquetTable;
-
 /// A file that is removed with its value.
 struct Temporary(PathBuf);
 
@@ -144,7 +142,8 @@ fn write(random: &mut Random, batch: &RecordBatch, case: u64) -> Temporary {
 
 /// All rows of a scan and whether the library read any row group.
 fn scan(path: &PathBuf, request: &ScanRequest) -> Result<(RecordBatch, bool)> {
-    let table: Arc<dyn Table> = ParquetTable::open("test", vec![path.clone()])?;
+    let table: Arc<dyn Table> =
+        crate::open_table(&path.to_string_lossy(), Some(crate::Format::Parquet), &crate::Options::default())?;
     let schema = Arc::new(table.schema().project(&request.projection)?);
     let source = table.scan(request)?;
     let metrics = OperatorMetrics::new();

@@ -1,0 +1,75 @@
+//! Row groups of objects, fetched ahead: when a worker takes one, the requests for the next ones start.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use plasmon_core::Result;
+use plasmon_core::expression::Expression;
+use plasmon_core::pipeline::CancelToken;
+use plasmon_core::table::ScanRequest;
+
+use super::{ParquetFile, guarded};
+use crate::store::ByteSource;
+
+/// Row groups under way beyond those that workers read: enough to hide a store's latency, few enough to hold in memory.
+const GROUPS_AHEAD: usize = 2;
+
+/// The sources of morsels that no worker has taken yet.
+#[derive(Debug, Default)]
+pub(super) struct ReadAhead(Mutex<Started>);
+
+#[derive(Debug, Default)]
+struct Started {
+    /// Morsels before this one have been started.
+    next: usize,
+    sources: HashMap<usize, Arc<dyn ByteSource>>,
+}
+
+impl ReadAhead {
+    /// The source of morsel `index`, its bytes under way; starts the ones behind it.
+    pub(super) fn take(
+        &self,
+        index: usize,
+        morsels: &[(usize, usize)],
+        files: &[ParquetFile],
+        columns: &[&str],
+        cancel: &CancelToken,
+    ) -> Result<Arc<dyn ByteSource>> {
+        let mut started = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        for morsel in started.next..morsels.len().min(index + 1 + GROUPS_AHEAD) {
+            let (file, group) = morsels[morsel];
+            let source = files[file].file.open(Some(cancel))?;
+            if files[file].file.is_remote() {
+                source.announce(&chunk_ranges(&files[file], group, columns));
+            }
+            started.sources.insert(morsel, source);
+            started.next = morsel + 1;
+        }
+        match started.sources.remove(&index) {
+            Some(source) => Ok(source),
+            None => files[morsels[index].0].file.open(Some(cancel)),
+        }
+    }
+}
+
+/// Names of the columns that a request reads.
+pub(super) fn needed_columns<'a>(request: &ScanRequest, schema: &'a arrow::datatypes::Schema) -> Vec<&'a str> {
+    let mut needed = request.projection.clone();
+    needed.extend(request.filters.iter().flat_map(Expression::referenced_columns));
+    needed.extend(request.runtime_filters.iter().map(|t| t.column));
+    needed.sort_unstable();
+    needed.dedup();
+    needed.into_iter().map(|c| schema.field(c).name().as_str()).collect()
+}
+
+fn chunk_ranges(file: &ParquetFile, group: usize, columns: &[&str]) -> Vec<Range<u64>> {
+    let group = file.metadata.metadata().row_group(group);
+    let wanted = group
+        .columns()
+        .iter()
+        .filter(|c| c.column_path().parts().first().is_some_and(|p| columns.contains(&p.as_str())));
+    // A chunk that lies nowhere is told when it is read.
+    let ranges = wanted.filter_map(|c| guarded("", || Ok(c.byte_range())).ok());
+    ranges.map(|(start, len)| start..start.saturating_add(len)).collect()
+}

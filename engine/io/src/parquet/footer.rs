@@ -1,0 +1,72 @@
+//! Footers: read once per content of a file and kept, for objects many at a time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::file::metadata::PageIndexPolicy;
+use plasmon_core::Result;
+
+use super::{guarded, reading_schema};
+use crate::store::{ByteSource, ChunkSource, DataFile};
+
+/// Bytes fetched from an object's end at first: most footers with their indexes fit.
+const TAIL_BYTES: u64 = 128 * 1024;
+/// Objects whose tails are under way at once.
+const AHEAD: usize = 32;
+/// Footers kept; beyond that, those kept so far are forgotten.
+const KEPT_MAX: usize = 4096;
+
+type Kept = Mutex<HashMap<(String, u64, String), ArrowReaderMetadata>>;
+
+static KEPT: LazyLock<Kept> = LazyLock::new(Kept::default);
+
+/// The footers of all files, in their order.
+pub(super) fn read_all(files: &[Arc<DataFile>]) -> Result<Vec<ArrowReaderMetadata>> {
+    let mut footers = Vec::with_capacity(files.len());
+    for some in files.chunks(AHEAD) {
+        let mut waiting = Vec::with_capacity(some.len());
+        for file in some {
+            let known = kept(file);
+            let source = if known.is_none() { Some(begin(file)?) } else { None };
+            waiting.push((known, source));
+        }
+        for (file, (known, source)) in some.iter().zip(waiting) {
+            footers.push(match (known, source) {
+                (Some(footer), _) => footer,
+                (None, source) => read(file, source.map_or_else(|| begin(file), Ok)?)?,
+            });
+        }
+    }
+    Ok(footers)
+}
+
+fn kept(file: &DataFile) -> Option<ArrowReaderMetadata> {
+    KEPT.lock().unwrap_or_else(|e| e.into_inner()).get(&file.identity()?).cloned()
+}
+
+fn begin(file: &DataFile) -> Result<Arc<dyn ByteSource>> {
+    let source = file.open(None)?;
+    source.announce(&[source.size().saturating_sub(TAIL_BYTES)..source.size()]);
+    Ok(source)
+}
+
+fn read(file: &DataFile, source: Arc<dyn ByteSource>) -> Result<ArrowReaderMetadata> {
+    let footer = guarded(&file.name, || {
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let metadata = ArrowReaderMetadata::load(&ChunkSource(source), options)?;
+        let hint = reading_schema(&metadata);
+        let options =
+            ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional).with_schema(Arc::new(hint));
+        // A hint that the reader does not take is left out.
+        Ok(ArrowReaderMetadata::try_new(metadata.metadata().clone(), options).unwrap_or(metadata))
+    })?;
+    if let Some(identity) = file.identity() {
+        let mut kept = KEPT.lock().unwrap_or_else(|e| e.into_inner());
+        if kept.len() >= KEPT_MAX {
+            kept.clear();
+        }
+        kept.insert(identity, footer.clone());
+    }
+    Ok(footer)
+}

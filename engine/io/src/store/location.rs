@@ -1,0 +1,168 @@
+//! Locations: a file, a folder (searched through) or a pattern, on this machine or in an object store.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use object_store::path::Path as ObjectPath;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use plasmon_core::{Error, Result};
+
+use super::file::DataFile;
+use super::{client, runtime};
+use crate::format::{Format, Options};
+
+/// Where a location is.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Place {
+    Local(PathBuf),
+    /// `root` names the store (`s3://bucket`), `key` what is in it; keys are taken literally, not URL-decoded.
+    Remote {
+        root: String,
+        key: String,
+    },
+}
+
+/// Tells the place of a location's text.
+pub(crate) fn parse_location(location: &str) -> Result<Place> {
+    let Some((scheme, rest)) = location.split_once("://") else { return Ok(Place::Local(location.into())) };
+    if scheme == "file" {
+        return Ok(Place::Local(rest.into()));
+    }
+    let (host, key) = rest.split_once('/').unwrap_or((rest, ""));
+    if host.is_empty() {
+        return Err(Error::user(format!("{location}: no host or bucket after {scheme}://")));
+    }
+    Ok(Place::Remote { root: format!("{}://{host}", scheme.to_lowercase()), key: key.to_string() })
+}
+
+impl Place {
+    /// The client and the object's path of a remote place.
+    pub(super) fn object(root: &str, key: &str, options: &Options) -> Result<(Arc<dyn ObjectStore>, ObjectPath)> {
+        let path = if root.starts_with("http") { ObjectPath::from_url_path(key) } else { ObjectPath::parse(key) };
+        let path = path.map_err(|e| Error::user(format!("{root}/{key}: {e}")))?;
+        Ok((client::client(root, options)?, path))
+    }
+}
+
+/// The files of a location in the order of their names; at least one. Of a folder or pattern those of `format` when there are such.
+pub(crate) fn data_files(location: &str, format: Option<Format>, options: &Options) -> Result<Vec<Arc<DataFile>>> {
+    let (mut files, is_single) = match parse_location(location)? {
+        Place::Local(path) => local_files(location, &path)?,
+        Place::Remote { root, key } => remote_files(&root, &key, options)?,
+    };
+    if files.is_empty() {
+        return Err(Error::io(location, "no files there"));
+    }
+    let has_format = |f: &DataFile| Format::of_name(&f.name).ok() == format;
+    if !is_single && format.is_some() && files.iter().any(has_format) {
+        files.retain(has_format);
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files.into_iter().map(Arc::new).collect())
+}
+
+fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '['])
+}
+
+/// Files of other programs' bookkeeping (_SUCCESS, ._tmp) are no data.
+fn is_hidden(name: &str) -> bool {
+    name.starts_with(['.', '_'])
+}
+
+fn local_files(location: &str, path: &Path) -> Result<(Vec<DataFile>, bool)> {
+    let mut files = Vec::new();
+    // A file whose name looks like a pattern is that file.
+    let is_single = path.is_file();
+    if !is_single && is_pattern(location) {
+        let matches = glob::glob(&path.to_string_lossy()).map_err(|e| Error::user(format!("{location}: {e}")))?;
+        for entry in matches {
+            collect(&entry.map_err(|e| Error::io(location, e))?, &mut files)?;
+        }
+    } else {
+        collect(path, &mut files)?;
+    }
+    Ok((files.into_iter().map(DataFile::local).collect::<Result<_>>()?, is_single))
+}
+
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let error = |e: std::io::Error| Error::io(path.display().to_string(), e);
+    if !std::fs::metadata(path).map_err(error)?.is_dir() {
+        files.push(path.to_path_buf());
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(path).map_err(error)? {
+        let entry = entry.map_err(error)?.path();
+        if !entry.file_name().is_some_and(|n| is_hidden(&n.to_string_lossy())) {
+            collect(&entry, files)?;
+        }
+    }
+    Ok(())
+}
+
+fn remote_files(root: &str, key: &str, options: &Options) -> Result<(Vec<DataFile>, bool)> {
+    let name = format!("{root}/{key}");
+    let file = |store: &Arc<dyn ObjectStore>, object: ObjectMeta| {
+        DataFile::remote(format!("{root}/{}", object.location), store.clone(), object)
+    };
+    let error = |e: object_store::Error| Error::io(&name, client::message(&e));
+    if is_pattern(key) {
+        if root.starts_with("http") {
+            return Err(Error::unsupported(format!(
+                "{name}: a pattern over HTTP, which has no listing; name the file"
+            )));
+        }
+        let pattern = glob::Pattern::new(key).map_err(|e| Error::user(format!("{name}: {e}")))?;
+        let options_of_glob = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::default() };
+        let fixed = &key[..key.find(['*', '?', '[']).unwrap_or(key.len())];
+        let folder = fixed.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let (store, prefix) = Place::object(root, folder, options)?;
+        let objects = list(&store, &prefix).map_err(|e| at(e, &name))?;
+        let matching = objects.into_iter().filter(|o| pattern.matches_with(o.location.as_ref(), options_of_glob));
+        return Ok((matching.map(|o| file(&store, o)).collect(), false));
+    }
+    let (store, path) = Place::object(root, key, options)?;
+    if !key.is_empty() && !key.ends_with('/') {
+        let (asked, at) = (store.clone(), path.clone());
+        match runtime::wait_for(async move { asked.head(&at).await })? {
+            Ok(object) => return Ok((vec![file(&store, object)], true)),
+            Err(object_store::Error::NotFound { .. }) if !root.starts_with("http") => {}
+            Err(e) => return Err(error(e)),
+        }
+    }
+    let depth = path.parts().count();
+    let objects = list(&store, &path)
+        .map_err(|e| at(e, &name))?
+        .into_iter()
+        .filter(|o| o.size > 0 && !o.location.parts().skip(depth).any(|part| is_hidden(part.as_ref())));
+    Ok((objects.map(|o| file(&store, o)).collect(), false))
+}
+
+fn at(error: Error, name: &str) -> Error {
+    match error {
+        Error::Io { message, .. } => Error::io(name, message),
+        other => other,
+    }
+}
+
+fn list(store: &Arc<dyn ObjectStore>, prefix: &ObjectPath) -> Result<Vec<ObjectMeta>> {
+    let (store, prefix) = (store.clone(), prefix.clone());
+    let listing = runtime::wait_for(async move { store.list(Some(&prefix)).try_collect::<Vec<_>>().await })?;
+    listing.map_err(|e| Error::io("", client::message(&e)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places() {
+        let remote = |root: &str, key: &str| Place::Remote { root: root.into(), key: key.into() };
+        assert_eq!(parse_location("a/b.csv").unwrap(), Place::Local("a/b.csv".into()));
+        assert_eq!(parse_location("file:///a/b").unwrap(), Place::Local("/a/b".into()));
+        assert_eq!(parse_location("S3://bucket/a/*.csv").unwrap(), remote("s3://bucket", "a/*.csv"));
+        assert_eq!(parse_location("http://host:80").unwrap(), remote("http://host:80", ""));
+        assert!(parse_location("s3:///key").unwrap_err().to_string().contains("no host or bucket"));
+    }
+}

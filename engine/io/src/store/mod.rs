@@ -1,0 +1,20 @@
+//! Where bytes come from: local files by positioned reads, objects of a store by ranged requests that run ahead on a small runtime.
+//!
+//! A location (`location`) becomes files (`file`); a file is opened as a [`ByteSource`] (`source`); objects need a client (`client`), whose
+//! futures run in `runtime`, the only place that knows async. Everybody else waits on a channel.
+
+mod client;
+mod file;
+mod location;
+mod reader;
+mod remote;
+mod runtime;
+mod source;
+mod upload;
+
+pub(crate) use file::DataFile;
+pub(crate) use location::{Place, data_files, parse_location};
+pub(crate) use reader::{ChunkSource, SourceReader};
+pub(crate) use runtime::wait_for;
+pub(crate) use source::{ByteSource, LocalSource};
+pub(crate) use upload::Upload;
