@@ -8,6 +8,7 @@ use plasmon_kernels::group::{TupleTable, WordTable, add_i64};
 use plasmon_kernels::join_table::JoinTable;
 use plasmon_kernels::like::LikePattern;
 use plasmon_kernels::select::{Comparison, bits_to_selection, compare_constant};
+use plasmon_kernels::sort::sort_words;
 use plasmon_kernels::{gather, hash};
 
 /// Rows of a batch-sized input, and of one far larger than the caches.
@@ -90,6 +91,20 @@ fn grouping(criterion: &mut Criterion) {
     group.bench_function("sum i64 into 4 groups", |b| b.iter(|| add_i64(&mut [0; 4], black_box(&values), &groups)));
 }
 
+fn sorting(criterion: &mut Criterion) {
+    // Key above, row number in the low 20 bits.
+    let packed: Vec<u64> = numbers(LARGE).iter().zip(0u64..).map(|(key, row)| key >> 20 << 20 | row).collect();
+    let mut group = criterion.benchmark_group("sort");
+    group.throughput(Throughput::Elements(LARGE as u64));
+    group.sample_size(10);
+    group.bench_function("1 M random 44-bit keys", |b| {
+        b.iter_batched(|| packed.clone(), |mut words| sort_words(&mut words, 20, 64), criterion::BatchSize::LargeInput)
+    });
+    group.bench_function("1 M random 44-bit keys, standard library", |b| {
+        b.iter_batched(|| packed.clone(), |mut words| words.sort_unstable(), criterion::BatchSize::LargeInput)
+    });
+}
+
 fn joins(criterion: &mut Criterion) {
     let rows: Vec<u32> = (0..LARGE as u32).collect();
     let probes = numbers(BATCH);
@@ -131,5 +146,5 @@ fn like(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(kernels, select, movement, arithmetic, grouping, joins, like);
+criterion_group!(kernels, select, movement, arithmetic, grouping, sorting, joins, like);
 criterion_main!(kernels);

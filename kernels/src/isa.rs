@@ -1,5 +1,6 @@
 //! The only place that asks the CPU what it can do.
 
+use std::cell::Cell;
 use std::sync::LazyLock;
 
 /// Instruction tiers, ordered.
@@ -25,18 +26,36 @@ static ISA: LazyLock<Isa> = LazyLock::new(|| {
     detect().min(cap)
 });
 
-/// The widest usable tier, detected once per process.
+thread_local! {
+    /// The tier of [`with_tier`] on this thread; never above what the CPU has.
+    static FORCED: Cell<Option<Isa>> = const { Cell::new(None) };
+}
+
+/// The tier to use: the widest usable one, detected once per process, unless [`with_tier`] says otherwise on this thread.
 #[inline]
 pub fn isa() -> Isa {
-    *ISA
+    FORCED.get().unwrap_or_else(|| *ISA)
 }
 
-/// All usable tiers, for tests that run each.
+/// All usable tiers, for tests and benchmarks that run each.
 pub fn tiers() -> impl Iterator<Item = Isa> {
-    [Isa::Scalar, Isa::Avx2, Isa::Avx512].into_iter().filter(|&tier| tier <= isa())
+    [Isa::Scalar, Isa::Avx2, Isa::Avx512].into_iter().filter(|&tier| tier <= *ISA)
 }
 
-#[cfg(target_arch = "x86_64")]
+/// Runs `work` with `tier` (or the widest below it that is usable) on this thread: how tests and benchmarks compare tiers in one process.
+pub fn with_tier<R>(tier: Isa, work: impl FnOnce() -> R) -> R {
+    struct Restore(Option<Isa>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            FORCED.set(self.0);
+        }
+    }
+    let _restore = Restore(FORCED.replace(Some(tier.min(*ISA))));
+    work()
+}
+
+// Miri interprets no vector instructions: there the portable tier runs.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 fn detect() -> Isa {
     macro_rules! has {
         ($($feature:tt),*) => { true $(&& is_x86_feature_detected!($feature))* };
@@ -50,7 +69,7 @@ fn detect() -> Isa {
     }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
 fn detect() -> Isa {
     Isa::Scalar
 }

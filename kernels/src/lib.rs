@@ -16,6 +16,7 @@
 
 pub mod arithmetic;
 pub mod byte_table;
+pub mod cast;
 pub mod decode;
 pub mod gather;
 pub mod group;
@@ -23,7 +24,13 @@ pub mod hash;
 pub mod isa;
 pub mod join_table;
 pub mod like;
+#[cfg(test)]
+mod oracle;
 pub mod select;
 pub mod sort;
 pub mod sort_key;
+pub mod temporal;
+#[cfg(test)]
+mod tests;
+pub mod text;
 pub mod window;

@@ -117,6 +117,28 @@ fn the_kernel_index_is_complete() {
     }
 }
 
+/// The last cell of a row names a criterion group; ⇅ says that it is one of the `tiers` benchmark.
+#[test]
+fn listed_benchmarks_exist() {
+    let index = std::fs::read_to_string(root().join("kernels/README.md")).expect("kernels/README.md");
+    let benches: Vec<(String, String)> =
+        all_sources().into_iter().filter(|(path, _)| path.starts_with("benchmarks/benches/")).collect();
+    for row in index.lines().filter(|l| l.starts_with("| `src/")) {
+        let cell = row.trim_end_matches('|').rsplit('|').next().unwrap_or("").trim();
+        if cell == "–" {
+            continue;
+        }
+        let name = cell.split('`').nth(1).unwrap_or_else(|| panic!("kernels/README.md: no benchmark name in {row}"));
+        let group = format!("benchmark_group(\"{name}\")");
+        let module = format!("benchmarks/benches/tiers/{name}.rs");
+        let exists = match cell.contains('⇅') {
+            true => benches.iter().any(|(path, _)| *path == module),
+            false => benches.iter().any(|(_, text)| text.contains(&group)),
+        };
+        assert!(exists, "kernels/README.md lists the benchmark {name}, which benchmarks/benches does not have: {row}");
+    }
+}
+
 #[test]
 fn sources_are_formatted() {
     let output = Command::new(env!("CARGO"))
