@@ -290,12 +290,23 @@ pub fn export_column(column: &Column, data_type: &DataType) -> Result<ArrayRef> 
         (Utf8 | LargeUtf8 | Utf8View | Binary | LargeBinary | BinaryView, Values::View(v)) => {
             export_views(v, nulls, data_type)?
         }
-        (_, Values::Nested(array)) if array.data_type() == data_type => array.clone(),
-        (_, Values::Nested(array)) => arrow_cast::cast(array, data_type)?,
+        (_, Values::Nested(array)) if array.data_type() == data_type => with_nulls(array, nulls)?,
+        (_, Values::Nested(array)) => with_nulls(&arrow_cast::cast(array, data_type)?, nulls)?,
         (wanted, values) => {
             return Err(Error::internal(format!("a {:?} column cannot be shown as {wanted}", values.physical())));
         }
     })
+}
+
+/// The array with the column's nulls, which may be more than its own (rows that a window or an outer join left without a value).
+fn with_nulls(array: &ArrayRef, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+    match nulls {
+        Some(nulls) if nulls.null_count() != array.logical_null_count() => {
+            let is_null = BooleanArray::new(!nulls.inner(), None);
+            Ok(arrow_select::nullif::nullif(array, &is_null)?)
+        }
+        _ => Ok(array.clone()),
+    }
 }
 
 fn export_views(views: &Views, nulls: Option<NullBuffer>, data_type: &DataType) -> Result<ArrayRef> {

@@ -24,6 +24,9 @@ pub(super) fn arithmetic(
     if types.0.is_decimal() && types.1.is_decimal() && result.is_decimal() {
         return decimal::arithmetic(op, overflow, sides, types, result, counted);
     }
+    if types.0.is_temporal() || types.1.is_temporal() {
+        return temporal::arithmetic(op, sides, types, result, selection);
+    }
     let (left, right) = (operand(sides.0), operand(sides.1));
     macro_rules! integers {
         ($($variant:ident),*) => {

@@ -5,7 +5,7 @@ use arrow_schema::DataType;
 use super::Expression;
 use super::evaluate::{evaluate, true_bits};
 use super::logic::narrow;
-use crate::batch::{Batch, Bitmap, Column, arrow::null_column};
+use crate::batch::{Batch, Bitmap, Column, Selection, arrow::null_column};
 use crate::error::Result;
 
 /// The value of the first branch whose condition is true, else of `otherwise`, else null.
@@ -55,6 +55,13 @@ fn gather_result(expression: &Expression, batch: &Batch) -> Result<Column> {
         Some(selection) => column.select(selection),
         None => column,
     })
+}
+
+/// A dense column of the selected rows (at least one) back at their positions; other rows repeat the first (nobody reads them).
+pub(super) fn spread_selected(dense: &Column, selection: &Selection, rows: usize) -> Column {
+    let mut source = vec![0u16; rows];
+    selection.positions().iter().zip(0u16..).for_each(|(&position, index)| source[position as usize] = index);
+    dense.gather(&source)
 }
 
 /// Dense parts back at their positions; rows of no part are null. One gather from the parts laid end to end, with a null at the front.

@@ -5,9 +5,11 @@ use std::cmp::Ordering;
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
 use plasmon_kernels::select::{self, Comparison};
+use plasmon_kernels::text::compare as text;
 
 use super::CompareOp;
-use crate::batch::{Bitmap, Column, Physical, Values, Views};
+use super::functions::with_texts;
+use crate::batch::{Bitmap, Column, Physical, Values};
 use crate::error::{Error, Result};
 
 /// `left op right`, boolean; null where either side is null, except for the null-safe operators.
@@ -110,12 +112,12 @@ fn compare_others(
         Comparison::GreaterEqual => ordering.is_ge(),
     };
     Ok(match (left, right) {
-        (Values::View(l), Values::View(r)) if matches!(comparison, Comparison::Equal | Comparison::NotEqual) => {
-            let negated = comparison == Comparison::NotEqual;
-            Bitmap::from_bools((0..rows).map(|row| views_equal(l, row, r, other(row)) != negated))
+        (Values::View(l), Values::View(r)) if constant => {
+            Bitmap::new(with_texts(l, |l| text::compare_constant(comparison, l, r.value(0))), rows)
         }
         (Values::View(l), Values::View(r)) => {
-            Bitmap::from_bools((0..rows).map(|row| holds(compare_views(l, row, r, other(row)))))
+            let words = with_texts(l, |l| with_texts(r, |r| text::compare_columns(comparison, l, r)));
+            Bitmap::new(words, rows)
         }
         (Values::Boolean(l), Values::Boolean(r)) => {
             Bitmap::from_bools((0..rows).map(|row| holds(l.get(row).cmp(&r.get(other(row))))))
@@ -138,26 +140,4 @@ fn compare_others(
         }
         (l, r) => return Err(Error::internal(format!("comparison of {:?} with {:?}", l.physical(), r.physical()))),
     })
-}
-
-/// Equality of two strings: length and prefix first, bytes only when those agree.
-#[inline]
-pub(crate) fn views_equal(left: &Views, i: usize, right: &Views, j: usize) -> bool {
-    let (a, b) = (left.views[i], right.views[j]);
-    if a as u64 != b as u64 {
-        return false;
-    }
-    if a as u32 <= 12 { a == b } else { left.value(i) == right.value(j) }
-}
-
-/// Byte order of two strings, by prefix first.
-#[inline]
-pub(crate) fn compare_views(left: &Views, i: usize, right: &Views, j: usize) -> Ordering {
-    let prefix = |view: u128| ((view >> 32) as u32).swap_bytes();
-    let (a, b) = (left.views[i], right.views[j]);
-    // Inline views are padded with zero bytes, so unequal prefixes decide unless one is a prefix of the other, which they are not then.
-    match prefix(a).cmp(&prefix(b)) {
-        Ordering::Equal => left.value(i).cmp(right.value(j)),
-        decided => decided,
-    }
 }

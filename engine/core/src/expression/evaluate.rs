@@ -133,10 +133,6 @@ fn evaluate_per_distinct_value(expression: &Expression, batch: &Batch) -> Result
     if distinct * 2 > batch.selected_rows() || distinct >= BATCH_ROWS_MAX || is_volatile(expression) {
         return Ok(None);
     }
-    // Distinct values that no selected row has must not raise errors: only error-free kinds may look at all of them.
-    if may_fail(expression) {
-        return Ok(None);
-    }
     let has_nulls = column.validity().is_some();
     let mut values = Column::flat(dictionary.values.clone());
     values.is_ascii = dictionary.is_ascii;
@@ -148,8 +144,13 @@ fn evaluate_per_distinct_value(expression: &Expression, batch: &Batch) -> Result
         values = values.gather(&positions).with_validity(Some(Bitmap::from_bools(valid.into_iter())));
     }
     let per_value =
-        evaluate(&expression.map_columns(&|_| 0), &Batch::new(vec![values], distinct + usize::from(has_nulls)))?
-            .flatten();
+        evaluate(&expression.map_columns(&|_| 0), &Batch::new(vec![values], distinct + usize::from(has_nulls)));
+    let per_value = match per_value {
+        Ok(column) => column.flatten(),
+        // Distinct values that no selected row has must not raise errors: the rows decide.
+        Err(_) if may_fail(expression) => return Ok(None),
+        Err(error) => return Err(error),
+    };
     let codes: std::borrow::Cow<'_, [u32]> = match column.validity() {
         None => codes[..].into(),
         Some(validity) => codes

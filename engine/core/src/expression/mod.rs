@@ -10,6 +10,7 @@ mod compare;
 mod decimal;
 mod evaluate;
 mod function;
+mod functions;
 mod in_list;
 mod like;
 mod logic;
@@ -24,6 +25,7 @@ use arrow_schema::DataType;
 pub(crate) use decimal::divide_rounded;
 pub use evaluate::{evaluate, select};
 pub use function::{FunctionCall, ScalarFunction};
+pub use functions::native_or;
 pub use scalar::{Scalar, ScalarSlot};
 
 /// A typed expression over the columns of one input.

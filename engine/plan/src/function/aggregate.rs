@@ -41,7 +41,7 @@ pub(super) fn adapt(call: &AggregateCall<'_>) -> Result<Arc<dyn CustomAggregate>
         .iter()
         .enumerate()
         .map(|(i, k)| PhysicalSortExpr {
-            expr: Arc::new(Column::new(&format!("c{}", first_order + i), first_order + i)),
+            expr: order_column(call, first_order + i, &k.expression),
             options: arrow::compute::SortOptions { descending: k.descending, nulls_first: k.nulls_first },
         })
         .collect();
@@ -56,6 +56,12 @@ pub(super) fn adapt(call: &AggregateCall<'_>) -> Result<Arc<dyn CustomAggregate>
         ignore_nulls: call.ignore_nulls,
         return_field: call.return_field.clone(),
     }))
+}
+
+/// The column of an order key: the argument's own when it is one, because DISTINCT may only be ordered by its argument.
+fn order_column(call: &AggregateCall<'_>, own: usize, key: &Expression) -> Arc<dyn PhysicalExpr> {
+    let index = call.arguments.iter().position(|a| a == key).unwrap_or(own);
+    Arc::new(Column::new(&format!("c{index}"), index))
 }
 
 /// Constants stay visible as such (a delimiter, a percentile); everything else is a column.

@@ -7,6 +7,8 @@ mod aggregate;
 mod operators;
 mod registry;
 mod scalar;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use arrow::datatypes::DataType;
 use datafusion_expr::Operator;
 use plasmon_core::batch::arrow::{export_column, import_column};
 use plasmon_core::batch::{Bitmap, Column, Selection, Values};
-use plasmon_core::expression::{Expression, FunctionCall, Kind, ScalarFunction};
+use plasmon_core::expression::{Expression, FunctionCall, Kind, ScalarFunction, native_or};
 use plasmon_core::{Error, Result};
 
 /// The expression of an operator that the IR has no node for.
@@ -23,7 +23,9 @@ pub fn operator(operator: Operator, left: Expression, right: Expression) -> Resu
         Operator::RegexNotIMatch => (Arc::new(RegexMatch { case_insensitive: true, negated: true }), DataType::Boolean),
         other => return Err(Error::unsupported(format!("operator {other}"))),
     };
-    Ok(Expression { kind: Kind::Function(FunctionCall { function, arguments: vec![left, right] }), data_type })
+    let arguments = vec![left, right];
+    let function = native_or(function, &arguments, &data_type);
+    Ok(Expression { kind: Kind::Function(FunctionCall { function, arguments }), data_type })
 }
 
 /// Both sides as text arrays.

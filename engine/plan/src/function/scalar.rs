@@ -9,7 +9,7 @@ use datafusion_common::{DataFusionError, ScalarValue};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, Volatility};
 use plasmon_core::batch::arrow::{export_column, import_column, null_column};
 use plasmon_core::batch::{Column, Selection};
-use plasmon_core::expression::{Expression, FunctionCall, Kind, ScalarFunction};
+use plasmon_core::expression::{Expression, FunctionCall, Kind, ScalarFunction, native_or};
 use plasmon_core::{Error, Result};
 
 use super::ScalarCall;
@@ -18,15 +18,17 @@ use crate::error::convert_error;
 /// A call of a library function.
 pub(super) fn adapt(call: ScalarCall<'_>) -> Expression {
     let data_type = call.return_field.data_type().clone();
-    let function = LibraryFunction {
+    let function = native_or(library(&call), &call.arguments, &data_type);
+    Expression { kind: Kind::Function(FunctionCall { function, arguments: call.arguments }), data_type }
+}
+
+/// The library's own implementation.
+pub(super) fn library(call: &ScalarCall<'_>) -> Arc<dyn ScalarFunction> {
+    Arc::new(LibraryFunction {
         function: call.function.clone(),
-        argument_fields: call.argument_fields,
-        return_field: call.return_field,
-    };
-    Expression {
-        kind: Kind::Function(FunctionCall { function: Arc::new(function), arguments: call.arguments }),
-        data_type,
-    }
+        argument_fields: call.argument_fields.clone(),
+        return_field: call.return_field.clone(),
+    })
 }
 
 #[derive(Debug)]
