@@ -34,7 +34,7 @@ impl sqllogictest::DB for Database {
 /// The canonical text of a value: NULL, (empty), floats to ten digits, −0 as 0.
 fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
     let array = batch.column(column);
-    if array.is_null(row) {
+    if array.is_null(row) || *array.data_type() == DataType::Null {
         return "NULL".to_string();
     }
     let text = array_value_to_string(array, row).unwrap_or_else(|e| e.to_string());
