@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use plasmon_core::pipeline::TaskContext;
+use plasmon_core::pipeline::{CancelToken, TaskContext};
 use plasmon_core::{Config, Error, Result};
 use plasmon_io as io;
 use plasmon_plan::explain::{Measurement, explain};
@@ -17,15 +17,21 @@ use crate::catalog::Entry;
 use crate::memory_table::MemoryTable;
 use crate::query::Query;
 
+/// What a statement runs under.
+pub(crate) struct Run {
+    pub(crate) config: Config,
+    pub(crate) cancel: CancelToken,
+}
+
 /// Runs one planned statement.
-pub(crate) fn execute(session: &Session, statement: Statement, config: Config) -> Result<Query> {
+pub(crate) fn execute(session: &Session, statement: Statement, run: &Run) -> Result<Query> {
     match statement {
-        Statement::Query(plan) => start(plan, config),
-        Statement::Explain { plan, options } => {
-            let measured = if options.analyze { Some(measure(plan.clone(), config)?) } else { None };
+        Statement::Query(plan) => start(plan, run),
+        Statement::Explain { plan, options, passes } => {
+            let measured = if options.analyze { Some(measure(plan.clone(), run)?) } else { None };
             let text = match &measured {
-                Some((plan, measurement)) => explain(plan, options, Some(measurement)),
-                None => explain(&plan, options, None),
+                Some((plan, measurement)) => explain(plan, options, &passes, Some(measurement)),
+                None => explain(&plan, options, &passes, None),
             };
             text_rows("plan", &[text])
         }
@@ -36,7 +42,7 @@ pub(crate) fn execute(session: &Session, statement: Statement, config: Config) -
         Statement::CreateTable { name, plan, or_replace, if_not_exists } => {
             define(session, &name, or_replace, if_not_exists, || {
                 let schema = plan.root.schema.clone();
-                let batches = start(plan, config)?.collect()?;
+                let batches = start(plan, run)?.collect()?;
                 Ok(Entry::Memory(Arc::new(MemoryTable::new(schema, &batches)?)))
             })
         }
@@ -47,8 +53,8 @@ pub(crate) fn execute(session: &Session, statement: Statement, config: Config) -
             }
             nothing()
         }
-        Statement::Insert { name, plan, overwrite, .. } => insert(session, &last(&name), plan, overwrite, config),
-        Statement::Copy(copy) => copy_to(copy, config),
+        Statement::Insert { name, plan, overwrite, .. } => insert(session, &last(&name), plan, overwrite, run),
+        Statement::Copy(copy) => copy_to(copy, run),
         Statement::Describe { schema, .. } => describe(&schema),
         Statement::ShowTables { pattern } => show_tables(session, pattern.as_deref()),
         Statement::ShowFunctions { pattern } => show_functions(session, pattern.as_deref()),
@@ -69,9 +75,10 @@ pub(crate) fn execute(session: &Session, statement: Statement, config: Config) -
     }
 }
 
-fn start(plan: Plan, config: Config) -> Result<Query> {
+fn start(plan: Plan, run: &Run) -> Result<Query> {
     let schema = plan.root.schema.clone();
-    Query::start(plan, schema, TaskContext::new(config))
+    let task = TaskContext { cancel: run.cancel.clone(), ..TaskContext::new(run.config.clone()) };
+    Query::start(plan, schema, task)
 }
 
 fn last(name: &[String]) -> String {
@@ -79,15 +86,15 @@ fn last(name: &[String]) -> String {
 }
 
 /// Runs a plan for its counters alone.
-fn measure(plan: Plan, config: Config) -> Result<(Plan, Measurement)> {
+fn measure(plan: Plan, run: &Run) -> Result<(Plan, Measurement)> {
     let begin = Instant::now();
-    let mut query = start(plan.clone(), config)?;
+    let mut query = start(plan.clone(), run)?;
     for batch in query.by_ref() {
         batch?;
     }
     let elapsed = begin.elapsed().as_nanos() as u64;
-    let graph = query.graph().ok_or_else(|| Error::internal("a query without pipelines"))?;
-    Ok((plan, Measurement::of_graph(graph, elapsed)))
+    let measurement = query.metrics(elapsed).ok_or_else(|| Error::internal("a query without pipelines"))?;
+    Ok((plan, measurement))
 }
 
 fn define(
@@ -121,13 +128,13 @@ fn create_external_table(session: &Session, create: &CreateExternalTable) -> Res
     })
 }
 
-fn insert(session: &Session, name: &str, plan: Plan, overwrite: bool, config: Config) -> Result<Query> {
+fn insert(session: &Session, name: &str, plan: Plan, overwrite: bool, run: &Run) -> Result<Query> {
     let Some(Entry::Memory(table)) = session.catalog.get(name) else {
         return Err(Error::unsupported(format!(
             "INSERT INTO {name}: only in-memory tables take rows; use COPY … TO for files"
         )));
     };
-    let batches = start(plan, config)?.collect()?;
+    let batches = start(plan, run)?.collect()?;
     let rows = batches.iter().map(|b| b.num_rows() as u64).sum();
     if overwrite {
         let fresh = Arc::new(MemoryTable::new(plasmon_core::table::Table::schema(table.as_ref()), &batches)?);
@@ -138,13 +145,13 @@ fn insert(session: &Session, name: &str, plan: Plan, overwrite: bool, config: Co
     count(rows)
 }
 
-fn copy_to(copy: CopyTo, config: Config) -> Result<Query> {
+fn copy_to(copy: CopyTo, run: &Run) -> Result<Query> {
     let format = copy.format.as_deref().map(io::Format::parse).transpose()?;
     let options = io::Options { values: copy.options.clone(), ..io::Options::default() };
     let mut writer =
         io::Writer::create(&copy.path, format, &options, copy.plan.root.schema.clone(), &copy.partition_by)?;
     let mut rows = 0;
-    for batch in start(copy.plan, config)? {
+    for batch in start(copy.plan, run)? {
         let batch = batch?;
         rows += batch.num_rows() as u64;
         writer.write(&batch)?;

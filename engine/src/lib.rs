@@ -10,19 +10,28 @@
 //! ```
 //!
 //! The façade is all that an embedder needs: [`Session`] holds tables, views, functions and settings; [`Session::sql`] gives a
-//! [`Query`] with a schema, streaming batches, cancellation and metrics. Operators alone, without SQL, are in [`core`].
+//! [`Query`] with a schema, streaming batches, cancellation, progress and metrics. Operators alone, without SQL, are in [`core`].
+//!
+//! Longer programs are in `engine/examples/`: SQL from files and memory (`sql.rs`), functions (`user_function.rs`), a table source
+//! (`own_table.rs`), operators without SQL (`operators_alone.rs`).
+
+#![warn(missing_docs)]
 
 mod catalog;
 mod execute;
 mod memory_table;
+mod parameter;
+mod progress;
 mod query;
 mod session;
 mod table_function;
 
 pub use memory_table::MemoryTable;
+pub use parameter::Parameter;
 pub use plasmon_core as core;
 pub use plasmon_core::{Config, Driver, Error, Result};
 pub use plasmon_io as io;
 pub use plasmon_plan as plan;
+pub use progress::{Monitor, Progress};
 pub use query::Query;
 pub use session::Session;

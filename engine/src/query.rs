@@ -10,13 +10,30 @@ use plasmon_core::batch::{Batch, arrow::export_batch};
 use plasmon_core::operators::collect::Collect;
 use plasmon_core::pipeline::{CancelToken, Graph, InlineDriver, Progress, TaskContext, run_on_pool};
 use plasmon_core::{Config, Driver, Error, Result};
+use plasmon_plan::explain::Measurement;
 use plasmon_plan::ir::Plan;
 use plasmon_plan::lower::lower;
+
+use crate::progress::Monitor;
 
 /// Batches that may wait for the reader before workers do: enough to hide a reader's hiccup, small against a query's own state.
 const QUEUE_BATCHES: usize = 64;
 
 /// A statement that runs; its batches come by iteration, in the result's order when it has one. Dropping it cancels what still runs.
+///
+/// ```
+/// use plasmon::{Config, Session};
+///
+/// let session = Session::new(Config::default())?;
+/// let query = session.sql("SELECT value FROM generate_series(1, 10000) WHERE value % 2 = 0")?;
+/// assert_eq!(query.schema().field(0).name(), "value");
+/// let mut rows = 0;
+/// for batch in query {
+///     rows += batch?.num_rows();
+/// }
+/// assert_eq!(rows, 5000);
+/// # Ok::<(), plasmon::Error>(())
+/// ```
 pub struct Query {
     schema: SchemaRef,
     task: TaskContext,
@@ -76,7 +93,18 @@ impl Query {
         self.schema.clone()
     }
 
-    /// A token that stops the query from any thread.
+    /// A token that stops the query from any thread; the reader then gets [`Error::Cancelled`].
+    ///
+    /// ```
+    /// use plasmon::{Config, Error, Session};
+    ///
+    /// let session = Session::new(Config::default())?;
+    /// let mut query = session.sql("SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b")?;
+    /// let token = query.cancel_token();
+    /// std::thread::spawn(move || token.cancel());
+    /// assert!(matches!(query.next(), Some(Err(Error::Cancelled))));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn cancel_token(&self) -> CancelToken {
         self.task.cancel.clone()
     }
@@ -84,6 +112,32 @@ impl Query {
     /// The most bytes that the query had reserved at once.
     pub fn peak_memory_bytes(&self) -> usize {
         self.task.memory.peak()
+    }
+
+    /// Watches the query from any thread while it runs: progress, memory, cancellation.
+    pub fn monitor(&self) -> Monitor {
+        Monitor::new(self.task.clone(), self.graph.clone(), self.plan.clone())
+    }
+
+    /// What every plan node did so far; `elapsed_nanos` is the caller's clock. `None` for statements that run no pipelines.
+    ///
+    /// ```
+    /// use plasmon::{Config, Session};
+    ///
+    /// let session = Session::new(Config::default())?;
+    /// let mut query = session.sql("SELECT count(*) FROM generate_series(1, 10000)")?;
+    /// for batch in query.by_ref() {
+    ///     batch?;
+    /// }
+    /// let metrics = query.metrics(0).expect("a query has pipelines");
+    /// assert!(metrics.nodes.iter().any(|node| node.rows == 10_000));
+    /// # Ok::<(), plasmon::Error>(())
+    /// ```
+    pub fn metrics(&self, elapsed_nanos: u64) -> Option<Measurement> {
+        let mut measurement = Measurement::of_graph(self.graph.as_ref()?, elapsed_nanos);
+        measurement.threads = if self.task.config.driver == Driver::Inline { 1 } else { self.task.config.threads };
+        measurement.peak_bytes = self.task.memory.peak();
+        Some(measurement)
     }
 
     /// The pipelines with their counters; `None` for statements that run none.
@@ -96,7 +150,7 @@ impl Query {
         self.plan.as_ref()
     }
 
-    /// All batches.
+    /// All batches, once the query is over.
     pub fn collect(self) -> Result<Vec<RecordBatch>> {
         let mut batches = Vec::new();
         for batch in self {

@@ -1,34 +1,57 @@
 //! A session: tables, views, functions and settings, and the statements run over them.
 
+use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, SchemaRef};
 use plasmon_core::expression::Scalar;
+use plasmon_core::operators::aggregate::CustomAggregate;
+use plasmon_core::pipeline::CancelToken;
 use plasmon_core::table::Table;
 use plasmon_core::{Config, Error, Result};
 use plasmon_io as io;
 use plasmon_plan::function::Registry;
-use plasmon_plan::sql::{Catalog as PlannerCatalog, View, plan_statement, split_statements};
+use plasmon_plan::sql::{Catalog as PlannerCatalog, View, plan_with_parameters, split_statements};
 
 use crate::catalog::{Catalog, Entry};
-use crate::execute;
+use crate::execute::{self, Run};
 use crate::memory_table::MemoryTable;
+use crate::parameter::Parameter;
 use crate::query::Query;
 use crate::table_function;
 
+/// The body of a table function: constant arguments in, a table out.
+type TableFunction = dyn Fn(&[Scalar]) -> Result<Arc<dyn Table>> + Send + Sync;
+
 /// Tables, views, functions and settings. Shared between threads by reference; each statement runs on its own workers.
+///
+/// ```
+/// use plasmon::{Config, Session};
+///
+/// let session = Session::new(Config { threads: 2, ..Config::default() })?;
+/// session.sql("CREATE TABLE t AS SELECT value AS a FROM generate_series(1, 10)")?;
+/// let batches = session.sql("SELECT sum(a) FROM t WHERE a > 5")?.collect()?;
+/// assert_eq!(batches[0].num_rows(), 1);
+/// # Ok::<(), plasmon::Error>(())
+/// ```
 pub struct Session {
     pub(crate) catalog: Catalog,
     config: RwLock<Config>,
-    functions: Arc<Registry>,
+    functions: RwLock<Arc<Registry>>,
+    table_functions: RwLock<HashMap<String, Arc<TableFunction>>>,
 }
 
 impl Session {
-    /// An empty session.
+    /// An empty session. Settings that cannot work are refused.
     pub fn new(config: Config) -> Result<Self> {
         check(&config)?;
-        Ok(Session { catalog: Catalog::default(), config: RwLock::new(config), functions: Registry::standard() })
+        Ok(Session {
+            catalog: Catalog::default(),
+            config: RwLock::new(config),
+            functions: RwLock::new(Registry::standard()),
+            table_functions: RwLock::default(),
+        })
     }
 
     /// The settings that the next statement runs under.
@@ -36,7 +59,16 @@ impl Session {
         self.config.read().unwrap_or_else(|e| e.into_inner()).clone()
     }
 
-    /// Replaces the settings.
+    /// Replaces the settings, as `SET` does.
+    ///
+    /// ```
+    /// use plasmon::{Config, Session};
+    ///
+    /// let session = Session::new(Config::default())?;
+    /// session.set_config(Config { memory_bytes: Some(1 << 30), ..session.config() })?;
+    /// assert!(session.set_config(Config { threads: 0, ..session.config() }).is_err());
+    /// # Ok::<(), plasmon::Error>(())
+    /// ```
     pub fn set_config(&self, config: Config) -> Result<()> {
         check(&config)?;
         *self.config.write().unwrap_or_else(|e| e.into_inner()) = config;
@@ -45,38 +77,162 @@ impl Session {
 
     /// Plans one statement and starts it. Statements without rows (CREATE, SET, …) are done when this returns.
     pub fn sql(&self, statement: &str) -> Result<Query> {
+        self.sql_with(statement, &[])
+    }
+
+    /// As [`Session::sql`], with values for `$1`, `$2` … in the statement; see [`Parameter`].
+    pub fn sql_with(&self, statement: &str, parameters: &[Parameter]) -> Result<Query> {
+        self.sql_cancellable(statement, parameters, &CancelToken::default())
+    }
+
+    /// As [`Session::sql_with`], to be stopped by `cancel` from any thread, also while the call itself works (`COPY`, `CREATE TABLE AS`).
+    ///
+    /// ```
+    /// use plasmon::core::pipeline::CancelToken;
+    /// use plasmon::{Config, Error, Session};
+    ///
+    /// let session = Session::new(Config::default())?;
+    /// let cancel = CancelToken::default();
+    /// cancel.cancel();
+    /// let outcome = session.sql_cancellable("CREATE TABLE t AS SELECT * FROM generate_series(1, 1000000)", &[], &cancel);
+    /// assert!(matches!(outcome, Err(Error::Cancelled)));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn sql_cancellable(&self, statement: &str, parameters: &[Parameter], cancel: &CancelToken) -> Result<Query> {
         let config = self.config();
-        let planned = plan_statement(statement, self, &config)?;
-        execute::execute(self, planned, config)
+        let values: Vec<ArrayRef> = parameters.iter().map(Parameter::array).collect();
+        let planned = plan_with_parameters(statement, &values, self, &config)?;
+        execute::execute(self, planned, &Run { config, cancel: cancel.clone() })
     }
 
     /// The statements of a text, cut at semicolons outside of strings and comments.
+    ///
+    /// ```
+    /// let session = plasmon::Session::new(plasmon::Config::default())?;
+    /// assert_eq!(session.split("SELECT ';'; -- two;\nSELECT 2")?.len(), 2);
+    /// # Ok::<(), plasmon::Error>(())
+    /// ```
     pub fn split(&self, text: &str) -> Result<Vec<String>> {
         Ok(split_statements(text)?.into_iter().map(str::to_string).collect())
     }
 
     /// Defines `name` as the file, folder or pattern at `location`, its format told by the extension.
+    ///
+    /// ```
+    /// use plasmon::{Config, Session};
+    ///
+    /// let path = std::env::temp_dir().join(format!("plasmon-doc-{}.parquet", std::process::id()));
+    /// let session = Session::new(Config::default())?;
+    /// session.sql(&format!("COPY (SELECT 1 AS a UNION ALL SELECT 2) TO '{}'", path.display()))?.collect()?;
+    /// session.register_path("numbers", &path.to_string_lossy())?;
+    /// assert_eq!(session.table_rows("numbers")?, Some(2));
+    /// # std::fs::remove_file(path).ok();
+    /// # Ok::<(), plasmon::Error>(())
+    /// ```
     pub fn register_path(&self, name: &str, location: &str) -> Result<()> {
         let table = io::open_table(location, None, &io::Options::default())?;
         self.register_table(name, table)
     }
 
-    /// Defines `name` as a table of the embedder's own.
+    /// Defines `name` as a table of the embedder's own; `engine/examples/own_table.rs` shows one.
     pub fn register_table(&self, name: &str, table: Arc<dyn Table>) -> Result<()> {
         self.catalog.define(&name.to_lowercase(), Entry::Table(table), true)
     }
 
     /// Defines `name` as a table of these batches.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use arrow::array::{Int64Array, RecordBatch};
+    /// use plasmon::{Config, Session};
+    ///
+    /// let batch = RecordBatch::try_from_iter([("a", Arc::new(Int64Array::from(vec![1, 2, 3])) as _)])?;
+    /// let session = Session::new(Config::default())?;
+    /// session.register_batches("t", batch.schema(), &[batch])?;
+    /// assert_eq!(session.sql("SELECT a FROM t WHERE a >= 2")?.collect()?[0].num_rows(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn register_batches(&self, name: &str, schema: SchemaRef, batches: &[RecordBatch]) -> Result<()> {
         let table = Arc::new(MemoryTable::new(schema, batches)?);
         self.catalog.define(&name.to_lowercase(), Entry::Memory(table), true)
     }
 
+    /// Adds a scalar function over Arrow arrays: equal lengths in, one array of that length and of type `result` out. Equal arguments
+    /// must give equal results. A name that exists is replaced.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use arrow::array::{AsArray, Int64Array};
+    /// use arrow::datatypes::{DataType, Int64Type};
+    /// use plasmon::{Config, Session};
+    ///
+    /// let session = Session::new(Config::default())?;
+    /// session.register_scalar_function("collatz", &[DataType::Int64], DataType::Int64, |arguments| {
+    ///     let numbers = arguments[0].as_primitive::<Int64Type>();
+    ///     let next = numbers.iter().map(|n| n.map(|n| if n % 2 == 0 { n / 2 } else { 3 * n + 1 }));
+    ///     Ok(Arc::new(next.collect::<Int64Array>()))
+    /// });
+    /// let batches = session.sql("SELECT collatz(collatz(7))")?.collect()?;
+    /// assert_eq!(batches[0].column(0).as_primitive::<Int64Type>().value(0), 11);
+    /// # Ok::<(), plasmon::Error>(())
+    /// ```
+    pub fn register_scalar_function(
+        &self,
+        name: &str,
+        arguments: &[DataType],
+        result: DataType,
+        body: impl Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + Sync + 'static,
+    ) {
+        let mut functions = self.functions.write().unwrap_or_else(|e| e.into_inner());
+        Arc::make_mut(&mut functions).add_scalar(name, arguments, result, Arc::new(body));
+    }
+
+    /// Adds an aggregate function under its own name, with results of type `result`; `engine/examples/user_function.rs` shows one.
+    /// It works with GROUP BY and FILTER; DISTINCT and ORDER BY inside the call are refused.
+    pub fn register_aggregate_function(&self, function: Arc<dyn CustomAggregate>, result: DataType) {
+        let mut functions = self.functions.write().unwrap_or_else(|e| e.into_inner());
+        Arc::make_mut(&mut functions).add_aggregate(function, result);
+    }
+
+    /// Adds a table function: constants in, a table out, to be called in FROM.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use arrow::array::{Int64Array, RecordBatch};
+    /// use plasmon::{Config, Error, MemoryTable, Session};
+    ///
+    /// let session = Session::new(Config::default())?;
+    /// session.register_table_function("squares", |arguments| {
+    ///     let count = arguments.first().and_then(|a| a.as_i64()).ok_or_else(|| Error::user("squares(count)"))?;
+    ///     let column: Int64Array = (1..=count).map(|n| n * n).collect();
+    ///     let batch = RecordBatch::try_from_iter([("square", Arc::new(column) as _)])?;
+    ///     Ok(Arc::new(MemoryTable::new(batch.schema(), &[batch])?))
+    /// });
+    /// assert_eq!(session.sql("SELECT * FROM squares(5) WHERE square > 8")?.collect()?[0].num_rows(), 3);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn register_table_function(
+        &self,
+        name: &str,
+        body: impl Fn(&[Scalar]) -> Result<Arc<dyn Table>> + Send + Sync + 'static,
+    ) {
+        let mut functions = self.table_functions.write().unwrap_or_else(|e| e.into_inner());
+        functions.insert(name.to_lowercase(), Arc::new(body));
+    }
+
     /// Rows of a table when known without reading it.
     pub fn table_rows(&self, name: &str) -> Result<Option<u64>> {
-        let table =
-            PlannerCatalog::table(self, &[name.to_string()])?.ok_or_else(|| Error::user(format!("no table {name}")))?;
-        Ok(table.statistics().rows)
+        Ok(self.known_table(name)?.statistics().rows)
+    }
+
+    /// Columns of a table.
+    pub fn table_schema(&self, name: &str) -> Result<SchemaRef> {
+        Ok(self.known_table(name)?.schema())
+    }
+
+    fn known_table(&self, name: &str) -> Result<Arc<dyn Table>> {
+        PlannerCatalog::table(self, &[name.to_string()])?
+            .ok_or_else(|| Error::user(format!("there is no table {name}")))
     }
 
     /// Names of all tables and views.
@@ -86,15 +242,15 @@ impl Session {
 
     /// Names of all functions.
     pub fn function_names(&self) -> Vec<String> {
-        let mut names =
-            [self.functions.scalar_names(), self.functions.aggregate_names(), self.functions.window_names()].concat();
+        let functions = self.registry();
+        let mut names = [functions.scalar_names(), functions.aggregate_names(), functions.window_names()].concat();
         names.sort();
         names.dedup();
         names
     }
 
-    pub(crate) fn registry(&self) -> &Registry {
-        &self.functions
+    pub(crate) fn registry(&self) -> Arc<Registry> {
+        self.functions.read().unwrap_or_else(|e| e.into_inner()).clone()
     }
 }
 
@@ -132,10 +288,14 @@ impl PlannerCatalog for Session {
     }
 
     fn table_function(&self, name: &str, arguments: &[Scalar]) -> Result<Option<Arc<dyn Table>>> {
-        table_function::call(name, arguments)
+        let own = self.table_functions.read().unwrap_or_else(|e| e.into_inner()).get(name).cloned();
+        match own {
+            Some(body) => body(arguments).map(Some),
+            None => table_function::call(name, arguments),
+        }
     }
 
     fn functions(&self) -> Arc<Registry> {
-        self.functions.clone()
+        self.registry()
     }
 }

@@ -23,19 +23,7 @@ pub(super) fn describe(relation: &Relation, plan: &Plan, verbose: bool) -> Descr
     let writer = Writer { names: &names, plan, verbose };
     let mut details = Vec::new();
     let name = match &relation.node {
-        Node::Scan { name, table, projection, filters, fetch, runtime_filters, threshold } => {
-            let columns: Vec<String> = projection.iter().map(|&c| writer.column(c)).collect();
-            details.push(("columns", writer.cut(&columns)));
-            push_list(&mut details, "filter", writer.list(filters), " AND ");
-            let targets: Vec<String> = runtime_filters.iter().map(|t| writer.column(t.column)).collect();
-            push_list(&mut details, "runtime filter", targets, ", ");
-            details.extend(threshold.iter().map(|(c, _)| ("top-n threshold", writer.column(*c))));
-            details.extend(fetch.iter().map(|f| ("limit", f.to_string())));
-            if verbose {
-                details.push(("source", table.describe()));
-            }
-            format!("Scan {name}")
-        }
+        Node::Scan { .. } => return describe_scan(relation, &writer),
         Node::Values { rows } => format!("Values ({} rows)", rows.len()),
         Node::Empty { one_row } => if *one_row { "OneRow" } else { "NoRows" }.to_string(),
         Node::Filter { predicate, .. } => {
@@ -98,6 +86,23 @@ pub(super) fn describe(relation: &Relation, plan: &Plan, verbose: bool) -> Descr
         Node::SharedScan { index } => format!("SharedScan {index}"),
     };
     Description { name, details }
+}
+
+fn describe_scan(relation: &Relation, writer: &Writer<'_>) -> Description {
+    let Node::Scan { name, table, projection, filters, fetch, runtime_filters, threshold } = &relation.node else {
+        return Description { name: "Scan".to_string(), details: Vec::new() };
+    };
+    let columns: Vec<String> = projection.iter().map(|&c| writer.column(c)).collect();
+    let mut details = vec![("columns", writer.cut(&columns))];
+    push_list(&mut details, "filter", writer.list(filters), " AND ");
+    let targets: Vec<String> = runtime_filters.iter().map(|t| writer.column(t.column)).collect();
+    push_list(&mut details, "runtime filter", targets, ", ");
+    details.extend(threshold.iter().map(|(c, _)| ("top-n threshold", writer.column(*c))));
+    details.extend(fetch.iter().map(|f| ("limit", f.to_string())));
+    if writer.verbose {
+        details.push(("source", table.describe()));
+    }
+    Description { name: format!("Scan {name}"), details }
 }
 
 fn describe_join(join: &Join, left_width: usize, writer: &Writer<'_>) -> Description {

@@ -1,17 +1,21 @@
-//! The plan as JSON: `{"sections": [{"title", "plan": node}], "elapsed_nanos"}`.
+//! The plan as JSON: `{"sections": [{"title", "plan": node}], "planning": [{"pass", "nanos"}], "elapsed_nanos", …}`.
 
 use serde_json::{Map, Value, json};
 
-use super::{DescribedNode, Measurement, Section};
+use super::{DescribedNode, Document};
 
-pub(super) fn render(sections: &[Section], measured: Option<&Measurement>) -> String {
-    let sections: Vec<Value> = sections.iter().map(|s| json!({ "title": s.title, "plan": node(&s.root) })).collect();
-    let mut document = json!({ "sections": sections });
-    if let Some(measured) = measured {
-        document["elapsed_nanos"] = json!(measured.elapsed_nanos);
-        document["worker_nanos"] = json!(measured.total_nanos());
+pub(super) fn render(document: &Document<'_>) -> String {
+    let sections: Vec<Value> =
+        document.sections.iter().map(|s| json!({ "title": s.title, "plan": node(&s.root) })).collect();
+    let passes = document.passes.iter().map(|(pass, time)| json!({ "pass": pass, "nanos": time.as_nanos() as u64 }));
+    let mut value = json!({ "sections": sections, "planning": passes.collect::<Vec<_>>() });
+    if let Some(measured) = document.measured {
+        value["elapsed_nanos"] = json!(measured.elapsed_nanos);
+        value["worker_nanos"] = json!(measured.total_nanos());
+        value["threads"] = json!(measured.threads);
+        value["peak_bytes"] = json!(measured.peak_bytes);
     }
-    serde_json::to_string_pretty(&document).unwrap_or_default()
+    serde_json::to_string_pretty(&value).unwrap_or_default()
 }
 
 fn node(described: &DescribedNode) -> Value {
@@ -28,6 +32,7 @@ fn node(described: &DescribedNode) -> Value {
         value["estimated_rows"] = json!(rows);
     }
     if let Some(metrics) = &described.metrics {
+        value["rows_in"] = json!(metrics.rows_in);
         value["rows"] = json!(metrics.rows);
         value["batches"] = json!(metrics.batches);
         value["nanos"] = json!(metrics.nanos);

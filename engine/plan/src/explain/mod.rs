@@ -5,11 +5,13 @@
 mod describe;
 mod html;
 mod json;
+mod picture;
 mod text;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use plasmon_core::metrics::OperatorMetrics;
 use plasmon_core::pipeline::Graph;
@@ -21,6 +23,8 @@ use describe::Description;
 /// What one plan node did, summed over its parts and workers.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct NodeMetrics {
+    /// Rows that went in: read by a scan, or given by the inputs.
+    pub rows_in: u64,
     /// Rows and batches that came out.
     pub rows: u64,
     pub batches: u64,
@@ -35,6 +39,10 @@ pub struct NodeMetrics {
 /// What was measured while a plan ran.
 #[derive(Debug, Clone, Default)]
 pub struct Measurement {
+    /// Workers that could run at once.
+    pub threads: usize,
+    /// The most bytes reserved at once, by the whole query.
+    pub peak_bytes: usize,
     /// By node number; missing nodes were not run.
     pub nodes: Vec<NodeMetrics>,
     /// From start to end, in nanoseconds.
@@ -44,19 +52,22 @@ pub struct Measurement {
 impl Measurement {
     /// Reads the counters of a graph that has run. A node's rows are those that left its last part in each pipeline.
     pub fn of_graph(graph: &Graph, elapsed_nanos: u64) -> Self {
-        let mut measurement = Measurement { nodes: Vec::new(), elapsed_nanos };
+        let mut measurement = Measurement { elapsed_nanos, ..Measurement::default() };
         let mut counted = HashSet::new();
         for pipeline in &graph.pipelines {
             let source = (pipeline.source.plan_node, &pipeline.source.metrics);
             let parts: Vec<_> =
                 std::iter::once(source).chain(pipeline.operators.iter().map(|o| (o.plan_node, &o.metrics))).collect();
             for (position, (node, metrics)) in parts.iter().enumerate() {
+                let is_first = !parts[..position].iter().any(|(other, _)| other == node);
                 let is_last = !parts[position + 1..].iter().any(|(other, _)| other == node);
-                measurement.add(*node, metrics, is_last, &mut counted);
+                measurement.add(*node, metrics, Ends { is_first, is_last }, &mut counted);
             }
         }
         for sink in &graph.sinks {
-            measurement.add(sink.plan_node, &sink.metrics, false, &mut counted);
+            // The query's own sink only hands the root's rows to the reader.
+            let is_first = sink.part.name() != "Collect";
+            measurement.add(sink.plan_node, &sink.metrics, Ends { is_first, is_last: false }, &mut counted);
         }
         measurement
     }
@@ -65,7 +76,7 @@ impl Measurement {
         &mut self,
         node: usize,
         metrics: &Arc<OperatorMetrics>,
-        gives_rows: bool,
+        ends: Ends,
         counted: &mut HashSet<*const OperatorMetrics>,
     ) {
         // Operators that stand in several pipelines share their counters.
@@ -76,7 +87,10 @@ impl Measurement {
             self.nodes.resize(node + 1, NodeMetrics::default());
         }
         let total = &mut self.nodes[node];
-        if gives_rows {
+        if ends.is_first {
+            total.rows_in += metrics.rows_in.load(Relaxed);
+        }
+        if ends.is_last {
             total.rows += metrics.rows_out.load(Relaxed);
             total.batches += metrics.batches_out.load(Relaxed);
         }
@@ -92,13 +106,37 @@ impl Measurement {
     }
 }
 
-/// The plan in the format that `options` ask for.
-pub fn explain(plan: &Plan, options: ExplainOptions, measured: Option<&Measurement>) -> String {
-    let sections = sections(plan, options.verbose, measured);
+/// Where a part stands among its node's parts in one pipeline: the first takes the node's input, the last gives its output.
+#[derive(Clone, Copy)]
+struct Ends {
+    is_first: bool,
+    is_last: bool,
+}
+
+/// A step of planning, and what it took.
+pub type PassTime = (&'static str, Duration);
+
+/// The plan in the format that `options` ask for; `passes` are the steps of planning, when they are known.
+pub fn explain(plan: &Plan, options: ExplainOptions, passes: &[PassTime], measured: Option<&Measurement>) -> String {
+    let document = Document { sections: sections(plan, options.verbose, measured), passes, measured };
     match options.format {
-        ExplainFormat::Text => text::render(&sections, measured),
-        ExplainFormat::Json => json::render(&sections, measured),
-        ExplainFormat::Html => html::render(&sections, measured),
+        ExplainFormat::Text => text::render(&document, options.verbose),
+        ExplainFormat::Json => json::render(&document),
+        ExplainFormat::Html => html::render(&document),
+    }
+}
+
+/// All that a format prints.
+struct Document<'a> {
+    sections: Vec<Section>,
+    passes: &'a [PassTime],
+    measured: Option<&'a Measurement>,
+}
+
+impl Document<'_> {
+    /// Worker time of all nodes; 1 when nothing was measured.
+    fn total_nanos(&self) -> u64 {
+        self.measured.map_or(1, Measurement::total_nanos)
     }
 }
 

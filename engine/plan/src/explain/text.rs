@@ -2,24 +2,35 @@
 
 use std::fmt::Write;
 
-use super::{DescribedNode, Measurement, NodeMetrics, Section, bytes, duration, grouped};
+use super::{DescribedNode, Document, NodeMetrics, bytes, duration, grouped};
 
-pub(super) fn render(sections: &[Section], measured: Option<&Measurement>) -> String {
+/// Estimates that are off by more than this factor are marked.
+const MISESTIMATE_FACTOR: f64 = 10.0;
+
+pub(super) fn render(document: &Document<'_>, verbose: bool) -> String {
     let mut out = String::new();
-    let total = measured.map_or(1, Measurement::total_nanos);
-    for (index, section) in sections.iter().enumerate() {
+    for (index, section) in document.sections.iter().enumerate() {
         if index > 0 {
             let _ = writeln!(out, "\n{}", section.title);
         }
-        node(&section.root, "", "", total, &mut out);
+        node(&section.root, "", "", document.total_nanos(), &mut out);
     }
-    if let Some(measured) = measured {
+    if let Some(measured) = document.measured {
         let _ = writeln!(
             out,
-            "\nElapsed {}, worker time {}",
+            "\nElapsed {}, worker time {} on {} thread{}, peak memory {}",
             duration(measured.elapsed_nanos),
-            duration(measured.total_nanos())
+            duration(measured.total_nanos()),
+            measured.threads,
+            if measured.threads == 1 { "" } else { "s" },
+            bytes(measured.peak_bytes as u64)
         );
+    }
+    if verbose || document.measured.is_some() {
+        let steps: Vec<String> =
+            document.passes.iter().map(|(name, time)| format!("{name} {}", duration(time.as_nanos() as u64))).collect();
+        let total: u64 = document.passes.iter().map(|(_, time)| time.as_nanos() as u64).sum();
+        let _ = writeln!(out, "Planning {}: {}", duration(total), steps.join(", "));
     }
     out.truncate(out.trim_end().len());
     out
@@ -53,14 +64,17 @@ fn node(node_: &DescribedNode, first: &str, rest: &str, total: u64, out: &mut St
 }
 
 fn figures(node: &DescribedNode, total: u64) -> String {
-    let estimate = node.estimated_rows.map(|rows| format!("~{}", grouped(rows.round().max(0.0) as u64)));
-    let Some(NodeMetrics { rows, batches, nanos, bytes_reserved, bytes_spilled, .. }) = &node.metrics else {
-        return estimate.map(|e| format!("{e} rows")).unwrap_or_default();
+    let Some(NodeMetrics { rows_in, rows, batches, nanos, bytes_reserved, bytes_spilled, .. }) = &node.metrics else {
+        return node.estimated_rows.map(|e| format!("{} rows", estimate(e))).unwrap_or_default();
     };
-    let mut parts = vec![match estimate {
-        Some(estimate) => format!("{} rows ({estimate})", grouped(*rows)),
-        None => format!("{} rows", grouped(*rows)),
-    }];
+    let mut parts = vec![format!("{} rows", grouped(*rows))];
+    if let Some(estimated) = node.estimated_rows {
+        let off = is_misestimate(estimated, *rows);
+        parts[0] = format!("{} rows ({}{})", grouped(*rows), estimate(estimated), if off { " !" } else { "" });
+    }
+    if *rows_in > 0 && rows_in != rows {
+        parts.push(format!("{} in", grouped(*rows_in)));
+    }
     parts.push(format!("{} batches", grouped(*batches)));
     parts.push(format!("{} {:.0}%", duration(*nanos), *nanos as f64 * 100.0 / total as f64));
     if *bytes_reserved > 0 {
@@ -70,4 +84,14 @@ fn figures(node: &DescribedNode, total: u64) -> String {
         parts.push(format!("{} spilled", bytes(*bytes_spilled)));
     }
     parts.join(", ")
+}
+
+fn estimate(rows: f64) -> String {
+    format!("~{}", grouped(rows.round().max(0.0) as u64))
+}
+
+/// Whether an estimate was off by so much that it may have led the optimizer astray.
+pub(super) fn is_misestimate(estimated: f64, rows: u64) -> bool {
+    let (estimated, rows) = (estimated.max(1.0), (rows as f64).max(1.0));
+    estimated / rows > MISESTIMATE_FACTOR || rows / estimated > MISESTIMATE_FACTOR
 }

@@ -9,6 +9,7 @@ mod registry;
 mod scalar;
 #[cfg(test)]
 mod tests;
+mod user;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use plasmon_core::operators::window::WindowFunction;
 use plasmon_core::{Error, Result};
 
 pub use registry::Registry;
+pub use user::ScalarBody;
 
 /// A planned call of a scalar function: coerced arguments, their fields, and the field it returns.
 pub struct ScalarCall<'a> {
@@ -50,6 +52,10 @@ pub use operators::operator;
 
 /// The aggregate function of a call.
 pub fn aggregate(call: &AggregateCall<'_>) -> Result<AggregateFunction> {
+    // First: a user's function may bear the name of a native one.
+    if let Some(user) = user::UserAggregate::of_call(call)? {
+        return Ok(AggregateFunction::Custom(user));
+    }
     Ok(match call.function.name() {
         "count" if !call.distinct && call.arguments.iter().all(is_non_null_literal) => AggregateFunction::CountAll,
         "count" => AggregateFunction::Count,

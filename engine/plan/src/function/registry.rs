@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+use arrow::datatypes::DataType;
 use datafusion_expr::planner::ExprPlanner;
 use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+use plasmon_core::operators::aggregate::CustomAggregate;
+
+use super::user::{self, ScalarBody, UserAggregate};
 
 /// Every function that SQL can call, by lower-case name and alias.
 #[derive(Debug, Clone)]
@@ -61,6 +65,19 @@ impl Registry {
     /// The functions every session has.
     pub fn standard() -> Arc<Self> {
         STANDARD.clone()
+    }
+
+    /// Adds a scalar function of an embedder's, or replaces the one of that name.
+    pub fn add_scalar(&mut self, name: &str, arguments: &[DataType], result: DataType, body: Arc<ScalarBody>) {
+        let name = name.to_lowercase();
+        let function = user::scalar(&name, arguments, result, body);
+        self.scalar.insert(name, Arc::new(function));
+    }
+
+    /// Adds an aggregate function of an embedder's, or replaces the one of that name.
+    pub fn add_aggregate(&mut self, function: Arc<dyn CustomAggregate>, result: DataType) {
+        let function = UserAggregate::planned(function, result);
+        self.aggregate.insert(function.name().to_string(), Arc::new(function));
     }
 
     /// The scalar function of that name.

@@ -43,12 +43,7 @@ pub const PASSES: [(&str, Pass); 7] = [
     ("estimate", statistics::run),
 ];
 
-/// Runs every pass that `config` does not disable.
-pub fn optimize(plan: Plan, config: &Config) -> Result<Plan> {
-    Ok(optimize_timed(plan, config)?.0)
-}
-
-/// As [`optimize`], and what each pass took.
+/// Runs every pass that `config` does not disable; gives the plan, and what each pass took.
 pub fn optimize_timed(mut plan: Plan, config: &Config) -> Result<(Plan, Vec<(&'static str, Duration)>)> {
     let mut times = Vec::with_capacity(PASSES.len());
     for (name, pass) in PASSES {

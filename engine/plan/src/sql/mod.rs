@@ -17,4 +17,4 @@ mod translate;
 
 pub use catalog::{Catalog, View};
 pub use split::{ExplainFormat, ExplainOptions, split_statements};
-pub use statement::{CopyTo, CreateExternalTable, Statement, plan_statement};
+pub use statement::{CopyTo, CreateExternalTable, Statement, plan_statement, plan_with_parameters};

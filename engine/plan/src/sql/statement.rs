@@ -1,10 +1,13 @@
 //! One statement's text → what is to be done, with its queries planned.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Instant;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
-use datafusion_common::TableReference;
+use datafusion_common::{ScalarValue, TableReference};
 use datafusion_expr::dml::InsertOp;
 use datafusion_expr::{DdlStatement, LogicalPlan, WriteOp};
 use datafusion_sql::parser::{
@@ -24,6 +27,7 @@ use super::logical;
 use super::split::{ExplainOptions, split_explain};
 use super::translate::translate;
 use crate::error::convert_error;
+use crate::explain::PassTime;
 use crate::ir::Plan;
 use crate::optimizer;
 
@@ -39,6 +43,8 @@ pub enum Statement {
     Explain {
         plan: Plan,
         options: ExplainOptions,
+        /// What planning took, step by step.
+        passes: Vec<PassTime>,
     },
     CreateExternalTable(CreateExternalTable),
     /// `schema` is that of the view's query at its creation.
@@ -126,26 +132,42 @@ pub struct CreateExternalTable {
 
 /// Plans the one statement of `sql`; an empty text or more than one statement is an error.
 pub fn plan_statement(sql: &str, catalog: &dyn Catalog, config: &Config) -> Result<Statement> {
+    plan_with_parameters(sql, &[], catalog, config)
+}
+
+/// As [`plan_statement`], with the values of `$1`, `$2` … as arrays of one row each.
+pub fn plan_with_parameters(
+    sql: &str,
+    parameters: &[ArrayRef],
+    catalog: &dyn Catalog,
+    config: &Config,
+) -> Result<Statement> {
     if sql.len() <= LONG_TEXT_BYTES {
-        return plan_text(sql, catalog, config);
+        return plan_text(sql, parameters, catalog, config);
     }
     std::thread::scope(|scope| {
         let planner = std::thread::Builder::new().name("plasmon-planner".to_string()).stack_size(STACK_BYTES);
         let handle = planner
-            .spawn_scoped(scope, || plan_text(sql, catalog, config))
+            .spawn_scoped(scope, || plan_text(sql, parameters, catalog, config))
             .map_err(|e| Error::io("planner thread", e))?;
         handle.join().unwrap_or_else(|_| Err(Error::internal("the planner panicked")))
     })
 }
 
-fn plan_text(sql: &str, catalog: &dyn Catalog, config: &Config) -> Result<Statement> {
-    let planner = Planner { context: Context::new(catalog), config };
+fn plan_text(sql: &str, parameters: &[ArrayRef], catalog: &dyn Catalog, config: &Config) -> Result<Statement> {
+    let parameters = parameters
+        .iter()
+        .map(|value| ScalarValue::try_from_array(value, 0).map_err(convert_error))
+        .collect::<Result<Vec<_>>>()?;
+    let planner = Planner { context: Context::new(catalog), config, parameters, passes: RefCell::default() };
     if let Some((options, text)) = split_explain(sql)? {
         return match planner.statement(text)? {
             Statement::Query(plan)
             | Statement::CreateTable { plan, .. }
             | Statement::Insert { plan, .. }
-            | Statement::Copy(CopyTo { plan, .. }) => Ok(Statement::Explain { plan, options }),
+            | Statement::Copy(CopyTo { plan, .. }) => {
+                Ok(Statement::Explain { plan, options, passes: planner.passes.take() })
+            }
             _ => Err(Error::user("EXPLAIN: the statement has no plan")),
         };
     }
@@ -155,11 +177,15 @@ fn plan_text(sql: &str, catalog: &dyn Catalog, config: &Config) -> Result<Statem
 struct Planner<'a> {
     context: Context<'a>,
     config: &'a Config,
+    parameters: Vec<ScalarValue>,
+    /// What the steps of planning took, for EXPLAIN.
+    passes: RefCell<Vec<PassTime>>,
 }
 
 impl Planner<'_> {
     fn statement(&self, sql: &str) -> Result<Statement> {
-        match logical::parse_statement(sql).map_err(convert_error)? {
+        let parsed = self.timed("parse", || logical::parse_statement(sql).map_err(convert_error))?;
+        match parsed {
             Parsed::Statement(statement) => self.sql_statement(*statement),
             Parsed::CreateExternalTable(table) => self.external_table(table),
             Parsed::CopyTo(copy) => self.copy(copy),
@@ -199,7 +225,8 @@ impl Planner<'_> {
 
     /// Statements that the planner library resolves.
     fn resolved(&self, statement: Parsed) -> Result<Statement> {
-        match logical::resolve(statement, &self.context).map_err(convert_error)? {
+        let resolved = self.timed("resolve", || logical::resolve(statement, &self.context).map_err(convert_error))?;
+        match resolved {
             LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(table)) => Ok(Statement::CreateTable {
                 name: name_parts(&table.name),
                 plan: self.plan(Arc::unwrap_or_clone(table.input))?,
@@ -243,8 +270,23 @@ impl Planner<'_> {
 
     /// Optimizes and translates a resolved query.
     fn plan(&self, query: LogicalPlan) -> Result<Plan> {
-        let optimized = logical::optimize(query).map_err(convert_error)?;
-        optimizer::optimize(translate(&optimized)?, self.config)
+        let query = if self.parameters.is_empty() {
+            query
+        } else {
+            query.with_param_values(self.parameters.clone()).map_err(convert_error)?
+        };
+        let optimized = self.timed("logical rules", || logical::optimize(query).map_err(convert_error))?;
+        let translated = self.timed("translate", || translate(&optimized))?;
+        let (plan, times) = optimizer::optimize_timed(translated, self.config)?;
+        self.passes.borrow_mut().extend(times);
+        Ok(plan)
+    }
+
+    fn timed<T>(&self, step: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let start = Instant::now();
+        let result = work();
+        self.passes.borrow_mut().push((step, start.elapsed()));
+        result
     }
 
     fn query(&self, sql: &str) -> Result<Plan> {

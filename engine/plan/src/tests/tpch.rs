@@ -20,7 +20,7 @@ fn every_query_plans() {
     let formats = [ExplainFormat::Text, ExplainFormat::Json, ExplainFormat::Html];
     for (name, sql) in queries() {
         let plan = plan(&sql);
-        let texts = formats.map(|format| explain(&plan, ExplainOptions { format, ..Default::default() }, None));
+        let texts = formats.map(|format| explain(&plan, ExplainOptions { format, ..Default::default() }, &[], None));
         assert!(texts[0].contains("Scan"), "{name}: {}", texts[0]);
         assert!(serde_json::from_str::<serde_json::Value>(&texts[1]).is_ok(), "{name}");
         assert!(texts[2].ends_with("</html>\n"), "{name}");

@@ -1,0 +1,84 @@
+//! How far a running query is, as seen from any thread.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use plasmon_core::pipeline::{CancelToken, Graph, TaskContext};
+use plasmon_plan::ir::{Node, Plan, Relation};
+
+/// Watches one query; cheap to clone, and may outlive it.
+#[derive(Clone)]
+pub struct Monitor {
+    task: TaskContext,
+    graph: Option<Arc<Graph>>,
+    /// Rows of all scanned tables, when every table knows its own.
+    rows_total: Option<u64>,
+}
+
+/// What a query has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Rows read by scans.
+    pub rows_read: u64,
+    /// Rows of all scanned tables: what `rows_read` comes to when nothing is skipped. `None` = unknown.
+    pub rows_total: Option<u64>,
+    /// Bytes reserved now, and the most so far.
+    pub bytes_reserved: usize,
+    /// The most bytes reserved at once so far.
+    pub bytes_peak: usize,
+}
+
+impl Monitor {
+    pub(crate) fn new(task: TaskContext, graph: Option<Arc<Graph>>, plan: Option<Arc<Plan>>) -> Self {
+        let rows_total = plan.and_then(|plan| {
+            let trees = std::iter::once(&plan.root).chain(plan.subqueries.iter().map(|(_, r)| r)).chain(&plan.shared);
+            trees.map(scanned_rows).sum()
+        });
+        Monitor { task, graph, rows_total }
+    }
+
+    /// What the query has done so far.
+    ///
+    /// ```
+    /// use plasmon::{Config, Session};
+    ///
+    /// let session = Session::new(Config::default())?;
+    /// let query = session.sql("SELECT count(*) FROM generate_series(1, 10000)")?;
+    /// let monitor = query.monitor();
+    /// query.collect()?;
+    /// assert_eq!(monitor.progress().rows_read, 10_000);
+    /// assert_eq!(monitor.progress().rows_total, Some(10_000));
+    /// # Ok::<(), plasmon::Error>(())
+    /// ```
+    pub fn progress(&self) -> Progress {
+        Progress {
+            rows_read: self.graph.as_deref().map_or(0, rows_read),
+            rows_total: self.rows_total,
+            bytes_reserved: self.task.memory.used(),
+            bytes_peak: self.task.memory.peak(),
+        }
+    }
+
+    /// The query's cancel token.
+    pub fn cancel_token(&self) -> CancelToken {
+        self.task.cancel.clone()
+    }
+}
+
+/// Rows that the sources over tables and values have read. A scan that filters counts what it looked at.
+fn rows_read(graph: &Graph) -> u64 {
+    let sources = graph.pipelines.iter().map(|p| &p.source);
+    let tables = sources.filter(|s| {
+        let name = s.part.name();
+        name == "Values" || (name.ends_with("Scan") && name != "MaterializedScan")
+    });
+    tables.map(|s| s.metrics.rows_in.load(Relaxed).max(s.metrics.rows_out.load(Relaxed))).sum()
+}
+
+fn scanned_rows(relation: &Relation) -> Option<u64> {
+    let own = match &relation.node {
+        Node::Scan { table, .. } => table.statistics().rows?,
+        _ => 0,
+    };
+    relation.children().into_iter().try_fold(own, |sum, child| Some(sum + scanned_rows(child)?))
+}
