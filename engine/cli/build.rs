@@ -12,7 +12,8 @@ fn main() -> std::io::Result<()> {
     embed(&root.join("tests/tpcds/queries"), "TPCDS_QUERIES", "sql", &out.join("tpcds_queries.rs"))
 }
 
-/// Writes `const NAME: &[(usize, &str, &str)]` (number, name, text) of the files `…NN.extension` in `folder`; the variant `14b` follows 14.
+/// Writes `const NAME: &[(&str, &str)]`: label and text of the files `NN.extension` or `qNN.extension` in `folder`, in order. Variants
+/// (`14b`) follow their number.
 fn embed(folder: &Path, name: &str, extension: &str, target: &Path) -> std::io::Result<()> {
     println!("cargo:rerun-if-changed={}", folder.display());
     let mut files: Vec<(usize, String, PathBuf)> = Vec::new();
@@ -20,17 +21,17 @@ fn embed(folder: &Path, name: &str, extension: &str, target: &Path) -> std::io::
         for entry in std::fs::read_dir(folder)? {
             let path = entry?.path();
             let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-            let digits: String = stem.chars().filter(char::is_ascii_digit).collect();
+            let label = stem.trim_start_matches('q').trim_start_matches('0');
+            let digits: String = label.chars().take_while(char::is_ascii_digit).collect();
             if let (Some(true), Ok(number)) = (path.extension().map(|e| e == extension), digits.parse()) {
-                let name = stem.trim_start_matches(|c: char| !c.is_ascii_digit()).trim_start_matches('0');
-                files.push((number, name.to_string(), path.canonicalize()?));
+                files.push((number, label.to_string(), path.canonicalize()?));
             }
         }
     }
     files.sort();
-    let mut text = format!("const {name}: &[(usize, &str, &str)] = &[\n");
-    for (number, name, path) in files {
-        let _ = writeln!(text, "    ({number}, {name:?}, include_str!({:?})),", path.display().to_string());
+    let mut text = format!("const {name}: &[(&str, &str)] = &[\n");
+    for (_, label, path) in files {
+        let _ = writeln!(text, "    ({label:?}, include_str!({:?})),", path.display().to_string());
     }
     text.push_str("];\n");
     std::fs::write(target, text)

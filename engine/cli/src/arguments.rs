@@ -5,15 +5,21 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+const EXAMPLES: &str = "\
+Examples:
+  plasmon                                                      the interactive shell
+  plasmon sql \"SELECT count(*) FROM 'data/*.parquet'\"          a query over files
+  plasmon sql -f report.sql --format csv > report.csv          a script, its result as CSV
+  plasmon explain --analyze --format html \"SELECT …\" > p.html  where the time goes, as a picture
+  plasmon demo                                                 TPC-H from nothing to 22 checked answers
+
+Exit status: 0 success, 1 the work failed (the reason is on standard error), 2 the command line is wrong.";
+
 /// Fast SQL over Parquet, CSV, JSON lines and Arrow files.
 ///
-/// Without a command it opens the interactive shell.
+/// Without a command it opens the interactive shell; when its input is no terminal, it runs the statements from there.
 #[derive(Debug, Parser)]
-#[command(
-    name = "plasmon",
-    version,
-    after_help = "Examples:\n  plasmon sql \"SELECT count(*) FROM 'data/*.parquet'\"\n  plasmon sql -f report.sql --format csv > report.csv\n  plasmon explain --analyze \"SELECT …\"\n  plasmon demo"
-)]
+#[command(name = "plasmon", version, after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub engine: EngineOptions,
@@ -25,7 +31,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct EngineOptions {
     /// Worker threads [default: all cores]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", value_parser = parse_threads)]
     pub threads: Option<usize>,
     /// Memory that one query may reserve, e.g. 512MB or 2GB [default: no limit]
     #[arg(long, global = true, value_name = "SIZE", value_parser = parse_size)]
@@ -44,8 +50,18 @@ pub(crate) enum DriverChoice {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run statements and print their results
+    #[command(after_help = "\
+Examples:
+  plasmon sql \"SELECT l_shipmode, count(*) FROM 'lineitem.parquet' GROUP BY 1 ORDER BY 2 DESC\"
+  plasmon sql -f report.sql --format json | jq .total
+  echo 'SELECT 6 * 7' | plasmon sql
+  plasmon sql \"SELECT * FROM 'in.csv'\" --format parquet --output out.parquet")]
     Sql(SqlOptions),
-    /// Show how a statement is run
+    /// Show how a statement is run, with times per operator when it is run
+    #[command(after_help = "\
+Examples:
+  plasmon explain \"SELECT count(*) FROM 'lineitem.parquet' WHERE l_quantity > 40\"
+  plasmon explain --analyze --format html -f q9.sql --output plan.html")]
     Explain(ExplainOptions),
     /// Open the interactive shell
     Shell,
@@ -72,8 +88,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct SqlOptions {
-    /// Statements, separated by semicolons; `-` reads them from standard input
-    #[arg(required_unless_present = "file")]
+    /// Statements, separated by semicolons; `-`, or nothing, reads them from standard input
     pub text: Option<String>,
     /// Read the statements from a file
     #[arg(short, long, conflicts_with = "text", value_name = "FILE")]
@@ -81,9 +96,12 @@ pub(crate) struct SqlOptions {
     /// How results are printed
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
-    /// Write the last result there instead of standard output (needed for parquet)
+    /// Write the last result there instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Tell on standard error what each statement took
+    #[arg(long)]
+    pub timing: bool,
 }
 
 /// How a result is printed.
@@ -101,14 +119,26 @@ pub(crate) enum Format {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainOptions {
-    /// The statement
-    pub text: String,
+    /// The statement; `-`, or nothing, reads it from standard input
+    pub text: Option<String>,
+    /// Read the statement from a file
+    #[arg(short, long, conflicts_with = "text", value_name = "FILE")]
+    pub file: Option<PathBuf>,
     /// Run it, and show rows and times
     #[arg(long)]
     pub analyze: bool,
+    /// Show every expression in full
+    #[arg(long)]
+    pub verbose: bool,
     /// text, json, or html (a self-contained page)
     #[arg(long, default_value = "text", value_parser = ["text", "json", "html"])]
     pub format: String,
+    /// TPC-H tables to explain over: defines lineitem, orders … from the Parquet files of this folder
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Write there instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -122,13 +152,16 @@ pub(crate) struct DemoOptions {
 pub(crate) enum TpchCommand {
     /// Generate the eight tables as Parquet
     Generate(GenerateOptions),
-    /// Run the queries
+    /// Run the queries; at scale 1 and 10 the answers are checked
+    #[command(after_help = "\
+Example:
+  plasmon tpch run --data ~/.local/share/plasmon/tpch-sf1 --queries 1,6 --threads 2 --memory 2GB --format json")]
     Run(SuiteOptions),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TpcdsCommand {
-    /// Run the queries over generated data (see tests/oracle for how to make it)
+    /// Run the queries; answers are checked when DIR/answers has them (tests/oracle/tpcds_data.py makes data and answers)
     Run(SuiteOptions),
 }
 
@@ -137,16 +170,16 @@ pub(crate) struct GenerateOptions {
     /// Scale factor: 1 is about 350 MB of Parquet
     #[arg(long, default_value_t = 1.0)]
     pub scale: f64,
-    /// Folder to write to; made when missing
+    /// Folder to write to; made when missing [default: ~/.local/share/plasmon/tpch-sf<scale>]
     #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    pub data: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct SuiteOptions {
-    /// Folder of the tables, `<table>.parquet` or `<table>/*.parquet` each
+    /// Folder of the tables, `<table>.parquet` or `<table>/*.parquet` each [default: ~/.local/share/plasmon/<suite>-sf1]
     #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    pub data: Option<PathBuf>,
     /// Numbers of the queries, e.g. 1,6,9-12 [default: all]
     #[arg(long, value_name = "LIST")]
     pub queries: Option<String>,
@@ -156,6 +189,13 @@ pub(crate) struct SuiteOptions {
     /// `table`, or `json`: one object a query
     #[arg(long, default_value = "table", value_parser = ["table", "json"])]
     pub format: String,
+}
+
+fn parse_threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a whole number from 1 on is wanted".to_string()),
+        Ok(threads) => Ok(threads),
+    }
 }
 
 /// Bytes from `123`, `64KB`, `512MB`, `2GB`, `1.5GiB` (all powers of 1024).
@@ -182,8 +222,29 @@ pub(crate) fn parse_numbers(text: &str, last: usize) -> Result<Vec<usize>, Strin
         let parse = |t: &str| t.trim().parse::<usize>().ok().filter(|n| (1..=last).contains(n));
         match (parse(from), parse(to)) {
             (Some(from), Some(to)) if from <= to => numbers.extend(from..=to),
-            _ => return Err(format!("{part:?} is no query number or range within 1-{last}")),
+            _ => return Err(format!("--queries: {part:?} is no query number or range within 1-{last}")),
         }
     }
     Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_and_numbers() {
+        assert_eq!(parse_size("1.5GiB"), Ok(1_610_612_736));
+        assert_eq!(parse_size("64KB"), Ok(65_536));
+        assert!(parse_size("many").is_err());
+        assert!(parse_size("3 parsecs").is_err());
+        assert_eq!(parse_numbers("1,6,9-11", 22), Ok(vec![1, 6, 9, 10, 11]));
+        assert!(parse_numbers("0", 22).is_err());
+        assert!(parse_numbers("5-2", 22).is_err());
+    }
 }

@@ -1,81 +1,58 @@
 //! The interactive shell: history, completion, backslash commands, timing, pager. Ctrl-C cancels the query and keeps the shell.
 
 use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use plasmon::core::pipeline::CancelToken;
 use plasmon::{Error, Session};
-use rustyline::completion::Completer;
+use rustyline::Editor;
 use rustyline::error::ReadlineError;
 use rustyline::history::DefaultHistory;
-use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{Editor, Helper, Highlighter, Hinter};
 
-use crate::Failure;
 use crate::arguments::{EngineOptions, Format};
-use crate::output::Printer;
-use crate::sql::{print_text, session};
+use crate::complete::ShellHelper;
+use crate::failure::{Failure, with_hint};
+use crate::output::{Printer, print_text};
+use crate::progress::Watch;
+use crate::sql::session;
 
 const HELP: &str = "\
 Statements end with a semicolon. Tables can be files: SELECT * FROM 'data/*.parquet';
-  \\d            tables and views          \\d NAME       columns of a table
+  \\d            tables and views          \\d NAME       columns of a table or 'file'
   \\f [TEXT]     functions                 \\timing      switch timing on or off
-  \\format F     table, csv or json        \\?           this help
-  \\q            leave (Ctrl-D too)        Ctrl-C       cancel the query or the line
+  \\format F     table, csv or json        \\i FILE       run the statements of a file
+  \\?            this help                 \\q            leave (quit, exit, Ctrl-D too)
+Tab completes; Ctrl-R searches the history; Ctrl-C cancels the query, or drops the line.
+Long and wide results open in $PAGER (less, when it is there).
 ";
 
-const KEYWORDS: &[&str] = &[
-    "SELECT",
-    "FROM",
-    "WHERE",
-    "GROUP BY",
-    "ORDER BY",
-    "HAVING",
-    "LIMIT",
-    "JOIN",
-    "LEFT JOIN",
-    "ON",
-    "UNION ALL",
-    "WITH",
-    "CREATE EXTERNAL TABLE",
-    "CREATE TABLE",
-    "CREATE VIEW",
-    "STORED AS PARQUET",
-    "LOCATION",
-    "COPY",
-    "DESCRIBE",
-    "SHOW TABLES",
-    "SHOW FUNCTIONS",
-    "EXPLAIN",
-    "EXPLAIN ANALYZE",
-    "DISTINCT",
-    "BETWEEN",
-    "CASE WHEN",
-    "INTERVAL",
-    "DATE",
-];
+/// The screen when its size is unknown.
+const SCREEN: (usize, usize) = (80, 24);
 
 /// Reads statements until the end of input.
 pub(crate) fn run(engine: &EngineOptions) -> Result<ExitCode, Failure> {
-    let running: Arc<Mutex<Option<CancelToken>>> = Arc::default();
-    let mut shell =
-        Shell { session: Arc::new(session(engine)?), running: running.clone(), format: Format::Table, timing: true };
-    let interrupted = running.clone();
-    ctrlc::set_handler(move || {
-        if let Some(token) = interrupted.lock().unwrap_or_else(|e| e.into_inner()).as_ref() {
-            token.cancel();
-        }
-    })?;
+    let interrupt = Interrupt::default();
+    let mut shell = Shell {
+        session: Arc::new(session(engine)?),
+        interrupt: interrupt.clone(),
+        format: Format::Table,
+        timing: true,
+        screen: None,
+    };
     if !std::io::stdin().is_terminal() {
         return shell.run_script(&std::io::read_to_string(std::io::stdin())?);
     }
+    ctrlc::set_handler(move || interrupt.cancel())?;
     print_text(&format!("Plasmon {} — \\? for help, \\q to leave\n", env!("CARGO_PKG_VERSION")));
-    let mut editor: Editor<ShellHelper, DefaultHistory> = Editor::new()?;
-    editor.set_helper(Some(ShellHelper { session: shell.session.clone() }));
+    let settings = rustyline::Config::builder().completion_type(rustyline::CompletionType::List).build();
+    let mut editor: Editor<ShellHelper, DefaultHistory> = Editor::with_config(settings)?;
+    editor.set_helper(Some(ShellHelper::new(shell.session.clone())));
     let history = history_path();
     if let Some(path) = &history {
+        // The first time there is none.
         let _ = editor.load_history(path);
     }
     loop {
@@ -83,56 +60,89 @@ pub(crate) fn run(engine: &EngineOptions) -> Result<ExitCode, Failure> {
             Ok(line) if line.trim().is_empty() => {}
             Ok(line) => {
                 let _ = editor.add_history_entry(line.as_str());
-                if line.trim() == "\\q" {
+                if ["\\q", "quit", "exit", "quit;", "exit;"].contains(&line.trim().to_lowercase().as_str()) {
                     break;
                 }
+                shell.screen = editor.dimensions().map(|(columns, rows)| (usize::from(columns), usize::from(rows)));
                 shell.run_line(&line);
+                // Saved after each line: a shell that is killed has its history too.
+                if let Some(path) = &history {
+                    let _ = editor.append_history(path);
+                }
             }
             Err(ReadlineError::Interrupted) => {}
             Err(ReadlineError::Eof) => break,
             Err(error) => return Err(error.into()),
         }
     }
-    if let Some(path) = &history {
-        let _ = editor.save_history(path);
-    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn history_path() -> Option<std::path::PathBuf> {
-    let home = std::env::var_os("XDG_STATE_HOME")
-        .map(Into::into)
-        .or_else(|| std::env::var_os("HOME").map(|h| std::path::Path::new(&h).join(".local/state")))?;
-    let folder: std::path::PathBuf = home;
-    let folder = folder.join("plasmon");
+fn history_path() -> Option<PathBuf> {
+    let state = std::env::var_os("XDG_STATE_HOME").filter(|s| !s.is_empty()).map(PathBuf::from);
+    let state = state.or_else(|| std::env::var_os("HOME").map(|h| Path::new(&h).join(".local/state")))?;
+    let folder = state.join("plasmon");
     std::fs::create_dir_all(&folder).ok()?;
     Some(folder.join("history"))
 }
 
+/// The query that Ctrl-C would cancel.
+#[derive(Clone, Default)]
+struct Interrupt(Arc<Mutex<Option<CancelToken>>>);
+
+impl Interrupt {
+    fn cancel(&self) {
+        if let Some(token) = self.0.lock().unwrap_or_else(|e| e.into_inner()).as_ref() {
+            token.cancel();
+        }
+    }
+
+    fn set(&self, token: Option<CancelToken>) {
+        *self.0.lock().unwrap_or_else(|e| e.into_inner()) = token;
+    }
+}
+
 struct Shell {
     session: Arc<Session>,
-    /// The query that Ctrl-C would cancel.
-    running: Arc<Mutex<Option<CancelToken>>>,
+    interrupt: Interrupt,
     format: Format,
     timing: bool,
+    /// Columns and rows of the terminal; `None` in scripts.
+    screen: Option<(usize, usize)>,
 }
 
 impl Shell {
-    /// Statements from a pipe: the first failure ends it.
+    /// Statements from a pipe: the first failure ends it. Backslash commands may stand on lines of their own between statements.
     fn run_script(&mut self, text: &str) -> Result<ExitCode, Failure> {
         self.timing = false;
-        for statement in self.session.split(text)? {
-            self.execute(&statement)?;
+        let mut statements = String::new();
+        for line in text.lines() {
+            let between =
+                self.session.split(&statements).is_ok_and(|s| s.is_empty()) || crate::complete::is_whole(&statements);
+            match line.trim_start().strip_prefix('\\') {
+                Some("q") if between => break,
+                Some(command) if between => {
+                    self.run_statements(&std::mem::take(&mut statements))?;
+                    self.backslash(command.trim_end())?;
+                }
+                _ => {
+                    statements.push_str(line);
+                    statements.push('\n');
+                }
+            }
         }
+        self.run_statements(&statements)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn run_statements(&mut self, text: &str) -> Result<(), Failure> {
+        self.session.split(text)?.iter().try_for_each(|s| self.execute(s))
     }
 
     fn run_line(&mut self, line: &str) {
         let outcome = match line.trim().strip_prefix('\\') {
             Some(command) => self.backslash(command),
-            None => {
-                self.session.split(line).map_err(Failure::from).and_then(|s| s.iter().try_for_each(|s| self.execute(s)))
-            }
+            None => self.run_statements(line),
         };
         if let Err(failure) = outcome {
             eprintln!("{failure}");
@@ -141,11 +151,17 @@ impl Shell {
 
     fn backslash(&mut self, command: &str) -> Result<(), Failure> {
         let (name, argument) = command.split_once(char::is_whitespace).map_or((command, ""), |(n, a)| (n, a.trim()));
+        let argument = argument.trim_end_matches(';');
         match (name, argument) {
             ("d", "") => self.execute("SHOW TABLES"),
-            ("d", table) => self.execute(&format!("DESCRIBE {table}")),
+            ("d", table) => self.execute(&format!("DESCRIBE {}", table.replace('\'', "\""))),
             ("f", "") => self.execute("SHOW FUNCTIONS"),
             ("f", pattern) => self.execute(&format!("SHOW FUNCTIONS LIKE '%{}%'", pattern.replace('\'', "''"))),
+            ("i", "") => Err("\\i FILE runs the statements of a file".into()),
+            ("i", file) => {
+                let text = std::fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))?;
+                self.run_statements(&text)
+            }
             ("timing", _) => {
                 self.timing = !self.timing;
                 print_text(&format!("timing is {}\n", if self.timing { "on" } else { "off" }));
@@ -154,7 +170,8 @@ impl Shell {
             ("format", "table") => self.set_format(Format::Table),
             ("format", "csv") => self.set_format(Format::Csv),
             ("format", "json") => self.set_format(Format::Json),
-            ("?", _) => {
+            ("format", _) => Err("\\format table, csv or json".into()),
+            ("?" | "h" | "help", _) => {
                 print_text(HELP);
                 Ok(())
             }
@@ -169,96 +186,73 @@ impl Shell {
 
     fn execute(&mut self, statement: &str) -> Result<(), Failure> {
         let start = Instant::now();
-        let query = self.session.sql(statement)?;
-        *self.running.lock().unwrap_or_else(|e| e.into_inner()) = Some(query.cancel_token());
-        let outcome = self.print(query);
-        *self.running.lock().unwrap_or_else(|e| e.into_inner()) = None;
+        // Registered before it starts: COPY and CREATE TABLE AS run inside the call.
+        let cancel = CancelToken::default();
+        self.interrupt.set(Some(cancel.clone()));
+        let outcome = match self.session.sql_cancellable(statement, &[], &cancel) {
+            Ok(query) => self.print(query, start),
+            Err(Error::Cancelled) => Err(Error::Cancelled.into()),
+            Err(error) => Err(with_hint(&self.session, error)),
+        };
+        self.interrupt.set(None);
         match outcome {
-            Err(failure) if matches!(failure.downcast_ref::<Error>(), Some(Error::Cancelled)) => {
+            Err(failure) if self.screen.is_some() && matches!(failure.downcast_ref(), Some(Error::Cancelled)) => {
                 eprintln!("cancelled after {:.3} s", start.elapsed().as_secs_f64());
-                return Ok(());
+                Ok(())
             }
-            other => other?,
+            other => other,
         }
-        if self.timing {
-            print_text(&format!("{:.3} s\n", start.elapsed().as_secs_f64()));
-        }
-        Ok(())
     }
 
-    fn print(&self, query: plasmon::Query) -> Result<(), Failure> {
+    fn print(&self, query: plasmon::Query, start: Instant) -> Result<(), Failure> {
         let schema = query.schema();
         if schema.fields().is_empty() {
             query.collect()?;
-            return Ok(());
+            return Ok(self.tell_time(start));
         }
+        // Other formats stream to the screen, where a bar would be in the way.
+        let watch = (self.format == Format::Table).then(|| Watch::start(query.monitor()));
         let mut printer = Printer::new(self.format, schema, None)?;
         for batch in query {
             printer.write(&batch?)?;
         }
-        if let Some(text) = printer.finish()? {
-            page(&text);
+        drop(watch);
+        let table = printer.finish()?;
+        let taken = start.elapsed();
+        if let Some(table) = table {
+            let (width, height) = self.screen.unwrap_or(SCREEN);
+            let full = table.full()?;
+            let fits = full.lines().count() < height && full.lines().all(|l| l.chars().count() <= width);
+            match self.screen {
+                Some(_) if fits => print_text(&full),
+                Some(_) if page(&full) => {}
+                Some(_) => print_text(&table.fitted(width)?),
+                None => print_text(&full),
+            }
+        }
+        if self.timing {
+            print_text(&format!("{:.3} s\n", taken.as_secs_f64()));
         }
         Ok(())
     }
-}
 
-/// Prints text, through `$PAGER` (or `less`) when it does not fit the screen.
-fn page(text: &str) {
-    const SCREEN_LINES: usize = 60;
-    if !std::io::stdout().is_terminal() || text.lines().count() <= SCREEN_LINES {
-        return print_text(text);
-    }
-    let pager = std::env::var("PAGER").unwrap_or_else(|_| "less -SFRX".to_string());
-    let child = Command::new("sh").args(["-c", &pager]).stdin(Stdio::piped()).spawn();
-    match child {
-        Ok(mut child) => {
-            if let Some(mut stdin) = child.stdin.take() {
-                let _ = stdin.write_all(text.as_bytes());
-            }
-            let _ = child.wait();
+    fn tell_time(&self, start: Instant) {
+        if self.timing {
+            print_text(&format!("{:.3} s\n", start.elapsed().as_secs_f64()));
         }
-        Err(_) => print_text(text),
     }
 }
 
-/// Completion of keywords, tables and functions; lines go on until a semicolon.
-#[derive(Helper, Highlighter, Hinter)]
-struct ShellHelper {
-    session: Arc<Session>,
-}
-
-impl Completer for ShellHelper {
-    type Candidate = String;
-
-    fn complete(
-        &self,
-        line: &str,
-        position: usize,
-        _: &rustyline::Context<'_>,
-    ) -> rustyline::Result<(usize, Vec<String>)> {
-        let start = line[..position].rfind(|c: char| !(c.is_alphanumeric() || c == '_')).map_or(0, |i| i + 1);
-        let word = line[start..position].to_lowercase();
-        if word.is_empty() {
-            return Ok((start, Vec::new()));
-        }
-        let names = self
-            .session
-            .table_names()
-            .into_iter()
-            .chain(self.session.function_names())
-            .chain(KEYWORDS.iter().map(|k| k.to_string()));
-        let mut candidates: Vec<String> = names.filter(|n| n.to_lowercase().starts_with(&word)).collect();
-        candidates.sort();
-        candidates.dedup();
-        Ok((start, candidates))
+/// Shows text through `$PAGER`, or `less`; whether that worked.
+fn page(text: &str) -> bool {
+    let chosen = std::env::var("PAGER").ok().filter(|p| !p.is_empty());
+    let pager = chosen.unwrap_or_else(|| "less -SFRX".to_string());
+    let child = Command::new("sh").args(["-c", &pager]).env("LESSCHARSET", "utf-8").stdin(Stdio::piped()).spawn();
+    let Ok(mut child) = child else { return false };
+    if let Some(mut stdin) = child.stdin.take() {
+        // A pager that is left early reads no further.
+        let _ = stdin.write_all(text.as_bytes());
     }
-}
-
-impl Validator for ShellHelper {
-    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        let text = context.input().trim_end();
-        let complete = text.is_empty() || text.starts_with('\\') || text.ends_with(';');
-        Ok(if complete { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
-    }
+    // 127: the shell found no such pager.
+    child.wait().is_ok_and(|status| status.code() != Some(127))
 }

@@ -1,13 +1,21 @@
 //! `plasmon sql`, `plasmon explain`, `plasmon functions`.
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
+use arrow::array::BooleanArray;
+use arrow::util::display::array_value_to_string;
 use plasmon::{Config, Driver, Session};
 
-use crate::Failure;
 use crate::arguments::{DriverChoice, EngineOptions, ExplainOptions, Format, SqlOptions};
-use crate::output::Printer;
+use crate::failure::{Failure, Usage, with_hint};
+use crate::output::{Printer, check_target, print_text};
+use crate::progress::Watch;
+use crate::suite::register_tables;
+use crate::table::TableText;
+use crate::tpch::TABLES;
 
 /// A session with the command line's settings.
 pub(crate) fn session(engine: &EngineOptions) -> Result<Session, Failure> {
@@ -21,57 +29,105 @@ pub(crate) fn session(engine: &EngineOptions) -> Result<Session, Failure> {
     Ok(Session::new(config)?)
 }
 
+/// The SQL text that the options name: an argument, a file, or standard input.
+fn text(text: Option<&str>, file: Option<&Path>) -> Result<String, Failure> {
+    match (file, text) {
+        (Some(path), _) if path == Path::new("-") => read_standard_input(),
+        (Some(path), _) => Ok(std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?),
+        (None, Some("-")) => read_standard_input(),
+        (None, Some(text)) => Ok(text.to_string()),
+        (None, None) if std::io::stdin().is_terminal() => {
+            Err(Usage("no statement: give it as an argument, with --file FILE, or on standard input".to_string())
+                .into())
+        }
+        (None, None) => read_standard_input(),
+    }
+}
+
+fn read_standard_input() -> Result<String, Failure> {
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).map_err(|e| format!("standard input: {e}"))?;
+    Ok(text)
+}
+
 /// Runs the statements in order; the first failure ends the command.
 pub(crate) fn run(engine: &EngineOptions, options: &SqlOptions) -> Result<ExitCode, Failure> {
-    let text = match (&options.file, options.text.as_deref()) {
-        (Some(path), _) => std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?,
-        (None, Some("-")) => {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text)?;
-            text
-        }
-        (None, text) => text.unwrap_or_default().to_string(),
-    };
-    if options.format == Format::Parquet && options.output.is_none() {
-        return Err("--format parquet needs --output FILE".into());
-    }
+    check_target(options.format, options.output.as_deref())?;
+    let text = text(options.text.as_deref(), options.file.as_deref())?;
     let session = session(engine)?;
     let statements = session.split(&text)?;
     let last = statements.len().saturating_sub(1);
     for (index, statement) in statements.iter().enumerate() {
-        let query = session.sql(statement)?;
-        if query.schema().fields().is_empty() {
-            query.collect()?;
-            continue;
-        }
+        let start = Instant::now();
         let output = if index == last { options.output.as_deref() } else { None };
-        let mut printer = Printer::new(options.format, query.schema(), output)?;
-        for batch in query {
-            printer.write(&batch?)?;
-        }
-        if let Some(text) = printer.finish()? {
-            print_text(&text);
+        run_statement(&session, statement, options.format, output)?;
+        if options.timing {
+            eprintln!("{:.3} s", start.elapsed().as_secs_f64());
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
+fn run_statement(session: &Session, statement: &str, format: Format, output: Option<&Path>) -> Result<(), Failure> {
+    let query = session.sql(statement).map_err(|e| with_hint(session, e))?;
+    if query.schema().fields().is_empty() {
+        query.collect()?;
+        return Ok(());
+    }
+    // Rows that stream to the terminal and a bar would be in each other's way.
+    let quiet = format == Format::Table || output.is_some() || !std::io::stdout().is_terminal();
+    let watch = quiet.then(|| Watch::start(query.monitor()));
+    let mut printer = Printer::new(format, query.schema(), output)?;
+    for batch in query {
+        printer.write(&batch?)?;
+    }
+    drop(watch);
+    match (printer.finish()?, output) {
+        (Some(table), Some(path)) => {
+            std::fs::write(path, table.full()?).map_err(|e| format!("{}: {e}", path.display()))?
+        }
+        (Some(table), None) => print_table(&table)?,
+        (None, _) => {}
+    }
+    Ok(())
+}
+
+/// A table on standard output: fitted to a terminal's width, whole in a pipe.
+fn print_table(table: &TableText) -> Result<(), Failure> {
+    let width = std::io::stdout().is_terminal().then(|| console::Term::stdout().size_checked()).flatten();
+    print_text(&match width {
+        Some((_, columns)) => table.fitted(usize::from(columns))?,
+        None => table.full()?,
+    });
+    Ok(())
+}
+
 /// Prints EXPLAIN's text as it is.
 pub(crate) fn explain(engine: &EngineOptions, options: &ExplainOptions) -> Result<ExitCode, Failure> {
+    let text = text(options.text.as_deref(), options.file.as_deref())?;
     let session = session(engine)?;
-    let mut parts = vec![format!("FORMAT {}", options.format)];
-    if options.analyze {
-        parts.push("ANALYZE".to_string());
+    if let Some(data) = &options.data {
+        register_tables(&session, data, TABLES)?;
     }
-    let statement = format!("EXPLAIN ({}) {}", parts.join(", "), options.text);
-    for batch in session.sql(&statement)? {
+    let mut parts = vec![format!("FORMAT {}", options.format)];
+    parts.extend(options.analyze.then(|| "ANALYZE".to_string()));
+    parts.extend(options.verbose.then(|| "VERBOSE".to_string()));
+    let statements = session.split(&text)?;
+    let [statement] = &statements[..] else {
+        return Err(Usage(format!("explain takes one statement, not {}", statements.len())).into());
+    };
+    let statement = format!("EXPLAIN ({}) {statement}", parts.join(", "));
+    let mut plan = String::new();
+    for batch in session.sql(&statement).map_err(|e| with_hint(&session, e))? {
         let batch = batch?;
         for row in 0..batch.num_rows() {
-            print_text(&format!(
-                "{}\n",
-                arrow::util::display::array_value_to_string(batch.column(batch.num_columns() - 1), row)?
-            ));
+            plan += &array_value_to_string(batch.column(batch.num_columns() - 1), row)?;
+            plan.push('\n');
         }
+    }
+    match &options.output {
+        Some(path) => std::fs::write(path, plan).map_err(|e| format!("{}: {e}", path.display()))?,
+        None => print_text(&plan),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -79,29 +135,16 @@ pub(crate) fn explain(engine: &EngineOptions, options: &ExplainOptions) -> Resul
 /// Lists functions by name.
 pub(crate) fn functions(engine: &EngineOptions, pattern: Option<&str>) -> Result<ExitCode, Failure> {
     let session = session(engine)?;
+    let wanted = pattern.unwrap_or_default().to_lowercase();
     let query = session.sql("SHOW FUNCTIONS")?;
-    let mut printer = Printer::new(Format::Table, query.schema(), None)?;
+    let mut table = TableText::new(query.schema());
     for batch in query {
         let batch = batch?;
-        let keep: arrow::array::BooleanArray = (0..batch.num_rows())
-            .map(|row| {
-                let name = arrow::util::display::array_value_to_string(batch.column(0), row).unwrap_or_default();
-                Some(pattern.is_none_or(|p| name.contains(p)))
-            })
+        let keep: BooleanArray = (0..batch.num_rows())
+            .map(|row| Some(array_value_to_string(batch.column(0), row).is_ok_and(|name| name.contains(&wanted))))
             .collect();
-        printer.write(&arrow::compute::filter_record_batch(&batch, &keep)?)?;
+        table.add(&arrow::compute::filter_record_batch(&batch, &keep)?);
     }
-    if let Some(text) = printer.finish()? {
-        print_text(&text);
-    }
+    print_table(&table)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Writes to standard output; a reader that has gone away is no failure.
-pub(crate) fn print_text(text: &str) {
-    use std::io::Write;
-    let mut stdout = std::io::stdout().lock();
-    if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
-        std::process::exit(0);
-    }
 }

@@ -1,21 +1,24 @@
-//! Runs a suite of numbered queries over a folder of tables, checks answers, prints a table or JSON lines.
+//! Runs a suite of labelled queries over a folder of tables, checks answers, prints a table or JSON lines.
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use plasmon::Session;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::Failure;
+use crate::arguments::{SuiteOptions, parse_numbers};
+use crate::failure::{Failure, Usage};
+use crate::output::print_text;
+use crate::progress;
 
 /// One query of a suite.
 pub(crate) struct SuiteQuery {
-    pub number: usize,
-    /// Its number, and a letter where the suite has variants (`14b`).
-    pub name: &'static str,
+    /// `9`, or `14b` for a variant.
+    pub label: &'static str,
     pub text: &'static str,
     /// The expected answer as CSV with a header, when there is one for this data.
     pub expected: Option<Cow<'static, str>>,
@@ -23,7 +26,7 @@ pub(crate) struct SuiteQuery {
 
 /// What running one query came to.
 pub(crate) struct Outcome {
-    pub name: &'static str,
+    pub label: &'static str,
     pub rows: usize,
     pub seconds: f64,
     pub scanned_rows: u64,
@@ -57,16 +60,10 @@ pub(crate) fn run_query(session: &Session, query: &SuiteQuery, repeat: usize) ->
         let mut running = session.sql(query.text)?;
         let mut batches: Vec<RecordBatch> = Vec::new();
         for batch in running.by_ref() {
-            batches.push(batch.map_err(|e| format!("query {}: {e}", query.name))?);
+            batches.push(batch?);
         }
         best = best.min(start.elapsed().as_secs_f64());
-        let scanned_rows = running.graph().map_or(0, |graph| {
-            let scans = graph
-                .pipelines
-                .iter()
-                .filter(|p| p.source.part.name().ends_with("Scan") && p.source.part.name() != "MaterializedScan");
-            scans.map(|p| p.source.metrics.rows_in.load(std::sync::atomic::Ordering::Relaxed)).sum()
-        });
+        let scanned_rows = running.monitor().progress().rows_read;
         let difference = query.expected.as_deref().and_then(|expected| compare(&batches, expected).err());
         let answer = match (&query.expected, &difference) {
             (None, _) => "unchecked",
@@ -75,7 +72,7 @@ pub(crate) fn run_query(session: &Session, query: &SuiteQuery, repeat: usize) ->
         };
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
         outcome = Some(Outcome {
-            name: query.name,
+            label: query.label,
             rows,
             seconds: best,
             scanned_rows,
@@ -87,10 +84,61 @@ pub(crate) fn run_query(session: &Session, query: &SuiteQuery, repeat: usize) ->
     outcome.ok_or_else(|| "no run".into())
 }
 
-/// One JSON object of an outcome.
-pub(crate) fn outcome_json(outcome: &Outcome) -> String {
-    json!({ "query": outcome.name, "rows": outcome.rows, "seconds": outcome.seconds, "answer": outcome.answer })
-        .to_string()
+/// Runs the chosen queries of a suite and reports them; fails when one fails or is wrong.
+pub(crate) fn run_suite(
+    session: &Session,
+    queries: &[SuiteQuery],
+    options: &SuiteOptions,
+) -> Result<ExitCode, Failure> {
+    let last = queries.iter().map(|q| number(q.label)).max().unwrap_or(0);
+    let chosen = options.queries.as_deref().map(|q| parse_numbers(q, last).map_err(Usage)).transpose()?;
+    let queries = queries.iter().filter(|q| chosen.as_ref().is_none_or(|c| c.contains(&number(q.label))));
+    let queries: Vec<&SuiteQuery> = queries.collect();
+    let (mut outcomes, mut failed) = (Vec::new(), 0);
+    let bar = progress::bar(queries.len() as u64, "running queries");
+    for query in &queries {
+        bar.set_message(format!("query {}", query.label));
+        let outcome = run_query(session, query, options.repeat);
+        let trouble = match &outcome {
+            Ok(outcome) => outcome.difference.as_ref().map(|d| format!("wrong answer: {d}")),
+            Err(failure) => Some(failure.to_string()),
+        };
+        if let Some(trouble) = &trouble {
+            failed += 1;
+            bar.suspend(|| eprintln!("query {}: {trouble}", query.label));
+        }
+        if options.format == "json" {
+            bar.suspend(|| print_text(&format!("{}\n", outcome_json(query.label, outcome.as_ref().ok(), trouble))));
+        }
+        outcomes.extend(outcome.ok());
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    if options.format == "table" {
+        print_text(&outcomes_table(&outcomes));
+    }
+    if failed > 0 {
+        eprintln!("plasmon: {failed} of {} queries failed or gave wrong answers", queries.len());
+    }
+    Ok(if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The number of a label: 14 of `14b`.
+fn number(label: &str) -> usize {
+    label.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0)
+}
+
+/// One JSON object of an outcome; a query that failed has no answer, which is wrong.
+fn outcome_json(label: &str, outcome: Option<&Outcome>, trouble: Option<String>) -> String {
+    let query = label.parse::<u64>().map_or_else(|_| Value::from(label), Value::from);
+    let mut object = match outcome {
+        Some(o) => json!({ "query": query, "rows": o.rows, "seconds": o.seconds, "answer": o.answer }),
+        None => json!({ "query": query, "rows": null, "seconds": null, "answer": "wrong" }),
+    };
+    if let Some(trouble) = trouble {
+        object["error"] = trouble.into();
+    }
+    object.to_string()
 }
 
 /// Compares a result with expected CSV (header first, nulls as `NULL`): the same rows, in any order since a query's order may leave ties;
@@ -187,7 +235,7 @@ pub(crate) fn outcomes_table(outcomes: &[Outcome]) -> String {
         let rate = o.scanned_rows as f64 / o.seconds / 1e6;
         let memory = format!("{:.1} MB", o.peak_bytes as f64 / 1e6);
         table.add_row([
-            right(o.name.to_string()),
+            right(o.label.to_string()),
             right(o.rows.to_string()),
             right(format!("{:.3} s", o.seconds)),
             right(format!("{rate:.0} M")),

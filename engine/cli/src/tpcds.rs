@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::Failure;
-use crate::arguments::{EngineOptions, SuiteOptions, parse_numbers};
-use crate::sql::{print_text, session};
-use crate::suite::{SuiteQuery, outcome_json, outcomes_table, register_tables, run_query};
+use crate::arguments::{EngineOptions, SuiteOptions};
+use crate::failure::Failure;
+use crate::sql::session;
+use crate::suite::{SuiteQuery, register_tables, run_suite};
+use crate::tpch::demo::data_folder;
 
 const TABLES: &[&str] = &[
     "call_center",
@@ -38,43 +39,26 @@ const TABLES: &[&str] = &[
 
 include!(concat!(env!("OUT_DIR"), "/tpcds_queries.rs"));
 
-/// Runs the chosen queries against the answers in `<data>/answers`; fails when one fails or is wrong.
+/// Runs the chosen queries; their answers are compared with `answers/` beside the data, when it is there.
 pub(crate) fn run(engine: &EngineOptions, options: &SuiteOptions) -> Result<ExitCode, Failure> {
+    let data = options.data.clone().map_or_else(|| data_folder("tpcds-sf1"), Ok)?;
+    if !data.is_dir() {
+        return Err(format!(
+            "{}: no such folder\nhint: `python tests/oracle/tpcds_data.py --data DIR` makes TPC-DS data and answers with DuckDB's generator",
+            data.display()
+        )
+        .into());
+    }
     let session = session(engine)?;
-    register_tables(&session, &options.data, TABLES)?;
-    let numbers = options.queries.as_deref().map(|q| parse_numbers(q, 99)).transpose()?;
-    let mut outcomes = Vec::new();
-    let mut failed = false;
-    for &(number, name, text) in
-        TPCDS_QUERIES.iter().filter(|q| numbers.as_ref().is_none_or(|chosen| chosen.contains(&q.0)))
-    {
-        let query = SuiteQuery { number, name, text, expected: answer(&options.data, name)? };
-        match run_query(&session, &query, options.repeat) {
-            Ok(outcome) => {
-                if let Some(difference) = &outcome.difference {
-                    failed = true;
-                    eprintln!("query {name}: {difference}");
-                }
-                if options.format == "json" {
-                    print_text(&format!("{}\n", outcome_json(&outcome)));
-                }
-                outcomes.push(outcome);
-            }
-            Err(failure) => {
-                failed = true;
-                eprintln!("query {name}: {failure}");
-            }
-        }
-    }
-    if options.format == "table" {
-        print_text(&outcomes_table(&outcomes));
-    }
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    register_tables(&session, &data, TABLES)?;
+    let query = |&(label, text)| Ok(SuiteQuery { label, text, expected: answer(&data, label)? });
+    let queries = TPCDS_QUERIES.iter().map(query).collect::<Result<Vec<_>, Failure>>()?;
+    run_suite(&session, &queries, options)
 }
 
 /// The expected answer that lies beside the data, when there is one.
-fn answer(data: &Path, name: &str) -> Result<Option<Cow<'static, str>>, Failure> {
-    let path = data.join("answers").join(format!("{name:0>2}.csv"));
+fn answer(data: &Path, label: &str) -> Result<Option<Cow<'static, str>>, Failure> {
+    let path = data.join("answers").join(format!("{label:0>2}.csv"));
     match std::fs::read_to_string(&path) {
         Ok(text) => Ok(Some(text.into())),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),

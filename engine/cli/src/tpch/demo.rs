@@ -1,13 +1,14 @@
 //! `plasmon demo`: from nothing to 22 checked answers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{TABLES, generate, queries};
-use crate::Failure;
 use crate::arguments::{DemoOptions, EngineOptions};
+use crate::failure::Failure;
+use crate::output::print_text;
 use crate::progress;
-use crate::sql::{print_text, session};
+use crate::sql::session;
 use crate::suite::{outcomes_table, register_tables, run_query};
 
 /// Generates the data unless it is there, runs, checks, and says what to try next.
@@ -32,13 +33,26 @@ pub(crate) fn run(engine: &EngineOptions, options: &DemoOptions) -> Result<ExitC
     print_text(&outcomes_table(&outcomes));
     let wrong: Vec<_> = outcomes.iter().filter(|o| o.answer != "ok").collect();
     for outcome in &wrong {
-        eprintln!("query {}: {}", outcome.name, outcome.difference.as_deref().unwrap_or("unchecked"));
+        eprintln!("query {}: {}", outcome.label, outcome.difference.as_deref().unwrap_or("unchecked"));
     }
-    let folder = data.display();
-    print_text(&format!(
-        "\nTry next:\n  plasmon sql \"SELECT count(*) FROM '{folder}/lineitem.parquet'\"\n  plasmon explain --analyze \"SELECT l_returnflag, sum(l_quantity) FROM '{folder}/lineitem.parquet' GROUP BY 1\"\n  plasmon            (the interactive shell)\n(`plasmon` is target/release/plasmon; or write `cargo run --release --` for it)\n"
-    ));
+    print_text(&advice(&data, wrong.len()));
     Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn advice(data: &Path, wrong: usize) -> String {
+    let folder = data.display();
+    let verdict =
+        if wrong == 0 { "All 22 answers are right.".to_string() } else { format!("{wrong} answers are wrong.") };
+    format!(
+        "{verdict}
+
+Try next (`plasmon` is target/release/plasmon; or write `cargo run --release --` for it):
+  plasmon sql \"SELECT l_shipmode, count(*) FROM '{folder}/lineitem.parquet' GROUP BY 1\"
+  plasmon explain --analyze --format html --data {folder} -f benchmarks/tpch/queries/q09.sql --output plan.html
+  plasmon                              the interactive shell
+  benchmarks/run engine                the same queries on DuckDB, DataFusion, Polars, ClickHouse and Hyper
+"
+    )
 }
 
 /// Where generated data is kept.

@@ -18,10 +18,11 @@ use tpchgen::generators::*;
 use tpchgen_arrow::*;
 
 use super::TABLES;
-use crate::Failure;
+use super::demo::data_folder;
 use crate::arguments::GenerateOptions;
+use crate::failure::{Failure, Usage};
+use crate::output::print_text;
 use crate::progress;
-use crate::sql::print_text;
 
 /// Rows in a row group: a scan's unit of parallelism, small enough that a row group's decoded columns stay near the cache.
 const ROW_GROUP_ROWS: f64 = 120_000.0;
@@ -29,10 +30,11 @@ const ROW_GROUP_ROWS: f64 = 120_000.0;
 /// Generates into the folder that the options name.
 pub(crate) fn run(options: &GenerateOptions) -> Result<ExitCode, Failure> {
     if !(options.scale > 0.0 && options.scale <= 10_000.0) {
-        return Err(format!("--scale {} is outside of 0..=10000", options.scale).into());
+        return Err(Usage(format!("--scale {} is outside of 0..=10000", options.scale)).into());
     }
-    generate(options.scale, &options.data)?;
-    print_text(&format!("TPC-H scale factor {} is in {}\n", options.scale, options.data.display()));
+    let data = options.data.clone().map_or_else(|| data_folder(&format!("tpch-sf{}", options.scale)), Ok)?;
+    generate(options.scale, &data)?;
+    print_text(&format!("TPC-H scale factor {} is in {}\n", options.scale, data.display()));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,14 +3,15 @@
 pub(crate) mod demo;
 pub(crate) mod generate;
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 
 use plasmon::Session;
 
-use crate::Failure;
-use crate::arguments::{EngineOptions, SuiteOptions, parse_numbers};
-use crate::sql::{print_text, session};
-use crate::suite::{SuiteQuery, outcome_json, outcomes_table, register_tables, run_query};
+use crate::arguments::{EngineOptions, SuiteOptions};
+use crate::failure::Failure;
+use crate::sql::session;
+use crate::suite::{SuiteQuery, register_tables, run_suite};
 
 pub(crate) const TABLES: &[&str] =
     &["region", "nation", "supplier", "customer", "part", "partsupp", "orders", "lineitem"];
@@ -21,46 +22,25 @@ include!(concat!(env!("OUT_DIR"), "/tpch_answers_sf10.rs"));
 
 /// The 22 queries with the answers that fit the data's scale, which its row counts tell.
 pub(crate) fn queries(session: &Session) -> Result<Vec<SuiteQuery>, Failure> {
-    let answers: &[(usize, &str, &str)] = match session.table_rows("orders")? {
+    let answers: &[(&str, &str)] = match session.table_rows("orders")? {
         Some(1_500_000) => TPCH_ANSWERS_SF1,
         Some(15_000_000) => TPCH_ANSWERS_SF10,
         _ => &[],
     };
-    let expected = |number: usize| answers.iter().find(|a| a.0 == number).map(|a| a.2.into());
-    Ok(TPCH_QUERIES
-        .iter()
-        .map(|&(number, name, text)| SuiteQuery { number, name, text, expected: expected(number) })
-        .collect())
+    let expected = |label: &str| answers.iter().find(|(l, _)| *l == label).map(|(_, text)| Cow::Borrowed(*text));
+    Ok(TPCH_QUERIES.iter().map(|&(label, text)| SuiteQuery { label, text, expected: expected(label) }).collect())
 }
 
 /// Runs the chosen queries; fails when one fails or is wrong.
 pub(crate) fn run(engine: &EngineOptions, options: &SuiteOptions) -> Result<ExitCode, Failure> {
+    let data = options.data.clone().map_or_else(|| demo::data_folder("tpch-sf1"), Ok)?;
+    if !data.is_dir() {
+        let place = data.display();
+        return Err(
+            format!("{place}: no such folder\nhint: `plasmon tpch generate --data {place}` makes the data").into()
+        );
+    }
     let session = session(engine)?;
-    register_tables(&session, &options.data, TABLES)?;
-    let numbers = options.queries.as_deref().map(|q| parse_numbers(q, 22)).transpose()?;
-    let mut outcomes = Vec::new();
-    let mut failed = false;
-    for query in queries(&session)?.iter().filter(|q| numbers.as_ref().is_none_or(|chosen| chosen.contains(&q.number)))
-    {
-        match run_query(&session, query, options.repeat) {
-            Ok(outcome) => {
-                if let Some(difference) = &outcome.difference {
-                    failed = true;
-                    eprintln!("query {}: {difference}", query.name);
-                }
-                if options.format == "json" {
-                    print_text(&format!("{}\n", outcome_json(&outcome)));
-                }
-                outcomes.push(outcome);
-            }
-            Err(failure) => {
-                failed = true;
-                eprintln!("query {}: {failure}", query.name);
-            }
-        }
-    }
-    if options.format == "table" {
-        print_text(&outcomes_table(&outcomes));
-    }
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    register_tables(&session, &data, TABLES)?;
+    run_suite(&session, &queries(&session)?, options)
 }
