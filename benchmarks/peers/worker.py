@@ -1,9 +1,14 @@
 """One peer engine in its own process: JSON requests on stdin, JSON answers on stdout, as benchmarks/src/bin/plasmon-worker.rs.
 
-Usage: worker.py ENGINE DATA_DIR THREADS. Request {"query": n, "sql": text}; answer {seconds, peak_kilobytes, rows} or {error}.
+Usage: worker.py ENGINE[:VARIANT] DATA_DIR THREADS. Request {"query": n, "sql": text}; answer {seconds, peak_kilobytes, rows} or {error}.
 The time covers planning, running and fetching the whole answer; formatting is outside of it.
+
+Every engine reads the same Parquet files by the same query texts, on as many threads and on no more cores. Settings that are not an
+engine's default are set here, each with its reason; texts that an engine's dialect refuses are rewritten in rewrites.py alone.
 """
 import json, os, sys, time
+
+import rewrites
 
 TABLES = ["region", "nation", "supplier", "customer", "part", "partsupp", "orders", "lineitem"]
 
@@ -14,7 +19,7 @@ def table_path(data, table):
 
 
 class DuckDB:
-    def __init__(self, data, threads):
+    def __init__(self, data, threads, variant):
         import duckdb
         self.version = duckdb.__version__
         self.connection = duckdb.connect(config={"threads": threads})
@@ -26,11 +31,17 @@ class DuckDB:
 
 
 class DataFusion:
-    def __init__(self, data, threads):
+    """Variant `pushdown` evaluates filters while it decodes Parquet (off by default); the better of both counts."""
+
+    def __init__(self, data, threads, variant):
         import datafusion
         self.version = datafusion.__version__
         config = datafusion.SessionConfig().with_target_partitions(threads).with_parquet_pruning(True)
-        config = config.set("datafusion.execution.parquet.pushdown_filters", "true").set("datafusion.sql_parser.parse_float_as_decimal", "true")
+        pushdown = "true" if variant == "pushdown" else "false"
+        config = config.set("datafusion.execution.parquet.pushdown_filters", pushdown)
+        config = config.set("datafusion.execution.parquet.reorder_filters", pushdown)
+        # 0.05 is a decimal in the other engines: as a double it would give other answers.
+        config = config.set("datafusion.sql_parser.parse_float_as_decimal", "true")
         self.context = datafusion.SessionContext(config)
         for t in TABLES:
             self.context.register_parquet(t, table_path(data, t))
@@ -46,29 +57,28 @@ def unnamed(batch):
 
 
 class ClickHouse:
-    def __init__(self, data, threads):
+    def __init__(self, data, threads, variant):
         import chdb
         from chdb import session
         self.version = chdb.__version__
         self.session = session.Session()
-        self.session.query(f"SET max_threads = {threads}, joined_subquery_requires_alias = 0, allow_experimental_correlated_subqueries = 1")
+        # Outer joins give NULL as in SQL (by default ClickHouse gives 0 and ''); correlated sub-queries are allowed.
+        self.settings = f"max_threads = {threads}, join_use_nulls = 1, allow_experimental_correlated_subqueries = 1"
         self.session.query("CREATE DATABASE tpch")
         self.session.query("USE tpch")
         for t in TABLES:
             self.session.query(f"CREATE VIEW tpch.{t} AS SELECT * FROM file('{table_path(data, t)}', Parquet)")
-        self.threads = threads
 
     def run(self, number, sql):
-        sql = sql.strip().rstrip(";")
-        text = self.session.query(f"{sql} SETTINGS max_threads = {self.threads}, allow_experimental_correlated_subqueries = 1", "JSONCompactEachRow").bytes().decode()
+        text = self.session.query(f"{sql} SETTINGS {self.settings}", "JSONCompactEachRow").bytes().decode()
         return [tuple(json.loads(line)) for line in text.splitlines()]
 
 
 class Hyper:
-    def __init__(self, data, threads):
+    def __init__(self, data, threads, variant):
         import tableauhyperapi as hyper
         self.version = hyper.__version__
-        parameters = {"log_config": "", "max_query_size": "10000000", "hard_concurrent_query_thread_limit": str(threads), "initial_compilation_mode": "o"}
+        parameters = {"log_config": "", "max_query_size": "10000000", "hard_concurrent_query_thread_limit": str(threads)}
         self.process = hyper.HyperProcess(hyper.Telemetry.DO_NOT_SEND_USAGE_DATA_TO_TABLEAU, parameters=parameters)
         self.connection = hyper.Connection(self.process.endpoint)
         for t in TABLES:
@@ -76,20 +86,21 @@ class Hyper:
             self.connection.execute_command(f"CREATE TEMP EXTERNAL TABLE {t} FOR '{path}'")
 
     def run(self, number, sql):
-        return [tuple(row) for row in self.connection.execute_list_query(sql.strip().rstrip(";"))]
+        return [tuple(row) for row in self.connection.execute_list_query(sql)]
 
 
 class Polars:
-    """Through its SQL front end: queries that it cannot plan are reported as errors."""
+    """Through its SQL front end, which plans all 22 texts. Variants `streaming` and `memory` are its two engines; the better counts."""
 
-    def __init__(self, data, threads):
+    def __init__(self, data, threads, variant):
         os.environ["POLARS_MAX_THREADS"] = str(threads)
         import polars
         self.version = polars.__version__
+        self.engine = "in-memory" if variant == "memory" else "streaming"
         self.context = polars.SQLContext({t: polars.scan_parquet(table_path(data, t)) for t in TABLES})
 
     def run(self, number, sql):
-        return self.context.execute(sql.strip().rstrip(";")).collect(engine="streaming").rows()
+        return self.context.execute(sql).collect(engine=self.engine).rows()
 
 
 ENGINES = {"duckdb": DuckDB, "datafusion": DataFusion, "clickhouse": ClickHouse, "hyper": Hyper, "polars": Polars}
@@ -119,7 +130,8 @@ def main():
     name, data, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    engine = ENGINES[name](data, threads)
+    name, _, variant = name.partition(":")
+    engine = ENGINES[name](data, threads, variant)
     print(json.dumps({"version": engine.version}), file=output, flush=True)
     for line in sys.stdin:
         request = json.loads(line)
@@ -130,9 +142,10 @@ def main():
                     f.write("5")
             except OSError:
                 pass
+        sql = rewrites.for_peer(name, request["query"], request["sql"].strip().rstrip(";"))
         try:
             start = time.perf_counter()
-            rows = engine.run(request["query"], request["sql"])
+            rows = engine.run(request["query"], sql)
             seconds = time.perf_counter() - start
             answer = {"seconds": seconds, "peak_kilobytes": peak_kilobytes(children), "rows": [[None if v is None else str(v) for v in r] for r in rows]}
         except Exception as error:  # an engine that cannot run a query is reported, not fatal
