@@ -1,6 +1,5 @@
 //! The rules of the house: who may depend on whom, how long files may be, where `unsafe` may stand, what must not be left behind.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -42,28 +41,39 @@ fn rooms_depend_only_on_allowed_rooms() {
         .output()
         .expect("cargo runs");
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
-    let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
-        ("plasmon-kernels", &[][..]),
-        ("plasmon-core", &["plasmon-kernels"]),
-        ("plasmon-plan", &["plasmon-core"]),
-        ("plasmon-io", &["plasmon-core", "plasmon-kernels"]),
-        ("plasmon", &["plasmon-core", "plasmon-plan", "plasmon-io"]),
-        ("plasmon-cli", &["plasmon"]),
-    ]);
+    let packages = metadata["packages"].as_array().expect("packages");
     let async_crates = ["tokio", "futures", "object_store"];
-    for package in metadata["packages"].as_array().expect("packages") {
+    for package in packages {
         let name = package["name"].as_str().expect("a name");
-        let Some(allowed) = allowed.get(name) else { continue };
-        for dependency in
-            package["dependencies"].as_array().expect("dependencies").iter().filter(|d| d["kind"].is_null())
-        {
+        let Some(allowed) = allowed_rooms(name) else { continue };
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
             let to = dependency["name"].as_str().expect("a name");
+            // Tests of a room keep to its arrows too; what else they use is theirs.
             assert!(!to.starts_with("plasmon") || allowed.contains(&to), "{name} must not depend on {to}");
+            if !dependency["kind"].is_null() {
+                continue;
+            }
             assert!(!async_crates.contains(&to) || name == "plasmon-io", "{name}: only io may use {to}");
             assert!(name != "plasmon-kernels", "kernels must not depend on {to}");
             assert!(!to.starts_with("datafusion") || name == "plasmon-plan", "{name}: only plan may use {to}");
         }
     }
+}
+
+/// The rooms that a room may use; `None` = any (those that measure and prove).
+fn allowed_rooms(name: &str) -> Option<&'static [&'static str]> {
+    Some(match name {
+        "plasmon-kernels" => &[],
+        "plasmon-core" => &["plasmon-kernels"],
+        "plasmon-plan" => &["plasmon-core"],
+        "plasmon-io" => &["plasmon-core", "plasmon-kernels"],
+        "plasmon-incremental" => &["plasmon-core", "plasmon-plan"],
+        "plasmon" => &["plasmon-core", "plasmon-plan", "plasmon-io", "plasmon-incremental"],
+        "plasmon-cli" | "plasmon-boundary" => &["plasmon"],
+        "plasmon-c" | "plasmon-cpp" | "plasmon-adbc" | "plasmon-jni" => &["plasmon-boundary", "plasmon"],
+        "plasmon-benchmarks" | "plasmon-tests" => return None,
+        other => panic!("{other}: a new room needs its arrows here and in engine/ARCHITECTURE.md"),
+    })
 }
 
 #[test]
@@ -105,6 +115,69 @@ fn nothing_is_left_unfinished() {
 }
 
 #[test]
+fn functions_stay_short() {
+    const LINES_MAX: usize = 70;
+    // One arm a type or kind: tables, which reading in pieces would not make plainer.
+    const TABLES: [&str; 3] = ["fn import_column(", "fn export_column(", "fn expression(&mut self"];
+    for (path, text) in all_sources() {
+        let lines: Vec<&str> = body(&text).lines().collect();
+        for (first, line) in lines.iter().enumerate().filter(|(_, line)| starts_function(line)) {
+            if line.ends_with('}') || TABLES.iter().any(|t| line.contains(t)) {
+                continue;
+            }
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let end = format!("{indent}}}");
+            // Declarations in traits have no body.
+            if lines[first..].iter().find_map(|l| l.chars().last().filter(|c| matches!(c, '{' | ';'))) == Some(';') {
+                continue;
+            }
+            let Some(length) = lines[first..].iter().position(|l| *l == end) else { continue };
+            assert!(
+                length < LINES_MAX,
+                "{path}:{}: {} lines, at most {LINES_MAX}: {}",
+                first + 1,
+                length + 1,
+                line.trim()
+            );
+        }
+    }
+}
+
+fn starts_function(line: &str) -> bool {
+    let mut words = line.trim_start();
+    for prefix in ["pub(crate) ", "pub(super) ", "pub ", "const ", "unsafe "] {
+        words = words.strip_prefix(prefix).unwrap_or(words);
+    }
+    words.starts_with("fn ")
+}
+
+#[test]
+fn the_core_raises_errors_and_does_not_panic() {
+    for (path, text) in all_sources() {
+        let is_test = path.ends_with("tests.rs") || path.ends_with("random_rows.rs");
+        if !path.starts_with("engine/core/src") || is_test {
+            continue;
+        }
+        for word in [".unwrap()", ".expect(", "panic!(", "unreachable!("] {
+            assert!(!body(&text).contains(word), "{path}: {word} outside of tests; return an Error");
+        }
+    }
+}
+
+#[test]
+fn links_in_documents_lead_somewhere() {
+    for document in ["README.md", "engine/ARCHITECTURE.md", "kernels/README.md", "ffi/README.md"] {
+        let path = root().join(document);
+        let text = std::fs::read_to_string(&path).expect(document);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or(link);
+            let exists = file.is_empty() || file.contains("://") || path.with_file_name(file).exists();
+            assert!(exists, "{document}: {link} leads nowhere");
+        }
+    }
+}
+
+#[test]
 fn the_kernel_index_is_complete() {
     let index = std::fs::read_to_string(root().join("kernels/README.md")).expect("kernels/README.md");
     for (path, _) in all_sources() {
@@ -115,6 +188,33 @@ fn the_kernel_index_is_complete() {
             && !file.contains("tests");
         assert!(!is_kernel || index.contains(&format!("`{file}`")), "kernels/README.md has no row for {file}");
     }
+    for named in index.split('`').filter(|word| word.starts_with("src/") && word.ends_with(".rs")) {
+        assert!(root().join("kernels").join(named).exists(), "kernels/README.md: {named} is gone");
+    }
+}
+
+/// `cargo run` (the command alone) and the tests (the whole workspace) must not switch on different features: the dependencies would
+/// compile twice.
+#[test]
+fn one_feature_set_serves_all() {
+    let features = |selection: &[&str]| {
+        let output = Command::new(env!("CARGO"))
+            .args(["tree", "--offline", "--prefix", "none", "--format", "{p} {f}", "--edges"])
+            .args(selection)
+            .current_dir(root())
+            .output()
+            .expect("cargo runs");
+        let text = String::from_utf8_lossy(&output.stdout).replace(" (*)", "");
+        text.lines().map(str::to_string).collect::<std::collections::BTreeSet<_>>()
+    };
+    let command = features(&["normal,build"]);
+    let all = features(&["normal,build,dev", "--workspace"]);
+    assert!(command.len() > 100, "cargo tree gave {} lines", command.len());
+    let other: Vec<_> = command.difference(&all).collect();
+    assert!(
+        other.is_empty(),
+        "other features than in the whole workspace (pin them in engine/cli/Cargo.toml): {other:?}"
+    );
 }
 
 /// The last cell of a row names a criterion group; ⇅ says that it is one of the `tiers` benchmark.

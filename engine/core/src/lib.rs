@@ -5,6 +5,9 @@
 //! [`operators`] what transforms, breaks and ends a pipeline → [`pipeline`] how it is driven →
 //! [`memory`], [`metrics`], [`config`], [`error`] what surrounds it.
 
+// A bug in an operator is an error of the query, not the end of its host; tests/integration/tidy.rs holds this too.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 pub mod batch;
 pub mod config;
 pub mod error;
