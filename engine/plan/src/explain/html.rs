@@ -152,7 +152,7 @@ header{display:flex;flex-wrap:wrap;gap:14px 36px;align-items:center;margin-botto
 svg text{fill:var(--text)}.name{font-weight:650;font-size:13px}.share{font-weight:650;font-size:12.5px;text-anchor:end;font-variant-numeric:tabular-nums}
 .detail{font-size:11px;opacity:.74}.figures{font-size:11px;font-weight:600}svg .warn{fill:var(--warn)}
 .edge{fill:none;stroke:var(--edge)}.build{stroke-dasharray:6 4}.arrowhead{fill:var(--edge)}
-svg .flow{font-size:10.5px;fill:var(--soft);text-anchor:middle;paint-order:stroke;stroke:var(--page);stroke-width:4px}
+svg .flow{font-size:10.5px;fill:var(--soft);paint-order:stroke;stroke:var(--page);stroke-width:4px}
 #tip{position:fixed;display:none;max-width:min(560px,70vw);max-height:80vh;overflow:auto;background:var(--box);border:1px solid var(--line);border-radius:9px;padding:10px 14px;box-shadow:0 6px 28px var(--shade);font-size:12.5px;z-index:9;pointer-events:none}
 #tip b{display:block;font-size:13.5px;margin-bottom:5px}#tip table,details table{border-collapse:collapse}#tip td{vertical-align:top;padding:1px 0}#tip td:first-child{color:var(--soft);padding-right:14px;white-space:nowrap}
 #tip td:last-child{overflow-wrap:anywhere}details{margin-top:20px;color:var(--soft)}summary{cursor:pointer}details td{padding:1px 22px 1px 0}.hint{color:var(--soft);font-size:12.5px;max-width:900px;margin-top:18px}

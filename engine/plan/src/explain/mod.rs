@@ -207,7 +207,7 @@ fn duration(nanos: u64) -> String {
     match nanos {
         0..1_000 => format!("{nanos} ns"),
         1_000..1_000_000 => format!("{:.1} µs", nanos as f64 / 1e3),
-        1_000_000..10_000_000_000 => format!("{:.1} ms", nanos as f64 / 1e6),
+        1_000_000..1_000_000_000 => format!("{:.1} ms", nanos as f64 / 1e6),
         _ => format!("{:.2} s", nanos as f64 / 1e9),
     }
 }

@@ -6,7 +6,7 @@ use super::html::escape;
 use super::text::is_misestimate;
 use super::{DescribedNode, bytes, duration, grouped};
 
-const BOX_WIDTH: f64 = 236.0;
+const BOX_WIDTH: f64 = 250.0;
 const BOX_HEIGHT: f64 = 86.0;
 const GAP_X: f64 = 26.0;
 const GAP_Y: f64 = 46.0;
@@ -102,7 +102,14 @@ fn edge(child: &Placed<'_>, parent: &Placed<'_>, page: &mut String) {
         (Some(rows), role) => format!("{role} · {}", short(rows)),
         (None, role) => role.to_string(),
     };
-    let _ = write!(page, "<text class=\"flow\" x=\"{x1:.1}\" y=\"{:.1}\">{}</text>", y1 - 7.0, escape(&text));
+    // Beside the arrow, on the side from which it bends away.
+    let (x, anchor) = if x2 > x1 + 1.0 { (x1 - 9.0, "end") } else { (x1 + 9.0, "start") };
+    let _ = write!(
+        page,
+        "<text class=\"flow\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
+        y1 - 6.0,
+        escape(&text)
+    );
 }
 
 /// What an input is to its parent, where that is worth telling.
@@ -147,14 +154,13 @@ fn figures(node: &DescribedNode) -> String {
     let Some(metrics) = &node.metrics else {
         return node.estimated_rows.map(|rows| format!("~{} rows expected", short(rows))).unwrap_or_default();
     };
-    let mut text = format!("{} rows · {}", short(metrics.rows as f64), duration(metrics.nanos));
-    if metrics.bytes_reserved > 0 {
-        let _ = write!(text, " · {}", bytes(metrics.bytes_reserved));
-    }
+    let text = format!("{} rows · {}", short(metrics.rows as f64), duration(metrics.nanos));
     match node.estimated_rows {
+        // The line has room for one of both.
         Some(estimated) if is_misestimate(estimated, metrics.rows) => {
             format!("{text}<tspan class=\"warn\"> · est. {}</tspan>", short(estimated))
         }
+        _ if metrics.bytes_reserved > 0 => format!("{text} · {}", bytes(metrics.bytes_reserved)),
         _ => text,
     }
 }
