@@ -107,7 +107,7 @@ fn failures_tell_why_and_set_the_exit_status() {
     assert!(fails(&["sql", "--threads", "0", "SELECT 1"], 2).contains("--threads"));
     assert!(fails(&["sql", "--memory", "lots", "SELECT 1"], 2).contains("512MB"));
     assert!(fails(&["frobnicate"], 2).contains("frobnicate"));
-    assert!(fails(&["tpch", "generate", "--scale", "-1", "--data", "/tmp/x"], 2).contains("--scale"));
+    assert!(fails(&["tpch", "generate", "--scale", "0", "--data", "/tmp/x"], 2).contains("--scale"));
     let memory =
         fails(&["sql", "--memory", "100KB", "SELECT value, count(*) FROM generate_series(1, 300000) GROUP BY 1"], 1);
     assert!(memory.contains("out of memory") && memory.contains("held by"), "{memory}");

@@ -45,11 +45,12 @@ pub(crate) fn run(engine: &EngineOptions) -> Result<ExitCode, Failure> {
     if !std::io::stdin().is_terminal() {
         return shell.run_script(&std::io::read_to_string(std::io::stdin())?);
     }
-    ctrlc::set_handler(move || interrupt.cancel())?;
     print_text(&format!("Plasmon {} — \\? for help, \\q to leave\n", env!("CARGO_PKG_VERSION")));
     let settings = rustyline::Config::builder().completion_type(rustyline::CompletionType::List).build();
     let mut editor: Editor<ShellHelper, DefaultHistory> = Editor::with_config(settings)?;
     editor.set_helper(Some(ShellHelper::new(shell.session.clone())));
+    // After the editor, which takes the signal for itself when it is made.
+    ctrlc::set_handler(move || interrupt.cancel())?;
     let history = history_path();
     if let Some(path) = &history {
         // The first time there is none.
