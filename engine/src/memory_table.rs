@@ -12,6 +12,20 @@ use plasmon_core::table::{ScanRequest, Table, TableStatistics};
 use plasmon_core::{Error, Result};
 
 /// Batches under one schema; rows can be appended, a scan sees the rows present when it was planned.
+///
+/// ```
+/// use std::sync::Arc;
+/// use arrow::array::{Int64Array, RecordBatch};
+/// use plasmon::{Config, MemoryTable, Session};
+///
+/// let batch = RecordBatch::try_from_iter([("a", Arc::new(Int64Array::from(vec![1, 2])) as _)])?;
+/// let table = Arc::new(MemoryTable::new(batch.schema(), &[batch.clone()])?);
+/// let session = Session::new(Config::default())?;
+/// session.register_table("t", table.clone())?;
+/// table.append(&[batch])?;
+/// assert_eq!(session.table_rows("t")?, Some(4));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct MemoryTable {
     schema: SchemaRef,

@@ -188,7 +188,7 @@ impl Session {
     }
 
     /// Adds an aggregate function under its own name, with results of type `result`; `engine/examples/user_function.rs` shows one.
-    /// It works with GROUP BY and FILTER; DISTINCT and ORDER BY inside the call are refused.
+    /// It works with GROUP BY and FILTER; ORDER BY inside the call, and DISTINCT beside other aggregates, are refused.
     pub fn register_aggregate_function(&self, function: Arc<dyn CustomAggregate>, result: DataType) {
         let mut functions = self.functions.write().unwrap_or_else(|e| e.into_inner());
         Arc::make_mut(&mut functions).add_aggregate(function, result);

@@ -209,6 +209,14 @@ struct Terminal {
     shown: String,
 }
 
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Ends the shell too: its terminal is gone.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Terminal {
     fn open(state: &Path) -> Option<Self> {
         let mut child = Command::new("script")
@@ -240,7 +248,9 @@ impl Terminal {
     fn wait_for(&mut self, text: &str, keys: Option<&str>) {
         let deadline = Instant::now() + Duration::from_secs(60);
         while !self.shown.contains(text) {
-            assert!(Instant::now() < deadline, "{text:?} did not come:\n{}", self.shown);
+            let tail = self.shown.len() - self.shown.len().min(2000);
+            let tail = self.shown.get(tail..).unwrap_or_default();
+            assert!(Instant::now() < deadline, "{text:?} did not come:\n{tail}");
             match self.screen.recv_timeout(Duration::from_millis(200)) {
                 Ok(bytes) => self.shown.push_str(&String::from_utf8_lossy(&bytes)),
                 Err(_) => keys.iter().for_each(|k| self.press(k)),
