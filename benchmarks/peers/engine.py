@@ -90,7 +90,7 @@ def main():
             lines += figures.tpch_matrix(arguments.plasmon, arguments.data, "10")
     work = {
         "tpcds": lambda: figures.tpcds(arguments.plasmon, arguments.tpcds), "slt": figures.sql_files,
-        "random": lambda: figures.random_queries(arguments.plasmon, arguments.random), "broken": figures.broken_input,
+        "random": lambda: figures.random_queries(arguments.worker, arguments.random), "broken": figures.broken_input,
     }
     for part, measure in work.items():
         if part in parts:

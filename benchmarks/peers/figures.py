@@ -80,12 +80,12 @@ def broken_input():
     return [("broken input", "≥ 10,000 cases, each an error that names the place", f"{cases or 'unknown number of'} cases", passed and cases >= 10_000)]
 
 
-def random_queries(plasmon, count):
+def random_queries(worker, count):
     """Random SQL against DuckDB, by tests/oracle/random_queries.py."""
     what, bar = "random queries against DuckDB", "≥ 100,000, 0 unexplained differences"
     script = ROOT / "tests/oracle/random_queries.py"
     if not script.exists():
         return [(what, bar, "tests/oracle/random_queries.py is missing", None)]
-    run = subprocess.run([sys.executable, str(script), "--count", str(count)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    run = subprocess.run([sys.executable, str(script), "--worker", str(worker), "--queries", str(count)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     last = run.stdout.strip().splitlines()[-1] if run.stdout.strip() else "no output"
     return [(what, bar, last[:140], run.returncode == 0 and count >= 100_000)]
