@@ -275,7 +275,9 @@ fn the_shell_on_a_terminal() {
     // Ctrl-C ends the query, not the shell.
     terminal.press("SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b;\r");
     terminal.wait_for("cancelled after", Some("\u{3}"));
-    terminal.press("\\timing\rSELECT 'still ' || 'here';\r");
+    terminal.press("\\timing\r");
+    terminal.wait_for("timing is off", None);
+    terminal.press("SELECT 'still ' || 'here';\r");
     terminal.wait_for("still here", None);
     terminal.press("\\q\r");
     assert!(terminal.child.wait().expect("ends").success());
