@@ -1,5 +1,9 @@
 //! Behaviour of the façade that SQL files cannot show: cancellation, memory refusal, dropped queries, panics as errors.
 
+use std::sync::Arc;
+
+use arrow::array::{Array, StringArray};
+use arrow::datatypes::DataType;
 use arrow::util::display::array_value_to_string;
 use plasmon::{Config, Driver, Error, Parameter, Session};
 
@@ -93,4 +97,14 @@ fn metrics_tell_rows_in_and_out_of_every_node() {
         assert!(nodes.iter().any(|n| n.rows_in == 9_900 && n.rows == 10), "{nodes:?}");
         assert_eq!(query.monitor().progress().rows_read, 10_000);
     }
+}
+
+#[test]
+fn a_users_function_replaces_the_one_of_its_name() {
+    let session = session(Config::default());
+    session.register_scalar_function("UPPER", &[DataType::Utf8], DataType::Utf8, |arguments| {
+        Ok(Arc::new(StringArray::from(vec!["mine"; arguments[0].len()])))
+    });
+    assert_eq!(one_value(&session, "SELECT upper('a')", &[]).expect("runs"), "mine");
+    assert_eq!(one_value(&session, "SELECT lower('A')", &[]).expect("runs"), "a");
 }

@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DataFusionError, ScalarValue};
-use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, Volatility};
+use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, SimpleScalarUDF, Volatility};
 use plasmon_core::batch::arrow::{export_column, import_column, null_column};
 use plasmon_core::batch::{Column, Selection};
 use plasmon_core::expression::{Expression, FunctionCall, Kind, ScalarFunction, native_or};
@@ -18,7 +18,10 @@ use crate::error::convert_error;
 /// A call of a library function.
 pub(super) fn adapt(call: ScalarCall<'_>) -> Expression {
     let data_type = call.return_field.data_type().clone();
-    let function = native_or(library(&call), &call.arguments, &data_type);
+    let own = library(&call);
+    // Native functions are found by name, which a user's function may share.
+    let is_user = call.function.inner().is::<SimpleScalarUDF>();
+    let function = if is_user { own } else { native_or(own, &call.arguments, &data_type) };
     Expression { kind: Kind::Function(FunctionCall { function, arguments: call.arguments }), data_type }
 }
 
