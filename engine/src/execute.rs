@@ -54,11 +54,19 @@ pub(crate) fn execute(session: &Session, statement: Statement, run: &Run) -> Res
             nothing()
         }
         Statement::Insert { name, plan, overwrite, .. } => insert(session, &last(&name), plan, overwrite, run),
-        Statement::Copy(copy) => copy_to(copy, run),
+        Statement::Copy(copy) => copy_to(session, copy, run),
         Statement::Describe { schema, .. } => describe(&schema),
         Statement::ShowTables { pattern } => show_tables(session, pattern.as_deref()),
         Statement::ShowFunctions { pattern } => show_functions(session, pattern.as_deref()),
         Statement::ShowSettings { name } => show_settings(session, name.as_deref()),
+        Statement::Set { name, value } if io::is_store_setting(&name) => {
+            session.set_store_setting(&name, Some(value));
+            nothing()
+        }
+        Statement::Reset { name } if io::is_store_setting(&name) => {
+            session.set_store_setting(&name, None);
+            nothing()
+        }
         Statement::Set { name, value } => {
             let mut config = session.config();
             set(&mut config, &name, &value)?;
@@ -114,17 +122,12 @@ fn define(
 
 fn create_external_table(session: &Session, create: &CreateExternalTable) -> Result<Query> {
     define(session, &create.name, create.or_replace, create.if_not_exists, || {
-        let [location] = &create.locations[..] else {
-            return Err(Error::unsupported(
-                "CREATE EXTERNAL TABLE with several locations: use a pattern like 'dir/*.parquet'",
-            ));
-        };
         let options = io::Options {
             schema: create.schema.clone(),
             partition_columns: (!create.partition_columns.is_empty()).then(|| create.partition_columns.clone()),
-            values: create.options.clone(),
+            ..session.file_options(&create.options)
         };
-        Ok(Entry::Table(io::open_table(location, Some(io::Format::parse(&create.format)?), &options)?))
+        Ok(Entry::Table(io::open_tables(&create.locations, Some(io::Format::parse(&create.format)?), &options)?))
     })
 }
 
@@ -145,19 +148,15 @@ fn insert(session: &Session, name: &str, plan: Plan, overwrite: bool, run: &Run)
     count(rows)
 }
 
-fn copy_to(copy: CopyTo, run: &Run) -> Result<Query> {
+fn copy_to(session: &Session, copy: CopyTo, run: &Run) -> Result<Query> {
     let format = copy.format.as_deref().map(io::Format::parse).transpose()?;
-    let options = io::Options { values: copy.options.clone(), ..io::Options::default() };
+    let options = session.file_options(&copy.options);
     let mut writer =
         io::Writer::create(&copy.path, format, &options, copy.plan.root.schema.clone(), &copy.partition_by)?;
-    let mut rows = 0;
     for batch in start(copy.plan, run)? {
-        let batch = batch?;
-        rows += batch.num_rows() as u64;
-        writer.write(&batch)?;
+        writer.write(&batch?)?;
     }
-    writer.finish()?;
-    count(rows)
+    count(writer.finish()?)
 }
 
 /// No columns, no rows.
@@ -240,7 +239,7 @@ fn show_functions(session: &Session, pattern: Option<&str>) -> Result<Query> {
 }
 
 /// Every setting: name, value, meaning.
-fn settings(config: &Config) -> Vec<(&'static str, String, &'static str)> {
+fn settings<'a>(config: &Config) -> Vec<(&'a str, String, &'a str)> {
     vec![
         ("batch_rows", config.batch_rows.to_string(), "rows per batch, 1 to 32768"),
         ("disabled_passes", config.disabled_passes.join(","), "optimizer passes to leave out, separated by commas"),
@@ -260,7 +259,15 @@ fn settings(config: &Config) -> Vec<(&'static str, String, &'static str)> {
 }
 
 fn show_settings(session: &Session, name: Option<&str>) -> Result<Query> {
-    let rows: Vec<_> = settings(&session.config()).into_iter().filter(|s| name.is_none_or(|n| n == s.0)).collect();
+    let stores = session.store_settings();
+    let mut rows = settings(&session.config());
+    rows.extend(stores.iter().map(|(name, value)| {
+        // Who may see the settings need not know the keys.
+        let is_secret = ["secret", "key", "token", "password"].iter().any(|word| name.contains(word));
+        let shown = if is_secret { "(set)".to_string() } else { value.clone() };
+        (name.as_str(), shown, "of object stores")
+    }));
+    rows.retain(|s| name.is_none_or(|n| n == s.0));
     if let (Some(name), true) = (name, rows.is_empty()) {
         return Err(unknown_setting(name));
     }

@@ -1,6 +1,6 @@
 //! A session: tables, views, functions and settings, and the statements run over them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, RwLock};
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -38,6 +38,8 @@ type TableFunction = dyn Fn(&[Scalar]) -> Result<Arc<dyn Table>> + Send + Sync;
 pub struct Session {
     pub(crate) catalog: Catalog,
     config: RwLock<Config>,
+    /// What SET says about object stores: `s3.region` and the like.
+    store_settings: RwLock<BTreeMap<String, String>>,
     functions: RwLock<Arc<Registry>>,
     table_functions: RwLock<HashMap<String, Arc<TableFunction>>>,
 }
@@ -49,6 +51,7 @@ impl Session {
         Ok(Session {
             catalog: Catalog::default(),
             config: RwLock::new(config),
+            store_settings: RwLock::default(),
             functions: RwLock::new(Registry::standard()),
             table_functions: RwLock::default(),
         })
@@ -130,7 +133,7 @@ impl Session {
     /// # Ok::<(), plasmon::Error>(())
     /// ```
     pub fn register_path(&self, name: &str, location: &str) -> Result<()> {
-        let table = io::open_table(location, None, &io::Options::default())?;
+        let table = io::open_table(location, None, &self.file_options(&[]))?;
         self.register_table(name, table)
     }
 
@@ -249,6 +252,27 @@ impl Session {
         names
     }
 
+    /// The options of a statement about files, and behind them what the session's settings say about stores.
+    pub(crate) fn file_options(&self, values: &[(String, String)]) -> io::Options {
+        let mut values = values.to_vec();
+        values.extend(self.store_settings());
+        io::Options { values, ..io::Options::default() }
+    }
+
+    /// The settings of object stores.
+    pub(crate) fn store_settings(&self) -> BTreeMap<String, String> {
+        self.store_settings.read().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
+    /// Changes a setting of object stores; `None` forgets it.
+    pub(crate) fn set_store_setting(&self, name: &str, value: Option<String>) {
+        let mut settings = self.store_settings.write().unwrap_or_else(|e| e.into_inner());
+        match value {
+            Some(value) => drop(settings.insert(name.to_string(), value)),
+            None => drop(settings.remove(name)),
+        }
+    }
+
     pub(crate) fn registry(&self) -> Arc<Registry> {
         self.functions.read().unwrap_or_else(|e| e.into_inner()).clone()
     }
@@ -282,9 +306,9 @@ impl PlannerCatalog for Session {
         })
     }
 
-    fn path_table(&self, path: &str, format: Option<&str>) -> Result<Arc<dyn Table>> {
+    fn path_table(&self, path: &str, format: Option<&str>, options: &[(String, String)]) -> Result<Arc<dyn Table>> {
         let format = format.map(io::Format::parse).transpose()?;
-        io::open_table(path, format, &io::Options::default())
+        io::open_table(path, format, &self.file_options(options))
     }
 
     fn table_function(&self, name: &str, arguments: &[Scalar]) -> Result<Option<Arc<dyn Table>>> {

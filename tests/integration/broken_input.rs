@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use plasmon::{Config, Session};
+use plasmon::{Config, Driver, Session};
 
 fn session() -> Session {
     Session::new(Config { threads: 1, ..Config::default() }).expect("valid configuration")
@@ -25,45 +25,99 @@ impl Random {
     }
 }
 
-fn damage(folder: &Path, extension: &str, cases: usize) {
-    let session = session();
-    let whole = folder.join(format!("whole.{extension}"));
-    let sql = format!(
-        "COPY (SELECT value AS a, CAST(value AS VARCHAR) AS b, value * 1.5 AS c FROM generate_series(1, 500)) TO '{}'",
-        whole.display()
-    );
-    assert_eq!(attempt(&session, &sql), Ok(1));
-    let bytes = std::fs::read(&whole).expect("written above");
-    let broken = folder.join(format!("broken.{extension}"));
-    let mut random = Random(0x9E37_79B9);
-    let mut refused = 0;
-    for case in 0..cases {
-        let mut damaged = bytes.clone();
-        if case % 2 == 0 {
-            damaged.truncate(random.next(bytes.len()));
-        } else {
+/// One way to make other bytes of a file's.
+fn damaged(bytes: &[u8], random: &mut Random, case: usize) -> Vec<u8> {
+    let mut damaged = bytes.to_vec();
+    match case % 4 {
+        0 => damaged.truncate(random.next(bytes.len())),
+        1 | 2 => {
             for _ in 0..=random.next(3) {
                 let at = random.next(damaged.len());
                 damaged[at] ^= 1 << random.next(8);
             }
         }
-        std::fs::write(&broken, &damaged).expect("writable folder");
-        if let Err(message) = attempt(&session, &format!("SELECT * FROM '{}'", broken.display())) {
-            refused += 1;
-            assert!(!message.contains("please report"), "case {case}: {message}");
+        // A piece of it over another place, or in between.
+        _ => {
+            let len = 1 + random.next(bytes.len().min(64));
+            let (from, to) = (random.next(bytes.len() - len + 1), random.next(bytes.len() - len + 1));
+            let piece = bytes[from..from + len].to_vec();
+            let end = if case.is_multiple_of(8) { to } else { to + len };
+            damaged.splice(to..end, piece);
         }
     }
-    // Counted by benchmarks/peers/figures.py.
+    damaged
+}
+
+/// Writes `query` as a file and reads what is left of it after damage: an answer, or an error that names the file.
+fn damage(folder: &Path, query: &str, extension: &str, options: &str, cases: usize) {
+    let session = Session::new(Config { driver: Driver::Inline, ..Config::default() }).expect("valid configuration");
+    let whole = folder.join(format!("whole.{extension}"));
+    let sql = format!("COPY ({query}) TO '{}' {options}", whole.display());
+    assert_eq!(attempt(&session, &sql), Ok(1), "{sql}");
+    let bytes = std::fs::read(&whole).expect("written above");
+    let broken = folder.join(format!("broken.{extension}"));
+    let mut random = Random(0x9E37_79B9);
+    let mut refused = 0;
+    for case in 0..cases {
+        std::fs::write(&broken, damaged(&bytes, &mut random, case)).expect("writable folder");
+        if let Err(message) = attempt(&session, &format!("SELECT * FROM '{}'", broken.display())) {
+            refused += 1;
+            assert!(!message.contains("please report"), "{extension} {options} case {case}: {message}");
+            assert!(message.contains("broken."), "{extension} {options} case {case} names no file: {message}");
+        }
+    }
     println!("broken input: {cases} cases");
-    assert!(refused > 0, "no damage was noticed in {cases} cases");
+    assert!(refused > 0, "no damage was noticed in {cases} cases of {extension} {options}");
+}
+
+const FLAT: &str = "SELECT value AS a, CAST(value AS VARCHAR) AS b, value * 1.5 AS c, CAST(value % 7 AS INT) AS d, \
+    CASE WHEN value % 3 = 0 THEN NULL ELSE 'text ' || (value % 5) END AS e FROM generate_series(1, 200)";
+const NESTED: &str = "SELECT value AS a, make_array(value, NULL, 7) AS b, named_struct('x', value, 'y', make_array('p', 'q')) AS c \
+    FROM generate_series(1, 60)";
+
+/// Damages a file of each kind; together these tests take more than 10,000 cases.
+fn damage_all(kinds: &[(&str, &str, &str)], cases: usize) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (query, extension, options) in kinds {
+        damage(folder.path(), query, extension, options, cases);
+    }
 }
 
 #[test]
-fn damaged_files_are_refused() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    for (extension, cases) in [("parquet", 4000), ("csv", 1000), ("json", 1000), ("arrow", 1000)] {
-        damage(folder.path(), extension, cases);
-    }
+fn damaged_parquet_is_refused() {
+    damage_all(
+        &[
+            (FLAT, "parquet", ""),
+            (FLAT, "parquet", "OPTIONS (compression 'uncompressed', row_group_size 70)"),
+            (FLAT, "parquet", "OPTIONS (compression 'snappy', writer_version '2.0')"),
+            (FLAT, "parquet", "OPTIONS (compression 'gzip', dictionary false)"),
+            (FLAT, "parquet", "OPTIONS (compression 'lz4', data_page_row_limit 50, bloom_filter true)"),
+            (FLAT, "parquet", "OPTIONS (compression 'uncompressed', writer_version '2.0', dictionary false)"),
+            (NESTED, "parquet", ""),
+            (NESTED, "parquet", "OPTIONS (compression 'uncompressed', writer_version '2.0')"),
+        ],
+        700,
+    );
+}
+
+#[test]
+fn damaged_text_is_refused() {
+    damage_all(
+        &[
+            (FLAT, "csv", ""),
+            (FLAT, "csv.gz", ""),
+            (FLAT, "csv.zst", ""),
+            (FLAT, "json", ""),
+            (NESTED, "json", ""),
+            (FLAT, "json.gz", ""),
+        ],
+        500,
+    );
+}
+
+#[test]
+fn damaged_arrow_files_are_refused() {
+    damage_all(&[(FLAT, "arrow", ""), (NESTED, "arrow", "")], 1000);
 }
 
 #[test]
@@ -74,9 +128,7 @@ fn wrong_sql_is_refused() {
         "NULL", "count(", "CASE", "END", "INTERVAL", "::int", ";", "\"", "WITH", "AS", "UNION",
     ];
     let mut random = Random(42);
-    const CASES: usize = 3500;
-    println!("broken input: {CASES} cases");
-    for _ in 0..CASES {
+    for _ in 0..3000 {
         let text: Vec<&str> = (0..1 + random.next(9)).map(|_| tokens[random.next(tokens.len())]).collect();
         if let Err(message) = attempt(&session, &text.join(" ")) {
             assert!(!message.contains("please report"), "{}: {message}", text.join(" "));

@@ -3,4 +3,5 @@
 mod broken_input;
 mod results;
 mod slt;
+mod stores;
 mod tidy;

@@ -3,6 +3,8 @@
 use arrow::datatypes::SchemaRef;
 use plasmon_core::{Error, Result};
 
+use crate::store::is_setting;
+
 /// A file format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -108,5 +110,28 @@ impl Options {
                 .parse()
                 .map_err(|_| Error::user(format!("option {}: {value:?} is neither true nor false", names[0]))),
         }
+    }
+
+    /// A whole number.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<usize>> {
+        let parse =
+            |text: &str| text.parse().map_err(|_| Error::user(format!("option {name}: {text:?} is no whole number")));
+        self.get(&[name]).map(parse).transpose()
+    }
+
+    /// Refuses options that neither these lists nor a store's client know: a misspelt one must not go unnoticed.
+    pub(crate) fn check_known(&self, lists: &[&[&str]]) -> Result<()> {
+        for (name, _) in &self.values {
+            let plain = name.to_lowercase();
+            let plain = plain.trim_start_matches("format.");
+            let whole = plain.split("::").next().unwrap_or(plain);
+            if !lists.iter().any(|list| list.contains(&whole)) && !is_setting(plain) {
+                let known = lists.concat().join(", ");
+                return Err(Error::user(format!(
+                    "unknown option {name}; there are {known}, and those of object stores"
+                )));
+            }
+        }
+        Ok(())
     }
 }

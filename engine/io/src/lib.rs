@@ -18,10 +18,30 @@ pub use parquet::ParquetTable;
 use store::DataFile;
 pub use writer::Writer;
 
+/// Whether SET takes this name for a setting of object stores: `s3.region`, `azure_account_name`, `gcs.…`, `http.timeout`.
+pub fn is_store_setting(name: &str) -> bool {
+    let prefixes = ["s3", "aws", "gcs", "google", "azure", "http"];
+    let prefix = name.split(['.', '_']).next().unwrap_or_default();
+    prefix.len() < name.len() && prefixes.contains(&prefix) && store::is_setting(name)
+}
+
 /// The table over the file, folder or pattern at `location`; without `format`, the extension of its files tells.
 pub fn open_table(location: &str, format: Option<Format>, options: &Options) -> Result<Arc<dyn Table>> {
-    let files = store::data_files(location, format, options)?;
+    open_tables(&[location.to_string()], format, options)
+}
+
+/// The table over all files of several locations.
+pub fn open_tables(locations: &[String], format: Option<Format>, options: &Options) -> Result<Arc<dyn Table>> {
+    let mut files = Vec::new();
+    for location in locations {
+        files.extend(store::data_files(location, format, options)?);
+    }
+    let location = &locations.join(", ");
+    if files.is_empty() {
+        return Err(Error::user("no location is given"));
+    }
     let format = format.map_or_else(|| common_format(&files), Ok)?;
+    options.check_known(&[&["hive_partitioning", "hive_partitions", "filename"][..], text::options_of(format)])?;
     match format {
         Format::Parquet => ParquetTable::open(location, files, options),
         Format::Csv | Format::Json | Format::Arrow => text::open(location, files, format, options),

@@ -24,8 +24,14 @@ static CLIENTS: LazyLock<Clients> = LazyLock::new(Clients::default);
 
 /// The client for `root` (`s3://bucket`, `https://host:port`), set up from the environment and `options`.
 pub(super) fn client(root: &str, options: &Options) -> Result<Arc<dyn ObjectStore>> {
-    let mut settings: Vec<(String, String)> =
-        options.values.iter().map(|(name, value)| (setting(name), value.clone())).collect();
+    let mut settings: Vec<(String, String)> = Vec::new();
+    for (name, value) in &options.values {
+        let name = setting(name);
+        // The first one counts: a statement's options come before the session's.
+        if !settings.iter().any(|(known, _)| *known == name) {
+            settings.push((name, value.clone()));
+        }
+    }
     settings.sort();
     let key = (root.to_string(), settings);
     if let Some(known) = CLIENTS.lock().unwrap_or_else(|e| e.into_inner()).get(&key) {
@@ -43,6 +49,16 @@ fn setting(name: &str) -> String {
         Some(rest) => rest.to_string(),
         None => name,
     }
+}
+
+/// Whether some client takes an option of this name.
+pub(crate) fn is_setting(name: &str) -> bool {
+    let setting = [(setting(name), String::new())];
+    known::<AmazonS3ConfigKey>(&setting, "aws_").next().is_some()
+        || known::<GoogleConfigKey>(&setting, "google_").next().is_some()
+        || known::<AzureConfigKey>(&setting, "azure_").next().is_some()
+        || known::<ClientConfigKey>(&setting, "").next().is_some()
+        || matches!(setting[0].0.as_str(), "max_retries" | "retry_seconds" | "url_style" | "anonymous")
 }
 
 fn build(root: &str, settings: &[(String, String)]) -> Result<Arc<dyn ObjectStore>> {

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use plasmon_core::pipeline::CancelToken;
 use plasmon_core::{Error, Result};
 
 use super::remote::RemoteSource;
 use super::source::{ByteSource, LocalSource};
+use super::{client, runtime};
 
 /// A file changed more recently than this may change again within the clock's resolution: its version says little.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
@@ -80,5 +81,17 @@ impl DataFile {
                 requests: Mutex::default(),
             }),
         })
+    }
+
+    /// Removes it.
+    pub(crate) fn remove(&self) -> Result<()> {
+        match &self.place {
+            FilePlace::Local(path) => std::fs::remove_file(path).map_err(|e| Error::io(&self.name, e)),
+            FilePlace::Remote(store, path) => {
+                let (store, path) = (store.clone(), path.clone());
+                let outcome = runtime::wait_for(async move { store.delete(&path).await })?;
+                outcome.map_err(|e| Error::io(&self.name, client::message(&e)))
+            }
+        }
     }
 }

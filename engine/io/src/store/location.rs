@@ -62,6 +62,20 @@ pub(crate) fn data_files(location: &str, format: Option<Format>, options: &Optio
     Ok(files.into_iter().map(Arc::new).collect())
 }
 
+/// What a folder or file holds now; nothing when it does not exist.
+pub(crate) fn list_folder(place: &Place, options: &Options) -> Result<Vec<Arc<DataFile>>> {
+    let files = match place {
+        Place::Local(path) if !path.exists() => Vec::new(),
+        Place::Local(path) => {
+            let mut found = Vec::new();
+            collect(path, &mut found)?;
+            found.into_iter().map(DataFile::local).collect::<Result<_>>()?
+        }
+        Place::Remote { root, key } => remote_files(root, key, options)?.0,
+    };
+    Ok(files.into_iter().map(Arc::new).collect())
+}
+
 fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }

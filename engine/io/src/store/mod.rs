@@ -12,9 +12,9 @@ mod runtime;
 mod source;
 mod upload;
 
+pub(crate) use client::is_setting;
 pub(crate) use file::DataFile;
-pub(crate) use location::{Place, data_files, parse_location};
-pub(crate) use reader::{ChunkSource, SourceReader};
-pub(crate) use runtime::wait_for;
-pub(crate) use source::{ByteSource, LocalSource};
+pub(crate) use location::{Place, data_files, list_folder, parse_location};
+pub(crate) use reader::{ChunkSource, SourceReader, error_of};
+pub(crate) use source::ByteSource;
 pub(crate) use upload::Upload;

@@ -91,8 +91,16 @@ impl Seek for SourceReader {
     }
 }
 
+/// The engine's error that a reader passed through `std::io`, or an I/O error of the file.
+pub(crate) fn error_of(name: &str, error: std::io::Error) -> Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(own) => own.clone(),
+        None => Error::io(name, error),
+    }
+}
+
 /// What the source said, without the name that the caller adds.
-pub(crate) fn message_of(error: &Error) -> String {
+fn message_of(error: &Error) -> String {
     match error {
         Error::Io { message, .. } => message.clone(),
         other => other.to_string(),

@@ -59,6 +59,6 @@ impl<T> Pending<T> {
 }
 
 /// Runs `work` and waits for it.
-pub(crate) fn wait_for<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T> {
+pub(super) fn wait_for<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T> {
     start(work)?.wait(None)
 }

@@ -16,8 +16,8 @@ pub trait Catalog: Send + Sync {
     /// The view of that name, if there is one.
     fn view(&self, name: &[String]) -> Result<Option<View>>;
 
-    /// A table over files: `FROM 'path/*.parquet'`, `read_parquet('…')`. `format` is the one asked for, else it follows from the path.
-    fn path_table(&self, path: &str, format: Option<&str>) -> Result<Arc<dyn Table>>;
+    /// A table over files: `FROM 'path/*.parquet'`, `read_parquet('…', name = value)`. `format` is the one asked for, else it follows from the path.
+    fn path_table(&self, path: &str, format: Option<&str>, options: &[(String, String)]) -> Result<Arc<dyn Table>>;
 
     /// A table function of the session's own; `None` when it has none of that name. Arguments are constants.
     fn table_function(&self, _name: &str, _arguments: &[Scalar]) -> Result<Option<Arc<dyn Table>>> {

@@ -17,6 +17,7 @@ use plasmon_core::table::Table;
 
 use super::catalog::{Catalog, View};
 use super::logical::logical_query;
+use super::reader_options::{reader_format, unfold};
 use super::translate::convert_scalar;
 use crate::error::into_datafusion;
 use crate::function::Registry;
@@ -57,8 +58,13 @@ impl<'a> Context<'a> {
         Ok(Arc::new(ViewSource { plan: plan? }))
     }
 
-    fn path_table(&self, path: &str, format: Option<&str>) -> Result<Arc<dyn TableSource>, DataFusionError> {
-        Ok(TableScanSource::shared(self.catalog.path_table(path, format).map_err(into_datafusion)?))
+    fn path_table(
+        &self,
+        path: &str,
+        format: Option<&str>,
+        options: &[(String, String)],
+    ) -> Result<Arc<dyn TableSource>, DataFusionError> {
+        Ok(TableScanSource::shared(self.catalog.path_table(path, format, options).map_err(into_datafusion)?))
     }
 }
 
@@ -73,18 +79,6 @@ fn is_path(name: &str) -> bool {
         || name.rsplit_once('.').is_some_and(|(stem, extension)| !stem.is_empty() && !extension.is_empty())
 }
 
-/// Table functions that read files, and the format each stands for.
-fn reader_format(function: &str) -> Option<&'static str> {
-    Some(match function {
-        "read_parquet" | "parquet_scan" => "parquet",
-        "read_csv" | "read_csv_auto" => "csv",
-        "read_json" | "read_ndjson" => "json",
-        "read_arrow" | "read_ipc" => "arrow",
-        "read_delta" | "delta_scan" => "delta",
-        _ => return None,
-    })
-}
-
 impl ContextProvider for Context<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>, DataFusionError> {
         let parts = name_parts(&name);
@@ -95,7 +89,7 @@ impl ContextProvider for Context<'_> {
             return self.expand_view(&name, &view);
         }
         match &name {
-            TableReference::Bare { table } if is_path(table) => self.path_table(table, None),
+            TableReference::Bare { table } if is_path(table) => self.path_table(table, None, &[]),
             _ => plan_err!("there is no table or view {name}"),
         }
     }
@@ -115,12 +109,21 @@ impl ContextProvider for Context<'_> {
         if let Some(table) = self.catalog.table_function(name, &constants).map_err(into_datafusion)? {
             return Ok(TableScanSource::shared(table));
         }
-        match (reader_format(name), constants.first()) {
-            (Some(format), Some(Scalar::Bytes(path))) if constants.len() == 1 => {
-                self.path_table(&String::from_utf8_lossy(path), Some(format))
+        let Some(format) = reader_format(name) else { return plan_err!("there is no table function {name}") };
+        let texts = constants.iter().map(|c| match c {
+            Scalar::Bytes(text) => Some(String::from_utf8_lossy(text).into_owned()),
+            _ => None,
+        });
+        let Some((path, options)) =
+            texts.collect::<Option<Vec<_>>>().and_then(|mut t| (!t.is_empty()).then(|| (t.remove(0), t)))
+        else {
+            return plan_err!("table function {name} takes a path and options: {name}('path', option = value)");
+        };
+        match options.iter().map(|o| unfold(o)).collect::<Option<Vec<_>>>() {
+            Some(options) => self.path_table(&path, Some(format), &options),
+            None => {
+                plan_err!("table function {name}: behind the path come options by name: {name}('path', option = value)")
             }
-            (Some(_), _) => plan_err!("table function {name} takes one argument, the path"),
-            (None, _) => plan_err!("there is no table function {name}"),
         }
     }
 

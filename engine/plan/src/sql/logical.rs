@@ -8,6 +8,7 @@ use datafusion_sql::planner::{ParserOptions, SqlToRel};
 use datafusion_sql::sqlparser::dialect::GenericDialect;
 
 use super::context::{Context, OPTIONS};
+use super::reader_options;
 
 /// How deeply queries and expressions may nest.
 const NESTING_MAX: usize = 100;
@@ -25,7 +26,10 @@ pub(super) fn parse_statement(sql: &str) -> Result<Statement, DataFusionError> {
 }
 
 /// The plan of a parsed statement, names and types resolved but not optimized.
-pub(super) fn resolve(statement: Statement, context: &Context<'_>) -> Result<LogicalPlan, DataFusionError> {
+pub(super) fn resolve(mut statement: Statement, context: &Context<'_>) -> Result<LogicalPlan, DataFusionError> {
+    if let Statement::Statement(statement) = &mut statement {
+        reader_options::fold(statement);
+    }
     planner(context).statement_to_plan(statement)
 }
 

@@ -11,6 +11,7 @@
 mod catalog;
 mod context;
 mod logical;
+mod reader_options;
 mod split;
 mod statement;
 mod translate;

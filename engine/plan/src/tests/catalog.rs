@@ -145,7 +145,7 @@ impl Catalog for TestCatalog {
         Ok(Some(View { sql: sql.to_string() }))
     }
 
-    fn path_table(&self, path: &str, _format: Option<&str>) -> Result<Arc<dyn Table>> {
+    fn path_table(&self, path: &str, _format: Option<&str>, _options: &[(String, String)]) -> Result<Arc<dyn Table>> {
         match self.table(&[path.trim_end_matches(".parquet").to_string()])? {
             Some(table) => Ok(table),
             None => Err(Error::user(format!("no file {path}"))),
