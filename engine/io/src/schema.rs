@@ -3,6 +3,15 @@
 use arrow::datatypes::{DataType, Field, Schema};
 use plasmon_core::{Error, Result};
 
+/// Refuses a file that names two columns alike.
+pub(crate) fn check_names(schema: &Schema, file: &str) -> Result<()> {
+    let fields = schema.fields();
+    match fields.iter().enumerate().find(|(i, f)| fields[..*i].iter().any(|g| g.name() == f.name())) {
+        Some((_, field)) => Err(Error::io(file, format!("two columns are named {:?}", field.name()))),
+        None => Ok(()),
+    }
+}
+
 /// The columns of both; `right_name` is the file that `right` comes from.
 pub(crate) fn merged(left: &Schema, right: &Schema, right_name: &str) -> Result<Schema> {
     let mut fields: Vec<Field> = left.fields().iter().map(|f| f.as_ref().clone()).collect();

@@ -90,12 +90,16 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) {
             let mut state = state.lock().unwrap_or_else(|e| e.into_inner());
             let range = request.headers.get("range").map(|r| format!(" {r}")).unwrap_or_default();
             state.log.push(format!("{} {}{range}", request.method, request.path));
-            let fault = state.fault;
+            // Only bodies can be cut.
+            let fault = match state.fault {
+                Fault::Cut(_) if request.method != "GET" => Fault::None,
+                fault => fault,
+            };
             state.fault = match fault {
-                Fault::Status(n) | Fault::Cut(n) if n <= 1 => Fault::None,
-                Fault::Status(n) => Fault::Status(n - 1),
-                Fault::Cut(n) if request.method == "GET" => Fault::Cut(n - 1),
-                other => other,
+                Fault::Status(n) if n > 1 => Fault::Status(n - 1),
+                Fault::Cut(n) if n > 1 => Fault::Cut(n - 1),
+                Fault::Status(_) | Fault::Cut(_) => Fault::None,
+                Fault::None | Fault::Stall => state.fault,
             };
             fault
         };

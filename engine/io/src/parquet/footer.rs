@@ -8,6 +8,7 @@ use parquet::file::metadata::PageIndexPolicy;
 use plasmon_core::Result;
 
 use super::{guarded, reading_schema};
+use crate::schema::check_names;
 use crate::store::{ByteSource, ChunkSource, DataFile};
 
 /// Bytes fetched from an object's end at first: most footers with their indexes fit.
@@ -61,6 +62,7 @@ fn read(file: &DataFile, source: Arc<dyn ByteSource>) -> Result<ArrowReaderMetad
         // A hint that the reader does not take is left out.
         Ok(ArrowReaderMetadata::try_new(metadata.metadata().clone(), options).unwrap_or(metadata))
     })?;
+    check_names(footer.schema(), &file.name)?;
     if let Some(identity) = file.identity() {
         let mut kept = KEPT.lock().unwrap_or_else(|e| e.into_inner());
         if kept.len() >= KEPT_MAX {

@@ -79,17 +79,12 @@ pub(super) fn infer(file: &DataFile, reading: &Reading) -> Result<Schema> {
     let text = input::open(file, reading, None, None)?;
     let inferred = reading.csv.format()?.infer_schema(text, Some(reading.sample_rows()?));
     let (schema, _) = inferred.map_err(|e| Error::io(&file.name, e))?;
-    let fields = schema.fields();
-    let twice = fields.iter().enumerate().find(|(i, f)| fields[..*i].iter().any(|g| g.name() == f.name()));
-    if let Some((_, field)) = twice {
-        return Err(Error::io(&file.name, format!("two columns are named {:?}", field.name())));
-    }
     let data_type = |f: &Field| match f.data_type() {
         _ if reading.csv.all_text => DataType::Utf8View,
         DataType::Utf8 => DataType::Utf8View,
         other => other.clone(),
     };
-    Ok(Schema::new(fields.iter().map(|f| f.as_ref().clone().with_data_type(data_type(f))).collect::<Vec<_>>()))
+    Ok(Schema::new(schema.fields().iter().map(|f| f.as_ref().clone().with_data_type(data_type(f))).collect::<Vec<_>>()))
 }
 
 /// The named columns of one piece.

@@ -27,7 +27,7 @@ use plasmon_core::{Error, Result};
 use crate::contain;
 use crate::format::{Format, Options};
 use crate::partition::{NameColumns, file_may_pass};
-use crate::schema::merged;
+use crate::schema::{check_names, merged};
 use crate::store::DataFile;
 pub(crate) use csv::CsvOptions;
 use piece::{Extent, Piece};
@@ -139,11 +139,13 @@ fn nullable(schema: &Schema) -> Schema {
 impl Reading {
     /// The columns of one file.
     fn infer(&self, file: &DataFile) -> Result<Schema> {
-        match self.format {
-            Format::Csv => csv::infer(file, self),
-            Format::Json => json::infer(file, self),
-            _ => ipc::schema(file),
-        }
+        let schema = match self.format {
+            Format::Csv => csv::infer(file, self)?,
+            Format::Json => json::infer(file, self)?,
+            _ => ipc::schema(file)?,
+        };
+        check_names(&schema, &file.name)?;
+        Ok(schema)
     }
 
     /// Rows of a sample: the option, or the default.
