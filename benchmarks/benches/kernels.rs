@@ -7,6 +7,7 @@ use plasmon_kernels::arithmetic::{Side, map2, min_max_i64};
 use plasmon_kernels::group::{TupleTable, WordTable, add_i64};
 use plasmon_kernels::join_table::JoinTable;
 use plasmon_kernels::like::LikePattern;
+use plasmon_kernels::pack::{Field, pack};
 use plasmon_kernels::select::{Comparison, bits_to_selection, compare_constant};
 use plasmon_kernels::sort::sort_words;
 use plasmon_kernels::{gather, hash};
@@ -83,6 +84,20 @@ fn grouping(criterion: &mut Criterion) {
         b.iter(|| {
             let (mut table, mut groups) = (TupleTable::new(2, false), Vec::new());
             table.find_or_insert(black_box(&pairs), &mut groups);
+            groups.len()
+        })
+    });
+    let (brands, sizes): (Vec<u64>, Vec<u64>) = numbers(LARGE).iter().map(|v| (v % 1000, v / 1000 % 1000)).unzip();
+    let fields = [Field { base: 0, shift: 0, bits: 10 }, Field { base: 0, shift: 10, bits: 10 }];
+    group.bench_function("1 M pairs, packed", |b| {
+        b.iter(|| {
+            let (mut table, mut groups) = (WordTable::default(), Vec::new());
+            for (first, second) in brands.chunks(BATCH).zip(sizes.chunks(BATCH)) {
+                let mut words = vec![0; first.len()];
+                pack(first, None, fields[0], &mut words);
+                pack(second, None, fields[1], &mut words);
+                table.find_or_insert(black_box(&words), &mut groups);
+            }
             groups.len()
         })
     });

@@ -86,6 +86,25 @@ pub fn map2_checked<T: Copy, F: Fn(T, T) -> (T, bool)>(
     (values, overflow.get())
 }
 
+/// The values in 64 bits, when all of them fit.
+pub fn narrow_i128(values: &[i128]) -> Option<Vec<i64>> {
+    let mut out = Vec::with_capacity(values.len());
+    narrow_tiered(values, &mut out).then_some(out)
+}
+
+crate::tiered! { fn narrow_tiered(values: &[i128], out: &mut Vec<i64>) -> bool = narrow_body; }
+
+#[inline(always)]
+fn narrow_body(values: &[i128], out: &mut Vec<i64>) -> bool {
+    // A value fits when its upper half repeats the sign of the lower one.
+    let mut misfit = 0i64;
+    out.extend(values.iter().map(|&v| {
+        misfit |= (v >> 64) as i64 ^ (v as i64 >> 63);
+        v as i64
+    }));
+    misfit == 0
+}
+
 crate::tiered! {
     /// Smallest and greatest value; `(i64::MAX, i64::MIN)` of nothing.
     pub fn min_max_i64(values: &[i64]) -> (i64, i64) = min_max_body;
@@ -116,6 +135,16 @@ mod tests {
             prop_assert_eq!(overflow, left.iter().zip(&right).any(|(a, b)| a.checked_add(*b).is_none()));
             let bounds = (left.iter().copied().min().unwrap_or(i64::MAX), left.iter().copied().max().unwrap_or(i64::MIN));
             prop_assert_eq!(min_max_i64(&left), bounds);
+        }
+
+        #[test]
+        fn narrowing_keeps_values_or_refuses(small in prop::collection::vec(any::<i64>(), 0..50), wide in any::<i128>(), put in any::<bool>()) {
+            let mut values: Vec<i128> = small.iter().map(|&v| v as i128).collect();
+            if put {
+                values.push(wide);
+            }
+            let expected: Option<Vec<i64>> = values.iter().map(|&v| i64::try_from(v).ok()).collect();
+            prop_assert_eq!(narrow_i128(&values), expected);
         }
     }
 }

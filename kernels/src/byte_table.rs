@@ -23,6 +23,13 @@ impl ByteTable {
         ByteTable { bytes: Vec::new(), ends: Vec::new(), slots: vec![(0, 0); 64], collide }
     }
 
+    /// Forgets all strings and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.slots.fill((0, 0));
+    }
+
     /// Number of strings.
     pub fn len(&self) -> usize {
         self.ends.len()

@@ -6,6 +6,7 @@
 //! Benchmarks: `benchmarks/benches/kernels.rs`.
 
 use crate::hash::{combine, hash_word};
+use crate::pack::bounds;
 
 /// Widest span of words that is indexed directly, in slots of 4 bytes; wider spans are allowed while groups fill a quarter of them.
 const ARRAY_SLOTS_ALWAYS: u64 = 1 << 16;
@@ -42,6 +43,17 @@ impl WordTable {
         &self.words
     }
 
+    /// Forgets all groups and keeps most of the memory.
+    pub fn clear(&mut self) {
+        self.words.clear();
+        self.null_group = None;
+        match &mut self.index {
+            WordIndex::Array { slots, .. } => slots.clear(),
+            // The next keys may lie closer together.
+            index => *index = WordIndex::default(),
+        }
+    }
+
     /// The group of null keys, made on first demand.
     pub fn null_group_or_insert(&mut self) -> u32 {
         *self.null_group.get_or_insert_with(|| {
@@ -71,25 +83,27 @@ impl WordTable {
 
     /// `out[i] = ` group of `words[i]`, making new groups as needed. Words are compared as signed integers for the array's range.
     pub fn find_or_insert(&mut self, words: &[u64], out: &mut Vec<u32>) {
-        let Some(&first) = words.first() else { return };
-        if let WordIndex::Array { .. } = self.index {
-            let (low, high) =
-                words.iter().fold((first as i64, first as i64), |(l, h), &w| (l.min(w as i64), h.max(w as i64)));
+        if words.is_empty() {
+            return;
+        }
+        if let (WordIndex::Array { .. }, Some((low, high))) = (&self.index, bounds(words, None)) {
             self.fit_array(low, high);
         }
-        out.reserve(words.len());
         match &mut self.index {
             WordIndex::Array { base, slots } => {
-                for &word in words {
+                out.extend(words.iter().map(|&word| {
                     let slot = &mut slots[word.wrapping_sub(*base) as usize];
                     if *slot == 0 {
                         self.words.push(word);
                         *slot = self.words.len() as u32;
                     }
-                    out.push(*slot - 1);
-                }
+                    *slot - 1
+                }));
             }
-            WordIndex::Hash { .. } => self.find_or_insert_hashed(words, out),
+            WordIndex::Hash { .. } => {
+                out.reserve(words.len());
+                self.find_or_insert_hashed(words, out);
+            }
         }
     }
 
@@ -142,7 +156,13 @@ impl WordTable {
         // Room on both sides, so that ascending keys do not move the array with every batch.
         let room = ((span as i64) / 2).min(allowed as i64 - span as i64).max(0);
         let (low, high) = (low, high.saturating_add(room));
-        let mut moved = vec![0u32; (high as i128 - low as i128 + 1) as usize];
+        let wanted = (high as i128 - low as i128 + 1) as usize;
+        if slots.is_empty() || low == old_low {
+            slots.resize(wanted, 0);
+            *base = low as u64;
+            return;
+        }
+        let mut moved = vec![0u32; wanted];
         let shift = (old_low as i128 - low as i128) as usize;
         moved[shift..shift + slots.len()].copy_from_slice(slots);
         (*base, *slots) = (low as u64, moved);
@@ -190,6 +210,12 @@ impl TupleTable {
     /// An empty table of tuples of `width` words; `collide` makes every hash equal.
     pub fn new(width: usize, collide: bool) -> Self {
         TupleTable { width, tuples: Vec::new(), slots: vec![(0, 0); 2048], shift: 64 - 11, collide }
+    }
+
+    /// Forgets all groups and keeps the memory.
+    pub fn clear(&mut self) {
+        self.tuples.clear();
+        self.slots.fill((0, 0));
     }
 
     /// Number of groups.
@@ -271,6 +297,17 @@ impl TupleTable {
         }
         self.slots = slots;
     }
+}
+
+crate::tiered! {
+    /// Rows whose group differs from the row's before; the first row counts.
+    pub fn count_changes(groups: &[u32]) -> usize = count_changes_body;
+}
+
+#[inline(always)]
+fn count_changes_body(groups: &[u32]) -> usize {
+    let changes = groups.iter().zip(groups.iter().skip(1)).map(|(a, b)| usize::from(a != b)).sum::<usize>();
+    changes + usize::from(!groups.is_empty())
 }
 
 /// Above this many groups one accumulator per group is used; below it four, so that adjacent rows of one group do not wait for each other's store.
@@ -361,6 +398,22 @@ mod tests {
             }
             prop_assert_eq!(&groups, &oracle(&keys));
             groups.iter().zip(&keys).for_each(|(&g, &k)| assert_eq!(table.words()[g as usize], k));
+        }
+
+        #[test]
+        fn cleared_tables_start_anew(first in prop::collection::vec(any::<i64>(), 0..100), second in prop::collection::vec(-50i64..50, 0..100)) {
+            let words = |keys: &[i64]| keys.iter().map(|&k| k as u64).collect::<Vec<_>>();
+            let (mut table, mut tuples) = (WordTable::default(), TupleTable::new(1, false));
+            for keys in [words(&second), words(&first), words(&second)] {
+                table.clear();
+                tuples.clear();
+                let (mut groups, mut of_tuples) = (vec![], vec![]);
+                table.find_or_insert(&keys, &mut groups);
+                tuples.find_or_insert(&keys, &mut of_tuples);
+                prop_assert_eq!(&groups, &oracle(&keys));
+                prop_assert_eq!(&of_tuples, &groups);
+                prop_assert_eq!(count_changes(&groups), groups.chunk_by(|a, b| a == b).count());
+            }
         }
 
         #[test]

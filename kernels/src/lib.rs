@@ -26,6 +26,7 @@ pub mod join_table;
 pub mod like;
 #[cfg(test)]
 mod oracle;
+pub mod pack;
 pub mod select;
 pub mod sort;
 pub mod sort_key;

@@ -2,7 +2,7 @@
 //!
 //! A pattern of literal parts between `%` is matched without a state machine: the first part must be a prefix unless the pattern starts with `%`, the last a
 //! suffix unless it ends with `%`, the others are searched from left to right (the leftmost match of each never rules out a later one).
-//! `_` stands for one character (not byte). Search compares the first and last byte of the part at 32 positions at once.
+//! `_` stands for one character (not byte). Search compares the first and last byte of the part at 32 (or 16) positions at once.
 //! Benchmarks: `benchmarks/benches/kernels.rs`.
 
 /// A compiled pattern.
@@ -156,25 +156,13 @@ fn find_scalar(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
 }
 
+/// First and last byte of the needle at 32 positions at once, at 16 where the haystack is shorter; the last block overlaps the one before it.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1")]
 fn find_avx2(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     use std::arch::x86_64::*;
-    const LANES: usize = 32;
     let span = needle.len() - 1;
-    let first = _mm256_set1_epi8(needle[0] as i8);
-    let last = _mm256_set1_epi8(needle[span] as i8);
-    let mut at = 0;
-    while at + span + LANES <= haystack.len() {
-        // SAFETY: both loads end at or before `at + span + LANES`, which is within the haystack.
-        let (head, tail) = unsafe {
-            (
-                _mm256_loadu_si256(haystack.as_ptr().add(at).cast()),
-                _mm256_loadu_si256(haystack.as_ptr().add(at + span).cast()),
-            )
-        };
-        let both = _mm256_and_si256(_mm256_cmpeq_epi8(head, first), _mm256_cmpeq_epi8(tail, last));
-        let mut candidates = _mm256_movemask_epi8(both) as u32;
+    let verify = |at: usize, mut candidates: u32| {
         while candidates != 0 {
             let start = at + candidates.trailing_zeros() as usize;
             if haystack[start..start + needle.len()] == *needle {
@@ -182,9 +170,47 @@ fn find_avx2(haystack: &[u8], needle: &[u8]) -> Option<usize> {
             }
             candidates &= candidates - 1;
         }
-        at += LANES;
+        None
+    };
+    let Some(positions) = haystack.len().checked_sub(span) else { return None };
+    if positions >= 32 {
+        let (first, last) = (_mm256_set1_epi8(needle[0] as i8), _mm256_set1_epi8(needle[span] as i8));
+        for at in (0..positions - 32).step_by(32).chain([positions - 32]) {
+            // SAFETY: `at + 32` is at most `positions`, and `positions + span` the haystack's length.
+            let (head, tail) = unsafe {
+                (
+                    _mm256_loadu_si256(haystack.as_ptr().add(at).cast()),
+                    _mm256_loadu_si256(haystack.as_ptr().add(at + span).cast()),
+                )
+            };
+            let both = _mm256_and_si256(_mm256_cmpeq_epi8(head, first), _mm256_cmpeq_epi8(tail, last));
+            let candidates = _mm256_movemask_epi8(both) as u32;
+            if candidates != 0
+                && let Some(found) = verify(at, candidates)
+            {
+                return Some(found);
+            }
+        }
+        return None;
     }
-    find_scalar(&haystack[at..], needle).map(|found| at + found)
+    if positions < 16 {
+        return (0..positions).find(|&at| haystack[at] == needle[0] && haystack[at..at + needle.len()] == *needle);
+    }
+    let (first, last) = (_mm_set1_epi8(needle[0] as i8), _mm_set1_epi8(needle[span] as i8));
+    for at in [0, positions - 16] {
+        // SAFETY: `at + 16` is at most `positions`, and `positions + span` the haystack's length.
+        let (head, tail) = unsafe {
+            (
+                _mm_loadu_si128(haystack.as_ptr().add(at).cast()),
+                _mm_loadu_si128(haystack.as_ptr().add(at + span).cast()),
+            )
+        };
+        let both = _mm_and_si128(_mm_cmpeq_epi8(head, first), _mm_cmpeq_epi8(tail, last));
+        if let Some(found) = verify(at, _mm_movemask_epi8(both) as u32) {
+            return Some(found);
+        }
+    }
+    None
 }
 
 #[cfg(test)]

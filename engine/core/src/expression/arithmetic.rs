@@ -1,7 +1,7 @@
 //! Arithmetic over two columns: integers and floats here, decimals in [`super::decimal`], dates and intervals in [`super::temporal`].
 
 use arrow_schema::DataType;
-use plasmon_kernels::arithmetic::{Side, map1, map2, map2_checked};
+use plasmon_kernels::arithmetic::{Side, map1, map2, map2_checked, narrow_i128};
 
 use super::{ArithmeticOp, Overflow, decimal, temporal};
 use crate::batch::{Bitmap, Column, Encoding, Selection, Values};
@@ -88,6 +88,18 @@ pub(super) struct Operand {
 impl Operand {
     pub(super) fn values(&self) -> &Values {
         &self.values
+    }
+
+    /// The same values in 64 bits, when they are integers that fit.
+    pub(super) fn narrow(self) -> Option<Operand> {
+        match &self.values {
+            Values::Int64(_) => Some(self),
+            Values::Int128(wide) => {
+                let values = Values::Int64(narrow_i128(wide)?.into());
+                Some(Operand { values, is_constant: self.is_constant })
+            }
+            _ => None,
+        }
     }
 
     /// `slice` (of these values) as a side: a constant when the column is one.

@@ -85,7 +85,7 @@ fn scale(data_type: &DataType) -> i32 {
 
 /// The operation in 64-bit lanes, when bounds prove it exact.
 fn narrow(op: ArithmeticOp, sides: (&Column, &Column), scales: Scales, counted: &Counted<'_>) -> Option<Column> {
-    let (left, right) = (operand(sides.0), operand(sides.1));
+    let (left, right) = (operand(sides.0).narrow()?, operand(sides.1).narrow()?);
     let (Values::Int64(l), Values::Int64(r)) = (left.values(), right.values()) else { return None };
     let (a, b) = (bounds(sides.0, l)?, bounds(sides.1, r)?);
     let (left_factor, right_factor) = match op {

@@ -143,6 +143,7 @@ fn evaluate_per_distinct_value(expression: &Expression, batch: &Batch) -> Result
         valid.push(false);
         values = values.gather(&positions).with_validity(Some(Bitmap::from_bools(valid.into_iter())));
     }
+    values.bounds = column.bounds;
     let per_value =
         evaluate(&expression.map_columns(&|_| 0), &Batch::new(vec![values], distinct + usize::from(has_nulls)));
     let per_value = match per_value {
@@ -188,19 +189,5 @@ fn spread(per_value: &Column, codes: &[u32]) -> Column {
 pub(super) fn is_volatile(expression: &Expression) -> bool {
     let mut found = false;
     expression.visit(&mut |e| found |= matches!(&e.kind, Kind::Function(call) if call.function.is_volatile()));
-    found
-}
-
-/// Whether single values can raise errors.
-fn may_fail(expression: &Expression) -> bool {
-    let mut found = false;
-    expression.visit(&mut |e| {
-        found |= match &e.kind {
-            Kind::Arithmetic { .. } | Kind::Negate { .. } => !e.data_type.is_floating(),
-            Kind::Cast { mode, .. } => *mode == super::CastMode::Fail,
-            Kind::Function(call) => call.function.may_fail(),
-            _ => false,
-        }
-    });
     found
 }

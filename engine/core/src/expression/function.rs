@@ -19,11 +19,6 @@ pub trait ScalarFunction: Send + Sync + Debug {
         false
     }
 
-    /// Whether single values can raise errors (then it is only evaluated on selected rows, never on all distinct values).
-    fn may_fail(&self) -> bool {
-        true
-    }
-
     /// The result for `rows` rows. Arguments are each `rows` long (or constant); values at unselected rows are arbitrary and must not
     /// raise errors. The result has `rows` rows of the physical type of `data_type`.
     fn evaluate(

@@ -7,10 +7,11 @@
 
 use std::sync::Arc;
 
-use arrow_buffer::{IntervalMonthDayNano, i256};
+use arrow_buffer::{Buffer, IntervalMonthDayNano, i256};
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
 use plasmon_kernels::byte_table::ByteTable;
+use plasmon_kernels::hash::hash_word;
 
 use crate::batch::arrow::{export_column, import_column};
 use crate::batch::{Bitmap, Column, Encoding, Physical, Values, Views, physical_type};
@@ -34,6 +35,45 @@ struct KeyColumn {
     converter: Option<Arc<RowConverter>>,
     /// Ids of the last dictionary's values.
     dictionary: Option<(u64, Vec<u64>)>,
+    recent: Recent,
+}
+
+/// Ids of strings met lately, by view: equal views are equal strings when they are inline or point into the same buffers.
+#[derive(Clone, Default)]
+struct Recent {
+    buffers: Option<Arc<[Buffer]>>,
+    /// Counts changes of `buffers`; entries of long strings from before mean nothing.
+    age: u32,
+    /// (view, id + 1, age), or id 0.
+    entries: Vec<(u128, u32, u32)>,
+}
+
+/// Entries of [`Recent`]; 32 bytes each, so that they stay in the nearest cache.
+const RECENT_STRINGS: usize = 1 << 10;
+/// Longest string that lies in its view.
+const INLINE_BYTES: u32 = 12;
+
+impl Recent {
+    /// Interns every valid row.
+    fn intern_all(&mut self, table: &mut ByteTable, views: &Views, validity: Option<&Bitmap>) -> Vec<u64> {
+        if self.buffers.as_ref().is_none_or(|b| !Arc::ptr_eq(b, &views.buffers)) {
+            (self.buffers, self.age) = (Some(views.buffers.clone()), self.age.wrapping_add(1));
+        }
+        self.entries.resize(RECENT_STRINGS, (0, 0, 0));
+        let id = |(row, &view): (usize, &u128)| {
+            if validity.is_some_and(|v| !v.get(row)) {
+                return 0;
+            }
+            let age = if view as u32 <= INLINE_BYTES { 0 } else { self.age };
+            let hash = hash_word(view as u64 ^ (view >> 64) as u64);
+            let entry = &mut self.entries[hash as usize % RECENT_STRINGS];
+            if entry.0 != view || entry.1 == 0 || entry.2 != age {
+                *entry = (view, table.find_or_insert(views.value(row)) + 1, age);
+            }
+            entry.1 as u64 - 1
+        };
+        views.views.iter().enumerate().map(id).collect()
+    }
 }
 
 /// Words of some rows: `width` per row, row after row.
@@ -70,6 +110,7 @@ impl KeyEncoder {
                     interned: Arc::new(ByteTable::new(collide)),
                     converter: converter.map(Arc::new),
                     dictionary: None,
+                    recent: Recent::default(),
                 })
             })
             .collect::<Result<Vec<_>>>()?;
@@ -91,9 +132,27 @@ impl KeyEncoder {
         self.columns.iter().map(|c| c.interned.memory_bytes()).sum()
     }
 
+    /// Forgets the strings of every column that holds more than `strings` of them; words encoded before mean nothing then.
+    pub fn forget(&mut self, strings: usize) {
+        for column in self.columns.iter_mut().filter(|c| c.interned.len() > strings) {
+            Arc::make_mut(&mut column.interned).clear();
+            (column.dictionary, column.recent) = (None, Recent::default());
+        }
+    }
+
     /// Words of every row of the columns, interning new strings.
     pub fn encode(&mut self, columns: &[Column], rows: usize) -> Result<EncodedKeys> {
         self.encode_with(columns, rows, true)
+    }
+
+    /// Whether every key column is of one word.
+    pub fn is_one_word_each(&self) -> bool {
+        self.columns.iter().all(|c| words_of(c.physical) == 1)
+    }
+
+    /// Words of each column apart, for columns of one word; interns new strings. Words of null rows are arbitrary.
+    pub fn encode_columns(&mut self, columns: &[Column]) -> Result<Vec<Vec<u64>>> {
+        columns.iter().zip(&mut self.columns).map(|(column, key)| key.words(column, true)).collect()
     }
 
     /// Words of every row, interning nothing: rows with an unknown string get a word that equals no key.
@@ -128,22 +187,27 @@ impl KeyEncoder {
         Ok(EncodedKeys { words, validity: None, any_null })
     }
 
-    /// Key columns from the words of some groups; `is_null` tells of groups whose single key is null.
+    /// Key columns from the words of some groups; `is_null` tells of groups whose single key is null (`None` = none is).
     pub fn decode<'a>(
         &self,
         groups: impl ExactSizeIterator<Item = &'a [u64]> + Clone,
-        is_null: &dyn Fn(usize) -> bool,
+        is_null: Option<&dyn Fn(usize) -> bool>,
     ) -> Result<Vec<Column>> {
         let mut at = 0;
         let mut decoded = Vec::with_capacity(self.columns.len());
         for (index, key) in self.columns.iter().enumerate() {
-            let null = |(row, words): (usize, &'a [u64])| {
-                if self.width == 1 { is_null(row) } else { words[self.width - 1] >> index & 1 == 1 }
+            let of_bits = |words: &[u64]| words[self.width - 1] >> index & 1 == 1;
+            let valid = match is_null {
+                Some(is_null) if self.width == 1 => {
+                    Some(Bitmap::from_bools((0..groups.len()).map(|row| !is_null(row))))
+                }
+                None if self.width == 1 => None,
+                _ if !groups.clone().any(of_bits) => None,
+                _ => Some(Bitmap::from_bools(groups.clone().map(|words| !of_bits(words)))),
             };
-            let valid =
-                Bitmap::from_bools(groups.clone().enumerate().map(|g| !null(g)).collect::<Vec<_>>().into_iter());
-            let column = key.decode(groups.clone().map(|words| &words[at..at + words_of(key.physical)]), &valid)?;
-            decoded.push(column.with_validity(Some(valid)));
+            let words = groups.clone().map(|words| &words[at..at + words_of(key.physical)]);
+            let column = key.decode(words, valid.as_ref())?;
+            decoded.push(column.with_validity(valid));
             at += words_of(key.physical);
         }
         Ok(decoded)
@@ -163,10 +227,6 @@ impl KeyColumn {
     fn words(&mut self, column: &Column, insert: bool) -> Result<Vec<u64>> {
         if matches!(self.physical, Physical::View | Physical::Nested) {
             return self.interned_words(column, insert);
-        }
-        if let Encoding::Dictionary { codes, dictionary } = column.encoding() {
-            let values = fixed_words(&Column::flat(dictionary.values.clone()).widen(self.physical))?;
-            return Ok(plasmon_kernels::gather::gather(&values, codes));
         }
         fixed_words(&column.flatten().widen(self.physical))
     }
@@ -213,6 +273,9 @@ impl KeyColumn {
         }
         let flat = column.flatten();
         match (flat.encoding(), &self.converter) {
+            (Encoding::Flat(Values::View(views)), _) if insert => {
+                Ok(self.recent.intern_all(Arc::make_mut(&mut self.interned), views, flat.validity()))
+            }
             (Encoding::Flat(Values::View(views)), _) => Ok((0..column.len())
                 .map(|row| if column.is_valid(row) { intern(&mut self.interned, views.value(row), insert) } else { 0 })
                 .collect()),
@@ -225,7 +288,8 @@ impl KeyColumn {
     }
 
     /// The column whose words these are; values under nulls are arbitrary.
-    fn decode<'a>(&self, words: impl Iterator<Item = &'a [u64]>, valid: &Bitmap) -> Result<Column> {
+    fn decode<'a>(&self, words: impl Iterator<Item = &'a [u64]>, valid: Option<&Bitmap>) -> Result<Column> {
+        let is_valid = |row: usize| valid.is_none_or(|v| v.get(row));
         let first = words.map(|w| (w[0], w));
         let values = match self.physical {
             Physical::Boolean => {
@@ -260,7 +324,7 @@ impl KeyColumn {
             Physical::View => {
                 let texts = first
                     .enumerate()
-                    .map(|(row, w)| if valid.get(row) { self.interned.get(w.0 as u32) } else { &[][..] });
+                    .map(|(row, w)| if is_valid(row) { self.interned.get(w.0 as u32) } else { &[][..] });
                 Values::View(Views::from_values(texts))
             }
             Physical::Nested => return self.decode_nested(first.map(|w| w.0), valid),
@@ -268,13 +332,13 @@ impl KeyColumn {
         Ok(Column::flat(values))
     }
 
-    fn decode_nested(&self, ids: impl Iterator<Item = u64>, valid: &Bitmap) -> Result<Column> {
+    fn decode_nested(&self, ids: impl Iterator<Item = u64>, valid: Option<&Bitmap>) -> Result<Column> {
         let converter = self.converter.as_ref().ok_or_else(|| Error::internal("a nested key without converter"))?;
         let parser = converter.parser();
         let null = converter.convert_columns(&[arrow_array::new_null_array(&self.data_type, 1)])?;
-        let rows = ids
-            .enumerate()
-            .map(|(row, id)| if valid.get(row) { parser.parse(self.interned.get(id as u32)) } else { null.row(0) });
+        let rows = ids.enumerate().map(|(row, id)| {
+            if valid.is_none_or(|v| v.get(row)) { parser.parse(self.interned.get(id as u32)) } else { null.row(0) }
+        });
         let arrays = converter.convert_rows(rows)?;
         import_column(&arrays[0])
     }

@@ -53,10 +53,6 @@ impl ScalarFunction for Concatenation {
         "||"
     }
 
-    fn may_fail(&self) -> bool {
-        false
-    }
-
     fn evaluate(
         &self,
         arguments: &[Column],

@@ -5,7 +5,7 @@
 
 use arrow_buffer::{ScalarBuffer, i256};
 use arrow_schema::DataType;
-use plasmon_kernels::arithmetic::min_max_i64;
+use plasmon_kernels::arithmetic::{min_max_i64, narrow_i128};
 use plasmon_kernels::group::{add_f64, add_i64, add_ones};
 
 use super::{AggregateExpression, AggregateFunction, custom, distinct, first_last, min_max};
@@ -20,9 +20,9 @@ pub(super) trait Accumulator: Send {
     fn update(&mut self, arguments: &[Column], groups: &[u32]) -> Result<()>;
     /// Takes state columns, one row a group of theirs.
     fn merge(&mut self, states: &[Column], groups: &[u32]) -> Result<()>;
-    /// State rows of some groups, and for each row the index into `groups` of the group that it belongs to.
-    fn state_rows(&mut self, groups: &[u32]) -> Result<(Vec<Column>, Vec<u32>)> {
-        Ok((self.state(groups)?, (0..groups.len() as u32).collect()))
+    /// State rows of some groups, and for each row the index into `groups` of the group that it belongs to, ascending; `None` = one row each.
+    fn state_rows(&mut self, groups: &[u32]) -> Result<(Vec<Column>, Option<Vec<u32>>)> {
+        Ok((self.state(groups)?, None))
     }
     /// State columns of some groups.
     fn state(&mut self, groups: &[u32]) -> Result<Vec<Column>>;
@@ -106,8 +106,11 @@ fn gathered<T: Copy>(values: &[T], groups: &[u32]) -> Vec<T> {
     groups.iter().map(|&g| values[g as usize]).collect()
 }
 
-fn bits(seen: &[bool], groups: impl ExactSizeIterator<Item = usize>) -> Option<Bitmap> {
-    Some(Bitmap::from_bools(groups.map(|g| seen[g]))).filter(|b| b.count_ones() < b.len())
+fn bits(seen: &[bool], groups: impl ExactSizeIterator<Item = usize> + Clone) -> Option<Bitmap> {
+    if groups.clone().all(|g| seen[g]) {
+        return None;
+    }
+    Some(Bitmap::from_bools(groups.map(|g| seen[g])))
 }
 
 fn wrong_values(column: &Column) -> Error {
@@ -239,7 +242,7 @@ impl Accumulator for IntegerSum {
 
     fn state(&mut self, groups: &[u32]) -> Result<Vec<Column>> {
         let validity = bits(&self.seen, groups.iter().map(|&g| g as usize));
-        Ok(vec![Column::flat_with_validity(Values::Int128(gathered(&self.sums, groups).into()), validity)])
+        Ok(vec![Column::flat_with_validity(narrow_sums(gathered(&self.sums, groups)), validity)])
     }
 
     fn finish(&mut self, groups: std::ops::Range<usize>) -> Result<Column> {
@@ -256,6 +259,11 @@ impl Accumulator for IntegerSum {
     }
 }
 
+/// Sums as a narrow decimal column when they fit one.
+fn narrow_sums(sums: Vec<i128>) -> Values {
+    narrow_i128(&sums).map_or_else(|| Values::Int128(sums.into()), |narrow| Values::Int64(narrow.into()))
+}
+
 /// 128-bit results in the canonical physical type of `result`, or an error.
 fn narrowed(sums: &[i128], result: &DataType) -> Result<Values> {
     let overflow = |sum: i128| Error::data(format!("arithmetic overflow: a sum of {sum} does not fit {result}"));
@@ -269,7 +277,7 @@ fn narrowed(sums: &[i128], result: &DataType) -> Result<Values> {
         Physical::Int32 => Values::Int32(
             sums.iter().map(|&s| i32::try_from(s).map_err(|_| overflow(s))).collect::<Result<Vec<_>>>()?.into(),
         ),
-        Physical::Int128 => Values::Int128(sums.to_vec().into()),
+        Physical::Int128 => narrow_sums(sums.to_vec()),
         Physical::Int256 => Values::Int256(sums.iter().map(|&s| i256::from_i128(s)).collect()),
         other => return Err(Error::internal(format!("a sum of type {result} ({other:?})"))),
     })
@@ -483,7 +491,7 @@ impl Accumulator for DecimalAverage {
 
     fn state(&mut self, groups: &[u32]) -> Result<Vec<Column>> {
         let counts = Column::flat(Values::Int64(gathered(&self.counts, groups).into()));
-        Ok(vec![counts, Column::flat(Values::Int128(gathered(&self.sums, groups).into()))])
+        Ok(vec![counts, Column::flat(narrow_sums(gathered(&self.sums, groups)))])
     }
 
     fn finish(&mut self, groups: std::ops::Range<usize>) -> Result<Column> {

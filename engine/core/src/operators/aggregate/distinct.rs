@@ -73,7 +73,7 @@ impl Accumulator for Distinct {
         self.update(states, groups)
     }
 
-    fn state_rows(&mut self, groups: &[u32]) -> Result<(Vec<Column>, Vec<u32>)> {
+    fn state_rows(&mut self, groups: &[u32]) -> Result<(Vec<Column>, Option<Vec<u32>>)> {
         // One state row is one member.
         let mut wanted = vec![u32::MAX; self.groups];
         groups.iter().enumerate().for_each(|(index, &g)| wanted[g as usize] = index as u32);
@@ -82,10 +82,11 @@ impl Accumulator for Distinct {
         let Values::UInt32(of) = members[0].flat_values() else {
             return Err(Error::internal("group ids of a distinct aggregate"));
         };
-        let rows: Vec<u32> =
-            (0..of.len() as u32).filter(|&row| wanted[of[row as usize] as usize] != u32::MAX).collect();
-        let owners = rows.iter().map(|&row| wanted[of[row as usize] as usize]).collect();
-        Ok((arguments.iter().map(|c| c.gather(&rows)).collect(), owners))
+        let owner = |row: u32| wanted[of[row as usize] as usize];
+        let mut rows: Vec<u32> = (0..of.len() as u32).filter(|&row| owner(row) != u32::MAX).collect();
+        rows.sort_by_key(|&row| owner(row));
+        let owners = rows.iter().map(|&row| owner(row)).collect();
+        Ok((arguments.iter().map(|c| c.gather(&rows)).collect(), Some(owners)))
     }
 
     fn state(&mut self, _groups: &[u32]) -> Result<Vec<Column>> {

@@ -3,6 +3,7 @@
 use arrow_schema::DataType;
 use plasmon_kernels::group::{TupleTable, WordTable};
 
+use super::packed::{PackedTable, TooWide};
 use crate::batch::{Column, Encoding};
 use crate::error::Result;
 use crate::operators::key::KeyEncoder;
@@ -31,6 +32,8 @@ enum Table {
     /// No keys: one group, present from the start.
     Unit,
     Word(WordTable),
+    /// Several keys in one word, as long as they fit.
+    Packed(PackedTable),
     Tuple(TupleTable),
 }
 
@@ -41,6 +44,7 @@ impl Groups {
             (true, _) => Table::Unit,
             // Colliding words would be found by comparison all the same; the tuple table takes the knob.
             (false, 1) if !collide => Table::Word(WordTable::default()),
+            (false, _) if !collide && encoder.is_one_word_each() => Table::Packed(PackedTable::default()),
             (false, width) => Table::Tuple(TupleTable::new(width.max(2), collide)),
         };
         Ok(Groups { encoder, table, combinations: Combinations::default() })
@@ -50,8 +54,21 @@ impl Groups {
         match &self.table {
             Table::Unit => 1,
             Table::Word(table) => table.words().len(),
+            Table::Packed(packed) => packed.table.words().len(),
             Table::Tuple(table) => table.len(),
         }
+    }
+
+    /// Forgets all groups; strings stay interned, unless they are more than `strings`.
+    pub(super) fn clear(&mut self, strings: usize) {
+        match &mut self.table {
+            Table::Unit => {}
+            Table::Word(table) => table.clear(),
+            Table::Packed(packed) => packed.table.clear(),
+            Table::Tuple(table) => table.clear(),
+        }
+        self.encoder.forget(strings);
+        self.combinations = Combinations::default();
     }
 
     /// How groups are looked up, for EXPLAIN ANALYZE.
@@ -59,7 +76,9 @@ impl Groups {
         match &self.table {
             Table::Unit => "one group",
             Table::Word(table) if table.is_array() => "array",
+            Table::Packed(packed) if packed.table.is_array() => "array of packed keys",
             Table::Word(_) => "normalized key",
+            Table::Packed(_) => "packed keys",
             Table::Tuple(_) => "generic",
         }
     }
@@ -69,6 +88,7 @@ impl Groups {
             + match &self.table {
                 Table::Unit => 0,
                 Table::Word(table) => table.memory_bytes(),
+                Table::Packed(packed) => packed.table.memory_bytes(),
                 Table::Tuple(table) => table.memory_bytes(),
             }
     }
@@ -130,7 +150,16 @@ impl Groups {
     }
 
     fn find_rows(&mut self, keys: &[Column], rows: usize, out: &mut Vec<u32>) -> Result<()> {
+        if let Table::Packed(packed) = &mut self.table {
+            let words = self.encoder.encode_columns(keys)?;
+            let Err(TooWide) = packed.find_or_insert(&words, keys, rows, out) else { return Ok(()) };
+            let mut table = TupleTable::new(self.encoder.width(), false);
+            let groups = packed.table.words().len();
+            table.find_or_insert(&packed.tuples(0..groups), &mut Vec::with_capacity(groups));
+            self.table = Table::Tuple(table);
+        }
         match &mut self.table {
+            Table::Packed(_) => {}
             Table::Unit => out.resize(out.len() + rows, 0),
             Table::Word(table) => {
                 let encoded = self.encoder.encode(keys, rows)?;
@@ -172,11 +201,19 @@ impl Groups {
             Table::Unit => Ok(Vec::new()),
             Table::Word(table) => {
                 let is_null = |row: usize| table.null_group() == Some((start + row) as u32);
-                self.encoder.decode(table.words()[range].chunks_exact(1), &is_null)
+                let has_null = table.null_group().is_some_and(|g| range.contains(&(g as usize)));
+                self.encoder.decode(
+                    table.words()[range].chunks_exact(1),
+                    has_null.then_some(&is_null as &dyn Fn(usize) -> bool),
+                )
+            }
+            Table::Packed(packed) => {
+                let tuples = packed.tuples(range);
+                self.encoder.decode(tuples.chunks_exact(self.encoder.width()), None)
             }
             Table::Tuple(table) => {
                 let is_null = |row: usize| self.encoder.width() == 1 && table.tuple(start + row)[1] == 1;
-                self.encoder.decode(range.map(|group| table.tuple(group)), &is_null)
+                self.encoder.decode(range.map(|group| table.tuple(group)), Some(&is_null))
             }
         }
     }

@@ -1,18 +1,24 @@
 //! Hash aggregation: every worker aggregates its share; shares are merged by partition of the keys' hash.
 //!
 //! ```text
-//! push: keys → group ids (groups.rs), arguments → accumulators      combine: decode keys, split groups by hash
-//! finalize: one task a partition merges all workers' states          source: results, a batch at a time
+//! push: keys → group ids (groups.rs), arguments → accumulators; a full table is emptied into a run (share.rs, run.rs)
+//! finalize: runs are cut by key range or hash (merge.rs)          source: merges a partition, gives its results a batch at a time
 //! ```
-//! What grows: groups and accumulators, under one reservation a worker. With one worker nothing is merged. Order is not kept.
+//! What grows: groups and accumulators, under reservations. One worker's table that never filled up is the result as it is. Order is not kept.
 
 mod accumulator;
 mod custom;
 mod distinct;
 mod first_last;
 mod groups;
+mod merge;
 mod min_max;
 mod operator;
+mod packed;
+mod run;
+mod share;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Debug;
 use std::sync::Arc;

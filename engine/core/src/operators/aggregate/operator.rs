@@ -1,30 +1,29 @@
 //! The sink and source of a hash aggregation.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use arrow_schema::DataType;
-use plasmon_kernels::hash::{combine, hash_bytes, hash_word};
-
-use super::accumulator::{Accumulator, accumulator};
-use super::groups::Groups;
-use super::{AggregatePhase, AggregateSpec};
-use crate::batch::{Batch, Column, Values, arrow::null_column};
+use super::merge::{Gathered, Partitions};
+use super::run::Run;
+use super::share::{Input, LOCAL_GROUPS, Share, key_types};
+use super::{AggregateFunction, AggregatePhase, AggregateSpec};
+use crate::batch::{Batch, Column, Physical, arrow::null_column};
+use crate::config::Driver;
 use crate::error::{Error, Result};
-use crate::expression::{Scalar, evaluate};
+use crate::expression::{Expression, Scalar, evaluate};
 use crate::memory::Reservation;
 use crate::metrics::OperatorMetrics;
 use crate::operators::Breaker;
 use crate::pipeline::{FinalizeTask, Flow, Next, Sink, SinkState, Source, SourceState, TaskContext};
 
-/// Groups, over all workers, from which on the merge is split.
-const PARTITION_GROUPS: usize = 1 << 15;
-/// Parts of a split merge.
-const PARTITIONS: usize = 32;
+/// Groups of a result that one worker reads at least.
+const WORKER_GROUPS: usize = 1 << 15;
 
 pub(super) fn breaker(spec: AggregateSpec) -> Result<Breaker> {
-    let shared = Arc::new(Shared { spec, shares: Mutex::default(), results: OnceLock::new() });
+    let arguments = Arguments::of(&spec);
+    let shared = Arc::new(Shared { spec, arguments, gathered: Mutex::default(), results: OnceLock::new() });
     Ok(Breaker {
         sink: Arc::new(AggregateSink { shared: shared.clone() }),
         source: Arc::new(AggregateSource { shared, cursor: Arc::default() }),
@@ -33,10 +32,10 @@ pub(super) fn breaker(spec: AggregateSpec) -> Result<Breaker> {
 
 struct Shared {
     spec: AggregateSpec,
-    /// What each worker aggregated, until the merge.
-    shares: Mutex<Vec<Share>>,
-    /// Merged partitions, once sealed.
-    results: OnceLock<Vec<Mutex<Share>>>,
+    arguments: Arguments,
+    /// What the workers aggregated, until the merge.
+    gathered: Mutex<Gathered>,
+    results: OnceLock<Results>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -45,53 +44,43 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// Groups with their accumulators: of one worker, then of one partition.
-struct Share {
-    groups: Groups,
-    accumulators: Vec<Box<dyn Accumulator>>,
-    reservation: Reservation,
+enum Results {
+    /// One table holds everything.
+    Whole(Mutex<Share>),
+    /// Pieces of partitions, merged by whoever reads them.
+    Partitioned(Partitions),
 }
 
-impl Shared {
-    fn key_types(&self) -> Vec<DataType> {
-        let keys = self.spec.group_by.iter().map(|k| k.data_type.clone());
-        keys.chain(self.spec.grouping_id.clone()).collect()
-    }
+/// Arguments that aggregates read of every row, each once.
+struct Arguments {
+    expressions: Vec<Expression>,
+    /// Per aggregate, what it reads; `None` = it has a filter, and evaluates its own on the rows kept.
+    of: Vec<Option<Vec<usize>>>,
+}
 
-    fn new_share(&self, task: &TaskContext) -> Result<Share> {
-        let collide = task.config.hash_collisions;
-        let accumulators = self
-            .spec
+impl Arguments {
+    fn of(spec: &AggregateSpec) -> Self {
+        let mut expressions: Vec<Expression> = Vec::new();
+        let mut slot = |expression: &Expression| {
+            expressions.iter().position(|e| e == expression).unwrap_or_else(|| {
+                expressions.push(expression.clone());
+                expressions.len() - 1
+            })
+        };
+        let of = spec
             .aggregates
             .iter()
-            .map(|a| {
-                // Order keys of first and last follow the arguments.
-                let order = a.order_by.iter().map(|k| &k.expression);
-                let types: Vec<DataType> = a.arguments.iter().chain(order).map(|e| e.data_type.clone()).collect();
-                accumulator(a, &types, collide)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Share {
-            groups: Groups::new(&self.key_types(), collide)?,
-            accumulators,
-            reservation: task.memory.reservation("Aggregate"),
-        })
+            .map(|aggregate| aggregate.filter.is_none().then(|| read_by(aggregate).map(&mut slot).collect()));
+        let of = of.collect();
+        Arguments { expressions, of }
     }
 }
 
-impl Share {
-    fn memory_bytes(&self) -> usize {
-        self.groups.memory_bytes() + self.accumulators.iter().map(|a| a.memory_bytes()).sum::<usize>()
-    }
-
-    fn reserve(&self, more: usize) -> Result<()> {
-        self.reservation.resize(self.memory_bytes() + more)
-    }
-
-    fn resize(&mut self) -> Result<()> {
-        let groups = self.groups.len();
-        self.accumulators.iter_mut().try_for_each(|a| a.resize(groups))
-    }
+/// The expressions that an aggregate reads: arguments, then order keys.
+fn read_by(aggregate: &super::AggregateExpression) -> impl Iterator<Item = &Expression> {
+    let counts_all = matches!(aggregate.function, AggregateFunction::CountAll);
+    let arguments = if counts_all { &[][..] } else { &aggregate.arguments[..] };
+    arguments.iter().chain(aggregate.order_by.iter().map(|k| &k.expression))
 }
 
 #[derive(Debug)]
@@ -109,35 +98,41 @@ impl Sink for AggregateSink {
     }
 
     fn open(&self, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SinkState>> {
-        let share = self.shared.new_share(task)?;
-        Ok(Box::new(AggregateState { shared: self.shared.clone(), share: Some(share), metrics: metrics.clone() }))
+        let share = Share::new(&self.shared.spec, task)?;
+        Ok(Box::new(AggregateState {
+            shared: self.shared.clone(),
+            share: Some(share),
+            runs: Vec::new(),
+            held: task.memory.reservation("Aggregate"),
+            is_shared: task.config.threads > 1 && task.config.driver == Driver::Pool,
+            metrics: metrics.clone(),
+        }))
     }
 
     fn finalize(&self, task: &TaskContext) -> Result<Vec<FinalizeTask>> {
-        let mut shares = std::mem::take(&mut *self.shared.shares.lock().unwrap_or_else(|e| e.into_inner()));
+        let shared = &self.shared;
+        let mut gathered = std::mem::take(&mut *shared.gathered.lock().unwrap_or_else(|e| e.into_inner()));
         // Workers that saw no row have nothing to merge.
-        let unit = self.shared.key_types().is_empty();
-        if !unit {
-            shares.retain(|s| s.groups.len() > 0);
+        if !key_types(&shared.spec).is_empty() {
+            gathered.shares.retain(|s| s.groups.len() > 0);
         }
-        if shares.len() <= 1 {
-            let mut share = shares.pop().map_or_else(|| self.shared.new_share(task), Ok)?;
+        if gathered.runs.is_empty() && gathered.shares.len() <= 1 {
+            let mut share = gathered.shares.pop().map_or_else(|| Share::new(&shared.spec, task), Ok)?;
             self.add_empty_sets(&mut share)?;
             share.resize()?;
-            let _ = self.shared.results.set(vec![Mutex::new(share)]);
+            let _ = shared.results.set(Results::Whole(Mutex::new(share)));
             return Ok(Vec::new());
         }
-        let groups: usize = shares.iter().map(|s| s.groups.len()).sum();
-        let partitions = if groups < PARTITION_GROUPS { 1 } else { PARTITIONS };
-        let results =
-            (0..partitions).map(|_| self.shared.new_share(task).map(Mutex::new)).collect::<Result<Vec<_>>>()?;
-        let _ = self.shared.results.set(results);
-        let shares =
-            Arc::new(shares.into_iter().map(|share| Split::new(share, partitions)).collect::<Result<Vec<_>>>()?);
-        Ok((0..partitions)
-            .map(|partition| {
-                let (shared, shares) = (self.shared.clone(), shares.clone());
-                Box::new(move |_: &TaskContext| merge_partition(&shared, &shares, partition)) as FinalizeTask
+        let (partitions, uncut) = Partitions::new(gathered, task)?;
+        let _ = shared.results.set(Results::Partitioned(partitions));
+        Ok(uncut
+            .into_iter()
+            .map(|uncut| {
+                let shared = shared.clone();
+                Box::new(move |_: &TaskContext| match shared.results.get() {
+                    Some(Results::Partitioned(partitions)) => partitions.cut(uncut),
+                    _ => Err(Error::internal("an aggregation was cut before it was prepared")),
+                }) as FinalizeTask
             })
             .collect())
     }
@@ -159,74 +154,14 @@ impl AggregateSink {
     }
 }
 
-/// One worker's groups, split by the hash of their keys.
-struct Split {
-    keys: Vec<Column>,
-    /// Groups of each partition.
-    partitions: Vec<Vec<u32>>,
-    share: Mutex<Share>,
-}
-
-impl Split {
-    fn new(share: Share, partitions: usize) -> Result<Self> {
-        let groups = share.groups.len();
-        let keys = share.groups.keys(0..groups)?;
-        let mut split = vec![Vec::new(); partitions];
-        if partitions == 1 {
-            split[0] = (0..groups as u32).collect();
-        } else {
-            let mut hashes = vec![0u64; groups];
-            keys.iter().try_for_each(|k| combine_hashes(k, &mut hashes))?;
-            hashes
-                .iter()
-                .enumerate()
-                .for_each(|(group, hash)| split[(hash >> 40) as usize % partitions].push(group as u32));
-        }
-        Ok(Split { keys, partitions: split, share: Mutex::new(share) })
-    }
-}
-
-/// Hashes by value (not by interned id, which differs between workers).
-fn combine_hashes(key: &Column, hashes: &mut [u64]) -> Result<()> {
-    macro_rules! integers {
-        ($($variant:ident),*) => {
-            match key.flat_values() {
-                $(Values::$variant(v) => hashes.iter_mut().zip(v.iter()).for_each(|(h, &x)| *h = combine(*h, hash_word(x as i64 as u64))),)*
-                Values::Float64(v) => hashes.iter_mut().zip(v.iter()).for_each(|(h, &x)| *h = combine(*h, hash_word(x.to_bits()))),
-                Values::Float32(v) => hashes.iter_mut().zip(v.iter()).for_each(|(h, &x)| *h = combine(*h, hash_word(x.to_bits() as u64))),
-                Values::View(v) => hashes.iter_mut().enumerate().for_each(|(row, h)| *h = combine(*h, if key.is_valid(row) { hash_bytes(v.value(row)) } else { 0 })),
-                // Rare key types leave the partition to the other keys.
-                _ => {}
-            }
-        };
-    }
-    integers!(Int8, Int16, Int32, Int64, Int128, UInt8, UInt16, UInt32, UInt64);
-    Ok(())
-}
-
-fn merge_partition(shared: &Shared, shares: &[Split], partition: usize) -> Result<()> {
-    let results = shared.results.get().ok_or_else(|| Error::internal("aggregation merged before it was prepared"))?;
-    let mut target = results[partition].lock().unwrap_or_else(|e| e.into_inner());
-    for split in shares {
-        let rows = &split.partitions[partition];
-        let keys: Vec<Column> = split.keys.iter().map(|k| k.gather(rows)).collect();
-        let mut groups = Vec::with_capacity(rows.len());
-        target.groups.find_or_insert(&keys, rows.len(), &mut groups)?;
-        target.resize()?;
-        target.reserve(0)?;
-        let mut source = split.share.lock().unwrap_or_else(|e| e.into_inner());
-        for (from, to) in source.accumulators.iter_mut().zip(&mut target.accumulators) {
-            let (states, owners) = from.state_rows(rows)?;
-            let owners: Vec<u32> = owners.iter().map(|&o| groups[o as usize]).collect();
-            to.merge(&states, &owners)?;
-        }
-    }
-    Ok(())
-}
-
 struct AggregateState {
     shared: Arc<Shared>,
     share: Option<Share>,
+    /// What was taken out of the table when it was full, and the memory of that.
+    runs: Vec<Run>,
+    held: Reservation,
+    /// Whether other workers may aggregate too.
+    is_shared: bool,
     metrics: Arc<OperatorMetrics>,
 }
 
@@ -234,13 +169,13 @@ impl SinkState for AggregateState {
     fn push(&mut self, batch: Batch) -> Result<Flow> {
         let Some(share) = &mut self.share else { return Err(Error::internal("an aggregation was fed after its end")) };
         // A new group and its state cost at most a few times the row that made it.
-        share.reserve(batch.selected_rows() * 64)?;
+        share.reservation.resize(share.memory_bytes() + batch.selected_rows() * 64)?;
         let spec = &self.shared.spec;
         let rows = batch.selected_rows();
         let keys = spec.group_by.iter().map(|k| dense(&batch, &evaluate(k, &batch)?)).collect::<Result<Vec<_>>>()?;
-        let inputs = inputs(spec, &batch, share)?;
+        let inputs = inputs(&self.shared, &batch, share)?;
         if spec.grouping_sets.is_empty() {
-            absorb(share, &keys, &inputs, rows, spec.phase)?;
+            share.absorb(&keys, &inputs, rows, spec.phase)?;
         }
         for (ordinal, set) in spec.grouping_sets.iter().enumerate() {
             let mut kept: Vec<Column> = keys
@@ -250,9 +185,13 @@ impl SinkState for AggregateState {
                 .map(|((k, kept), e)| if *kept { k.clone() } else { null_column(&e.data_type, rows) })
                 .collect();
             kept.extend(grouping_id(spec, ordinal, set, rows)?);
-            absorb(share, &kept, &inputs, rows, spec.phase)?;
+            share.absorb(&kept, &inputs, rows, spec.phase)?;
         }
-        self.metrics.reserved(share.reservation.held());
+        self.metrics.reserved(share.reservation.held() + self.held.held());
+        if let Some(mut share) = self.share.take_if(Share::is_full) {
+            self.empty(&mut share)?;
+            self.share = Some(share);
+        }
         Ok(Flow::NeedInput)
     }
 
@@ -260,54 +199,71 @@ impl SinkState for AggregateState {
         if let Some(mut share) = self.share.take() {
             share.resize()?;
             self.metrics.note("mode", share.groups.mode());
-            self.shared.shares.lock().unwrap_or_else(|e| e.into_inner()).push(share);
+            // A large table that others' tables will have to be merged with is taken apart here, where workers do it side by side.
+            if self.is_shared && share.groups.len() > LOCAL_GROUPS / 2 {
+                self.empty(&mut share)?;
+            }
+            if !self.runs.is_empty() {
+                self.metrics.note("emptied", self.runs.len().to_string());
+            }
+            let mut gathered = self.shared.gathered.lock().unwrap_or_else(|e| e.into_inner());
+            gathered.shares.push(share);
+            gathered.runs.append(&mut self.runs);
+            gathered.held.push(self.held.split(self.held.held()));
         }
         Ok(())
     }
 }
 
-/// What one aggregate reads of a batch.
-struct Input {
-    columns: Vec<Column>,
-    /// Rows that its FILTER keeps; `None` = all.
-    kept: Option<Vec<u32>>,
+impl AggregateState {
+    /// Makes a run of the groups of a table.
+    fn empty(&mut self, share: &mut Share) -> Result<()> {
+        // A run holds no more than the table that it comes from.
+        let held = self.held.held();
+        self.held.grow(share.memory_bytes())?;
+        let run = Run::take(share)?;
+        self.held.resize(held + run.memory_bytes())?;
+        self.runs.push(run);
+        share.clear(&self.shared.spec)
+    }
 }
 
-fn inputs(spec: &AggregateSpec, batch: &Batch, share: &Share) -> Result<Vec<Input>> {
-    let mut state_column = spec.group_by.len() + usize::from(spec.grouping_id.is_some());
-    let merges = matches!(spec.phase, AggregatePhase::PartialMerge | AggregatePhase::Final);
-    spec.aggregates
-        .iter()
-        .zip(&share.accumulators)
-        .map(|(aggregate, accumulator)| {
-            if merges {
-                let states = accumulator.state_types().len();
-                let columns = (state_column..state_column + states)
-                    .map(|c| dense(batch, batch.column(c)))
-                    .collect::<Result<Vec<_>>>()?;
-                state_column += states;
-                return Ok(Input { columns, kept: None });
-            }
-            let order = aggregate.order_by.iter().map(|k| &k.expression);
-            let read = if matches!(aggregate.function, super::AggregateFunction::CountAll) {
-                &[][..]
-            } else {
-                &aggregate.arguments[..]
-            };
-            // A FILTER protects the arguments behind it: they are evaluated on the rows that it keeps.
-            let narrowed = match &aggregate.filter {
-                Some(filter) => crate::expression::select(filter, batch.clone())?,
-                None => batch.clone(),
-            };
-            let columns = read
-                .iter()
-                .chain(order)
-                .map(|e| dense(&narrowed, &evaluate(e, &narrowed)?))
-                .collect::<Result<Vec<_>>>()?;
-            let kept = aggregate.filter.as_ref().map(|_| ranks(batch, &narrowed));
-            Ok(Input { columns, kept })
-        })
-        .collect()
+fn inputs(shared: &Shared, batch: &Batch, share: &Share) -> Result<Vec<Input>> {
+    let spec = &shared.spec;
+    if matches!(spec.phase, AggregatePhase::PartialMerge | AggregatePhase::Final) {
+        return state_inputs(spec, batch, share);
+    }
+    let read = |e: &Expression, batch: &Batch| {
+        let column = dense(batch, &evaluate(e, batch)?)?;
+        // Several aggregates may read it: numbers are looked up in their dictionary once.
+        Ok(if column.physical() == Physical::View { column } else { column.flatten() })
+    };
+    let arguments = shared.arguments.expressions.iter().map(|e| read(e, batch)).collect::<Result<Vec<_>>>()?;
+    let inputs = spec.aggregates.iter().zip(&shared.arguments.of).map(|(aggregate, of)| {
+        if let (Some(of), None) = (of, &aggregate.filter) {
+            return Ok(Input { columns: of.iter().map(|&a| arguments[a].clone()).collect(), kept: None });
+        }
+        // A FILTER protects the arguments behind it: they are evaluated on the rows that it keeps.
+        let narrowed = match &aggregate.filter {
+            Some(filter) => crate::expression::select(filter, batch.clone())?,
+            None => batch.clone(),
+        };
+        let columns = read_by(aggregate).map(|e| read(e, &narrowed)).collect::<Result<Vec<_>>>()?;
+        Ok(Input { columns, kept: Some(ranks(batch, &narrowed)) })
+    });
+    inputs.collect()
+}
+
+/// The state columns of every aggregate, behind the keys.
+fn state_inputs(spec: &AggregateSpec, batch: &Batch, share: &Share) -> Result<Vec<Input>> {
+    let mut column = spec.group_by.len() + usize::from(spec.grouping_id.is_some());
+    let inputs = share.accumulators.iter().map(|accumulator| {
+        let states = column..column + accumulator.state_types().len();
+        column = states.end;
+        let columns = states.map(|c| dense(batch, batch.column(c))).collect::<Result<Vec<_>>>()?;
+        Ok(Input { columns, kept: None })
+    });
+    inputs.collect()
 }
 
 /// Ranks, among the selected rows of `batch`, of the selected rows of `narrowed`.
@@ -331,22 +287,6 @@ fn ranks(batch: &Batch, narrowed: &Batch) -> Vec<u32> {
     }
 }
 
-fn absorb(share: &mut Share, keys: &[Column], inputs: &[Input], rows: usize, phase: AggregatePhase) -> Result<()> {
-    let mut groups = Vec::with_capacity(rows);
-    share.groups.find_or_insert(keys, rows, &mut groups)?;
-    share.resize()?;
-    for (accumulator, input) in share.accumulators.iter_mut().zip(inputs) {
-        let kept: Option<Vec<u32>> =
-            input.kept.as_ref().map(|kept| kept.iter().map(|&row| groups[row as usize]).collect());
-        let groups = kept.as_deref().unwrap_or(&groups);
-        match phase {
-            AggregatePhase::Single | AggregatePhase::Partial => accumulator.update(&input.columns, groups)?,
-            AggregatePhase::PartialMerge | AggregatePhase::Final => accumulator.merge(&input.columns, groups)?,
-        }
-    }
-    Ok(())
-}
-
 /// The selected rows of a column, end to end.
 fn dense(batch: &Batch, column: &Column) -> Result<Column> {
     Ok(match batch.selection() {
@@ -368,7 +308,15 @@ fn grouping_id(spec: &AggregateSpec, ordinal: usize, set: &[bool], rows: usize) 
 #[derive(Debug)]
 struct AggregateSource {
     shared: Arc<Shared>,
+    /// Next batch of a whole table, or next partition.
     cursor: Arc<AtomicUsize>,
+}
+
+impl AggregateSource {
+    fn results(&self) -> Result<&Results> {
+        let results = self.shared.results.get();
+        results.ok_or_else(|| Error::internal("an aggregation's result was read before it was complete"))
+    }
 }
 
 impl Source for AggregateSource {
@@ -377,58 +325,86 @@ impl Source for AggregateSource {
     }
 
     fn max_workers(&self) -> usize {
-        self.shared.results.get().map_or(1, |results| {
-            results
-                .iter()
-                .map(|r| r.lock().unwrap_or_else(|e| e.into_inner()).groups.len().div_ceil(PARTITION_GROUPS))
-                .sum::<usize>()
-                .max(1)
-        })
+        match self.shared.results.get() {
+            Some(Results::Whole(share)) => {
+                share.lock().unwrap_or_else(|e| e.into_inner()).groups.len().div_ceil(WORKER_GROUPS).max(1)
+            }
+            Some(Results::Partitioned(partitions)) => partitions.len(),
+            None => 1,
+        }
     }
 
     fn open(&self, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SourceState>> {
-        let results = self
-            .shared
-            .results
-            .get()
-            .ok_or_else(|| Error::internal("an aggregation's result was read before it was complete"))?;
-        let chunks = results
-            .iter()
-            .enumerate()
-            .flat_map(|(partition, share)| {
-                let groups = share.lock().unwrap_or_else(|e| e.into_inner()).groups.len();
-                let rows = task.config.batch_rows;
-                (0..groups).step_by(rows).map(move |start| (partition, start..(start + rows).min(groups)))
-            })
-            .collect::<Vec<_>>();
-        metrics.note("partitions", results.len().to_string());
-        Ok(Box::new(AggregateSourceState { shared: self.shared.clone(), cursor: self.cursor.clone(), chunks }))
+        if let Results::Partitioned(partitions) = self.results()? {
+            metrics.note("partitions", partitions.len().to_string());
+        }
+        Ok(Box::new(AggregateSourceState {
+            shared: self.shared.clone(),
+            cursor: self.cursor.clone(),
+            merged: None,
+            task: task.clone(),
+        }))
     }
 }
 
 struct AggregateSourceState {
     shared: Arc<Shared>,
     cursor: Arc<AtomicUsize>,
-    chunks: Vec<(usize, Range<usize>)>,
+    /// The partition being read, and what is left of it.
+    merged: Option<(Share, VecDeque<Range<usize>>)>,
+    task: TaskContext,
 }
 
 impl SourceState for AggregateSourceState {
     fn next(&mut self) -> Result<Next> {
-        let Some((partition, range)) = self.chunks.get(self.cursor.fetch_add(1, Ordering::Relaxed)).cloned() else {
-            return Ok(Next::Finished);
-        };
-        let results = self.shared.results.get().ok_or_else(|| Error::internal("an aggregation's result vanished"))?;
-        let mut share = results[partition].lock().unwrap_or_else(|e| e.into_inner());
-        let rows = range.len();
-        let mut columns = share.groups.keys(range.clone())?;
-        let partial = matches!(self.shared.spec.phase, AggregatePhase::Partial | AggregatePhase::PartialMerge);
-        for accumulator in &mut share.accumulators {
-            if partial {
-                columns.extend(accumulator.state(&range.clone().map(|g| g as u32).collect::<Vec<_>>())?);
-            } else {
-                columns.push(accumulator.finish(range.clone())?);
-            }
+        let shared = self.shared.clone();
+        match shared.results.get() {
+            Some(Results::Whole(share)) => self.next_of_whole(share),
+            Some(Results::Partitioned(partitions)) => self.next_of_partitions(partitions),
+            None => Err(Error::internal("an aggregation's result vanished")),
         }
-        Ok(Next::Batch(Batch::new(columns, rows)))
+    }
+}
+
+impl AggregateSourceState {
+    fn next_of_whole(&mut self, share: &Mutex<Share>) -> Result<Next> {
+        let mut share = share.lock().unwrap_or_else(|e| e.into_inner());
+        let rows = self.task.config.batch_rows;
+        let start = self.cursor.fetch_add(1, Ordering::Relaxed) * rows;
+        if start >= share.groups.len() {
+            return Ok(Next::Finished);
+        }
+        let range = start..(start + rows).min(share.groups.len());
+        let rows = range.len();
+        Ok(Next::Batch(Batch::new(share.output(range, self.shared.spec.phase)?, rows)))
+    }
+
+    fn next_of_partitions(&mut self, partitions: &Partitions) -> Result<Next> {
+        let spec = &self.shared.spec;
+        loop {
+            if let Some((share, ranges)) = &mut self.merged
+                && let Some(range) = ranges.pop_front()
+            {
+                let rows = range.len();
+                return Ok(Next::Batch(Batch::new(share.output(range, spec.phase)?, rows)));
+            }
+            let partition = self.cursor.fetch_add(1, Ordering::Relaxed);
+            if partition >= partitions.len() {
+                self.merged = None;
+                return Ok(Next::Finished);
+            }
+            // The last partition's table is used again.
+            let mut share = match self.merged.take() {
+                Some((mut share, _)) => {
+                    share.clear(spec)?;
+                    share
+                }
+                None => Share::new(spec, &self.task)?,
+            };
+            partitions.merge(partition, &mut share)?;
+            let (groups, rows) = (share.groups.len(), self.task.config.batch_rows);
+            let ranges = (0..groups).step_by(rows).map(|start| start..(start + rows).min(groups)).collect();
+            self.merged = Some((share, ranges));
+        }
     }
 }

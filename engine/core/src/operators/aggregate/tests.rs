@@ -1,0 +1,175 @@
+//! Aggregations whose tables fill up and are merged from pieces, against a plain map.
+
+use std::collections::{BTreeSet, HashMap};
+
+use arrow_schema::DataType;
+
+use super::{AggregateExpression, AggregateFunction, AggregatePhase, AggregateSpec, aggregate};
+use crate::batch::{Batch, Bitmap, Column, Values, Views};
+use crate::config::Config;
+use crate::error::Error;
+use crate::expression::{Expression, Scalar};
+use crate::operators::random_rows::{Random, drive, scalars};
+use crate::pipeline::TaskContext;
+
+const ROWS: usize = 150_000;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Keys {
+    /// Ascending, a few rows each; workers' ranges interleave and share border keys.
+    Clustered,
+    Random {
+        distinct: u64,
+    },
+    RandomWithNulls,
+    Text,
+    Pairs,
+}
+
+fn key_types(keys: Keys) -> Vec<DataType> {
+    match keys {
+        Keys::Text => vec![DataType::Utf8View],
+        Keys::Pairs => vec![DataType::Int32, DataType::Utf8View],
+        _ => vec![DataType::Int64],
+    }
+}
+
+fn text(number: u64) -> String {
+    // Some fit their views, some do not.
+    if number.is_multiple_of(2) { format!("{number}") } else { format!("number {number} as a text") }
+}
+
+fn key_columns(random: &mut Random, keys: Keys, first: usize, rows: usize) -> Vec<Column> {
+    let integers = |values: Vec<i64>| Column::flat(Values::Int64(values.into()));
+    match keys {
+        Keys::Clustered => vec![integers((first..first + rows).map(|row| row as i64 / 3 * 4).collect())],
+        Keys::Random { distinct } => {
+            vec![integers(
+                (0..rows)
+                    .map(|_| (random.below(distinct) as i64).wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64))
+                    .collect(),
+            )]
+        }
+        Keys::RandomWithNulls => {
+            let valid: Vec<bool> = (0..rows).map(|_| random.below(10) > 0).collect();
+            let values: Vec<i64> = (0..rows).map(|_| random.below(100_000) as i64 - 50_000).collect();
+            vec![integers(values).with_validity(Some(Bitmap::from_bools(valid.into_iter())))]
+        }
+        Keys::Text => {
+            vec![Column::flat(Values::View(Views::from_values((0..rows).map(|_| text(random.below(90_000))))))]
+        }
+        Keys::Pairs => vec![
+            Column::flat(Values::Int32((0..rows).map(|_| random.below(3000) as i32 - 1500).collect())),
+            Column::flat(Values::View(Views::from_values((0..rows).map(|_| text(random.below(30)))))),
+        ],
+    }
+}
+
+/// Batches of keys and, last, a value with nulls.
+fn batches(random: &mut Random, keys: Keys) -> Vec<Batch> {
+    let mut first = 0;
+    let mut batches = Vec::new();
+    while first < ROWS {
+        let rows = (ROWS - first).min(4096);
+        let mut columns = key_columns(random, keys, first, rows);
+        let valid: Vec<bool> = (0..rows).map(|_| random.below(5) > 0).collect();
+        let values = Values::Int64((0..rows).map(|_| random.below(7) as i64 - 3).collect());
+        columns.push(Column::flat_with_validity(values, Some(Bitmap::from_bools(valid.into_iter()))));
+        batches.push(Batch::new(columns, rows));
+        first += rows;
+    }
+    batches
+}
+
+fn spec(keys: Keys) -> AggregateSpec {
+    let types = key_types(keys);
+    let value = Expression::column(types.len(), DataType::Int64);
+    let aggregate = |function, distinct| AggregateExpression {
+        function,
+        arguments: vec![value.clone()],
+        filter: None,
+        distinct,
+        order_by: Vec::new(),
+        data_type: DataType::Int64,
+    };
+    AggregateSpec {
+        group_by: types.iter().enumerate().map(|(i, t)| Expression::column(i, t.clone())).collect(),
+        grouping_sets: Vec::new(),
+        grouping_id: None,
+        aggregates: vec![
+            aggregate(AggregateFunction::Sum, false),
+            aggregate(AggregateFunction::Count, true),
+            aggregate(AggregateFunction::Max, false),
+            aggregate(AggregateFunction::CountAll, false),
+        ],
+        phase: AggregatePhase::Single,
+    }
+}
+
+#[derive(Default)]
+struct Expected {
+    sum: Option<i64>,
+    distinct: BTreeSet<i64>,
+    rows: i64,
+}
+
+fn key(row: &[Scalar]) -> String {
+    format!("{row:?}")
+}
+
+fn check(keys: Keys, workers: usize, config: Config) {
+    let mut random = Random(workers as u64);
+    let (batches, width) = (batches(&mut random, keys), key_types(keys).len());
+    let mut expected: HashMap<String, Expected> = HashMap::new();
+    for row in scalars(&batches) {
+        let group = expected.entry(key(&row[..width])).or_default();
+        group.rows += 1;
+        if let Some(value) = row[width].as_i64() {
+            group.sum = Some(group.sum.unwrap_or(0) + value);
+            group.distinct.insert(value);
+        }
+    }
+    let task = TaskContext::new(config);
+    let breaker = aggregate(spec(keys)).expect("an aggregation");
+    let output = scalars(&drive(&breaker, batches, workers, &task).expect("aggregated"));
+    assert_eq!(output.len(), expected.len(), "groups, {keys:?}, {workers} workers");
+    for row in output {
+        let group = expected.remove(&key(&row[..width])).unwrap_or_else(|| panic!("{row:?} twice or out of nowhere"));
+        let values: Vec<Option<i64>> = row[width..].iter().map(Scalar::as_i64).collect();
+        let max = group.distinct.last().copied();
+        assert_eq!(values, [group.sum, Some(group.distinct.len() as i64), max, Some(group.rows)], "{row:?}");
+    }
+    drop(breaker);
+    assert_eq!(task.memory.used(), 0, "everything reserved is given back");
+}
+
+#[test]
+fn full_tables_are_emptied_and_merged() {
+    for workers in [1, 2, 3] {
+        for keys in [
+            Keys::Clustered,
+            Keys::Random { distinct: 1000 },
+            Keys::Random { distinct: 60_000 },
+            Keys::Random { distinct: u64::MAX },
+            Keys::RandomWithNulls,
+            Keys::Text,
+            Keys::Pairs,
+        ] {
+            check(keys, workers, Config { threads: workers, ..Config::default() });
+        }
+    }
+}
+
+#[test]
+fn collisions_change_nothing() {
+    check(Keys::Random { distinct: 1000 }, 2, Config { hash_collisions: true, threads: 2, ..Config::default() });
+}
+
+#[test]
+fn refused_memory_ends_in_an_error() {
+    let task = TaskContext::new(Config { memory_bytes: Some(1 << 20), threads: 2, ..Config::default() });
+    let keys = Keys::Random { distinct: u64::MAX };
+    let breaker = aggregate(spec(keys)).expect("an aggregation");
+    let outcome = drive(&breaker, batches(&mut Random(1), keys), 2, &task);
+    assert!(matches!(outcome, Err(Error::OutOfMemory { .. })), "a megabyte is not enough");
+}
