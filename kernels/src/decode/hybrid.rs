@@ -35,19 +35,19 @@ impl HybridCursor {
         Ok(HybridCursor { width, next: start, run })
     }
 
-    /// The next `out.len()` values.
-    pub fn read(&mut self, bytes: &[u8], out: &mut [u32]) -> Result<(), Malformed> {
-        let mut filled = 0;
-        while filled < out.len() {
-            let wanted = out.len() - filled;
+    /// Appends the next `count` values and answers the greatest of them (0 of none).
+    pub fn read(&mut self, bytes: &[u8], count: usize, out: &mut Vec<u32>) -> Result<u32, Malformed> {
+        let (end, mut greatest) = (out.len() + count, 0);
+        while out.len() < end {
+            let wanted = end - out.len();
             match &mut self.run {
                 Run::Repeat { left: 0, .. } => self.next_run(bytes)?,
                 Run::Packed { index, len, .. } if index == len => self.next_run(bytes)?,
                 Run::Repeat { value, left } => {
                     let count = wanted.min(*left);
-                    out[filled..filled + count].fill(*value);
+                    out.resize(out.len() + count, *value);
                     *left -= count;
-                    filled += count;
+                    greatest = greatest.max(*value);
                 }
                 Run::Packed { start, index, len } => {
                     let count = wanted.min(*len - *index);
@@ -55,21 +55,60 @@ impl HybridCursor {
                     // Groups of eight start at byte borders: a piece that starts inside a group is unpacked from the group's start.
                     let group = &bytes[*start + *index / 8 * self.width as usize..];
                     if within == 0 {
-                        unpack_u32(group, self.width, &mut out[filled..filled + count]);
+                        greatest = greatest.max(unpack_u32(group, self.width, count, out));
                         *index += count;
-                        filled += count;
                     } else {
                         let count = count.min(8 - within);
-                        let mut values = [0u32; 8];
-                        unpack_u32(group, self.width, &mut values[..within + count]);
-                        out[filled..filled + count].copy_from_slice(&values[within..within + count]);
+                        let mut values = Vec::with_capacity(8);
+                        unpack_u32(group, self.width, within + count, &mut values);
+                        greatest = values[within..].iter().fold(greatest, |a, &b| a.max(b));
+                        out.extend_from_slice(&values[within..]);
                         *index += count;
-                        filled += count;
                     }
                 }
             }
         }
-        Ok(())
+        Ok(greatest)
+    }
+
+    /// The next `count` values of a stream of 1-bit values, as ⌈count / 64⌉ words.
+    pub fn read_bits(&mut self, bytes: &[u8], count: usize) -> Result<Vec<u64>, Malformed> {
+        assert_eq!(self.width, 1);
+        let mut words = vec![0u64; count.div_ceil(64)];
+        let mut filled = 0;
+        while filled < count {
+            // Never past the word that is being filled.
+            let wanted = (count - filled).min(64 - filled % 64);
+            let (taken, bits) = match &mut self.run {
+                Run::Repeat { left: 0, .. } => {
+                    self.next_run(bytes)?;
+                    continue;
+                }
+                Run::Packed { index, len, .. } if index == len => {
+                    self.next_run(bytes)?;
+                    continue;
+                }
+                Run::Repeat { value, left } => {
+                    let taken = wanted.min(*left);
+                    *left -= taken;
+                    // A value of one bit fills a byte: its other bits mean nothing.
+                    (taken, if *value & 1 == 1 { u64::MAX } else { 0 })
+                }
+                Run::Packed { start, index, len } => {
+                    let within = *index % 8;
+                    let taken = wanted.min(*len - *index).min(64 - within);
+                    let packed = &bytes[*start + *index / 8..];
+                    let mut word = [0u8; 8];
+                    let present = packed.len().min(8);
+                    word[..present].copy_from_slice(&packed[..present]);
+                    *index += taken;
+                    (taken, u64::from_le_bytes(word) >> within)
+                }
+            };
+            words[filled / 64] |= (bits & (u64::MAX >> (64 - taken))) << (filled % 64);
+            filled += taken;
+        }
+        Ok(words)
     }
 
     /// Passes over `count` values.
@@ -156,12 +195,29 @@ mod tests {
             let mut cursor = HybridCursor::new(4, 0).unwrap();
             let mut all = vec![];
             for chunk in expected().chunks(piece) {
-                let mut out = vec![0; chunk.len()];
-                cursor.read(&STREAM, &mut out).unwrap();
-                all.extend(out);
+                let greatest = cursor.read(&STREAM, chunk.len(), &mut all).unwrap();
+                assert_eq!(Some(greatest), chunk.iter().copied().max());
             }
             assert_eq!(all, expected());
-            assert!(cursor.read(&STREAM, &mut [0]).is_err());
+            assert!(cursor.read(&STREAM, 1, &mut all).is_err());
+        }
+    }
+
+    #[test]
+    fn bits_in_pieces_of_any_size() {
+        // 70 ones, 16 packed, 100 zeroes, 3 packed groups of which the last is cut.
+        let stream = [140, 1, 1, 5, 0b1010_0101, 0xf0, 200, 1, 0, 7, 0x0f, 0x33];
+        let packed = |bytes: &[u8]| (0..bytes.len() * 8).map(|i| bytes[i / 8] >> (i % 8) & 1 == 1).collect::<Vec<_>>();
+        let expected = [vec![true; 70], packed(&[0b1010_0101, 0xf0]), vec![false; 100], packed(&[0x0f, 0x33])].concat();
+        for piece in 1..=expected.len() {
+            let mut cursor = HybridCursor::new(1, 0).unwrap();
+            for chunk in expected.chunks(piece) {
+                let words = cursor.read_bits(&stream, chunk.len()).unwrap();
+                let bits: Vec<bool> = (0..chunk.len()).map(|i| words[i / 64] >> (i % 64) & 1 == 1).collect();
+                assert_eq!(bits, chunk, "pieces of {piece}");
+                assert!(chunk.len() % 64 == 0 || words[chunk.len() / 64] >> (chunk.len() % 64) == 0);
+            }
+            assert!(cursor.read_bits(&stream, 1).is_err());
         }
     }
 
@@ -170,17 +226,16 @@ mod tests {
         for skipped in 0..=14 {
             let mut cursor = HybridCursor::new(4, 0).unwrap();
             cursor.skip(&STREAM, skipped).unwrap();
-            let mut value = [0];
-            cursor.read(&STREAM, &mut value).unwrap();
+            let mut value = vec![];
+            cursor.read(&STREAM, 1, &mut value).unwrap();
             assert_eq!(value[0], expected()[skipped]);
         }
     }
 
     #[test]
     fn malformed_bytes_are_errors() {
-        let mut out = [0; 64];
         for bytes in [&[][..], &[0xff; 12], &[10], &[0, 0, 0], &[3, 1]] {
-            assert!(HybridCursor::new(9, 0).unwrap().read(bytes, &mut out).is_err(), "{bytes:?}");
+            assert!(HybridCursor::new(9, 0).unwrap().read(bytes, 64, &mut vec![]).is_err(), "{bytes:?}");
         }
         assert!(HybridCursor::new(33, 0).is_err());
     }

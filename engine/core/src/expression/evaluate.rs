@@ -168,9 +168,8 @@ fn evaluate_per_distinct_value(expression: &Expression, batch: &Batch) -> Result
 fn spread(per_value: &Column, codes: &[u32]) -> Column {
     let Encoding::Flat(values) = per_value.encoding() else { return per_value.gather(codes) };
     let bits_of = |bitmap: &Bitmap| {
-        let table: Vec<bool> = (0..bitmap.len()).map(|i| bitmap.get(i)).collect();
         let mut words = Vec::with_capacity(codes.len().div_ceil(64));
-        select::lookup_bits(&table, codes, &mut words);
+        select::lookup_bits(bitmap.words(), codes, &mut words);
         Bitmap::new(words, codes.len())
     };
     let validity = per_value.validity().map(&bits_of);

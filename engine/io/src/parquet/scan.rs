@@ -23,7 +23,7 @@ use super::ahead::{ReadAhead, needed_columns};
 use super::native::{GroupScan, PassRates};
 use super::{ParquetFile, guarded, prune};
 use crate::contain;
-use crate::store::{ByteSource, ChunkSource};
+use crate::store::{BufferPool, ByteSource, ChunkSource};
 
 /// Scans files by row group.
 #[derive(Debug)]
@@ -103,6 +103,7 @@ impl Source for ParquetScan {
             current: None,
             native: None,
             handle: None,
+            pool: Arc::default(),
             rates: PassRates::new(),
             dictionaries: HashMap::new(),
         }))
@@ -119,6 +120,8 @@ struct ScanState {
     native: Option<GroupScan>,
     /// The file that was opened last.
     handle: Option<(usize, Arc<dyn ByteSource>)>,
+    /// Buffers for the bytes of chunks and pages.
+    pool: Arc<BufferPool>,
     rates: PassRates,
     /// The last dictionary of each output column, so that batches of one row group share one.
     dictionaries: HashMap<usize, (ArrayRef, Arc<Dictionary>)>,
@@ -167,7 +170,7 @@ impl ScanState {
             );
             let (shared, source) = (self.shared.clone(), self.source(index)?);
             self.native = GroupScan::open(
-                source.clone(),
+                (source.clone(), self.pool.clone()),
                 shared.files.clone(),
                 shared.schema.clone(),
                 (file, group),

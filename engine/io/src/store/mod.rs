@@ -6,6 +6,7 @@
 mod client;
 mod file;
 mod location;
+mod pool;
 mod reader;
 mod remote;
 mod runtime;
@@ -15,6 +16,7 @@ mod upload;
 pub(crate) use client::is_setting;
 pub(crate) use file::DataFile;
 pub(crate) use location::{Place, data_files, list_folder, parse_location};
+pub(crate) use pool::BufferPool;
 pub(crate) use reader::{ChunkSource, SourceReader, error_of};
 pub(crate) use source::ByteSource;
 pub(crate) use upload::Upload;

@@ -4,9 +4,12 @@ use std::fmt::Debug;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use plasmon_core::{Error, Result};
+
+use super::pool::BufferPool;
 
 /// A file's or object's bytes. Errors carry the file's name as context.
 pub(crate) trait ByteSource: Send + Sync + Debug {
@@ -18,6 +21,11 @@ pub(crate) trait ByteSource: Send + Sync + Debug {
 
     /// Exactly the bytes of `range`.
     fn read(&self, range: Range<u64>) -> Result<Bytes>;
+
+    /// Exactly the bytes of `range`, in a buffer of `pool` where that saves an allocation.
+    fn read_pooled(&self, range: Range<u64>, _pool: &Arc<BufferPool>) -> Result<Bytes> {
+        self.read(range)
+    }
 
     /// Says what will be read soon, so that slow sources may start; ranges may overlap and come in any order.
     fn announce(&self, _ranges: &[Range<u64>]) {}
@@ -67,5 +75,12 @@ impl ByteSource for LocalSource {
         let mut bytes = vec![0u8; (range.end - range.start) as usize];
         self.file.read_exact_at(&mut bytes, range.start).map_err(|e| Error::io(&self.name, e))?;
         Ok(bytes.into())
+    }
+
+    fn read_pooled(&self, range: Range<u64>, pool: &Arc<BufferPool>) -> Result<Bytes> {
+        check_range(self, &range)?;
+        pool.overwrite((range.end - range.start) as usize, |bytes| {
+            self.file.read_exact_at(bytes, range.start).map_err(|e| Error::io(&self.name, e))
+        })
     }
 }

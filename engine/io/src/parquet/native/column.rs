@@ -13,6 +13,7 @@ use plasmon_core::batch::arrow::null_column;
 use plasmon_core::batch::{Bitmap, Bounds, Column, Dictionary, Encoding as ColumnEncoding, Values, Views};
 use plasmon_core::{Error, Result};
 use plasmon_kernels::decode::{self, HybridCursor, Malformed};
+use plasmon_kernels::select::is_sequence;
 
 use super::page::Pages;
 
@@ -82,7 +83,7 @@ impl Layout {
     }
 
     /// Bytes of a stored value; 0 = they differ.
-    fn stored_size(self) -> usize {
+    pub(super) fn stored_size(self) -> usize {
         match self {
             Layout::Int32 | Layout::Int32AsInt64 | Layout::Float32 => 4,
             Layout::Int64 | Layout::Float64 => 8,
@@ -91,14 +92,20 @@ impl Layout {
         }
     }
 
-    /// All values of plain fixed-width `bytes`.
-    fn fixed(self, bytes: &[u8]) -> Values {
+    /// All values of plain fixed-width `bytes`; those are used as they are where the memory layout is the stored one.
+    fn fixed(self, bytes: Bytes) -> Values {
         macro_rules! little_endian {
             ($stored:ty, $wanted:ty) => {{
-                let (chunks, _) = bytes.as_chunks::<{ size_of::<$stored>() }>();
-                ScalarBuffer::<$wanted>::from(
-                    chunks.iter().map(|&b| <$stored>::from_le_bytes(b) as $wanted).collect::<Vec<$wanted>>(),
-                )
+                let is_native = cfg!(target_endian = "little") && size_of::<$stored>() == size_of::<$wanted>();
+                if is_native && bytes.as_ptr().cast::<$wanted>().is_aligned() {
+                    let len = bytes.len() / size_of::<$wanted>();
+                    ScalarBuffer::<$wanted>::new(Buffer::from(bytes), 0, len)
+                } else {
+                    let (chunks, _) = bytes.as_chunks::<{ size_of::<$stored>() }>();
+                    ScalarBuffer::<$wanted>::from(
+                        chunks.iter().map(|&b| <$stored>::from_le_bytes(b) as $wanted).collect::<Vec<$wanted>>(),
+                    )
+                }
             }};
         }
         match self {
@@ -109,7 +116,7 @@ impl Layout {
             Layout::Float64 => Values::Float64(little_endian!(f64, f64)),
             Layout::BigEndian { size, is_narrow } => {
                 let mut wide = Vec::with_capacity(bytes.len() / size);
-                decode::plain_big_endian(bytes, size, &mut wide);
+                decode::plain_big_endian(&bytes, size, &mut wide);
                 if is_narrow {
                     Values::Int64(wide.iter().map(|&v| v as i64).collect())
                 } else {
@@ -210,8 +217,11 @@ impl ColumnReader {
         }
         self.position = start + rows;
         let column = if pieces.len() == 1 { pieces.remove(0) } else { join(&pieces, &self.data_type)? };
-        let column = positions.map_or_else(|| column.clone(), |p| column.gather(p));
-        let column = if self.is_near_unique { column.flatten() } else { column };
+        let column = match positions {
+            Some(positions) => column.gather(positions),
+            None => column,
+        };
+        let column = if self.is_near_unique { look_up(column) } else { column };
         Ok(column.with_bounds(self.bounds))
     }
 
@@ -226,6 +236,12 @@ impl ColumnReader {
                 page.rows_left -= count;
                 rows -= count;
                 self.page = Some(page);
+                continue;
+            }
+            if self.waiting.is_none()
+                && let Some(passed) = self.pages.pass(rows)?
+            {
+                rows -= passed;
                 continue;
             }
             let (page, passed) = self.wait_for_page()?;
@@ -324,9 +340,8 @@ impl ColumnReader {
             cursor.skip(bytes, rows).map_err(|e| self.malformed(e))?;
             return Ok(None);
         }
-        let mut levels = vec![0; rows];
-        cursor.read(bytes, &mut levels).map_err(|e| self.malformed(e))?;
-        let bitmap = Bitmap::from_bools(levels.iter().map(|&l| l == 1));
+        let words = cursor.read_bits(bytes, rows).map_err(|e| self.malformed(e))?;
+        let bitmap = Bitmap::new(words, rows);
         Ok((bitmap.count_ones() < rows).then_some(bitmap))
     }
 
@@ -338,17 +353,19 @@ impl ColumnReader {
             return Ok(null_column(&self.data_type, rows));
         }
         if let PageValues::Codes(cursor) = &mut page.values {
-            let mut codes = vec![0u32; count];
-            cursor.read(&page.body, &mut codes).map_err(|e| self.malformed(e))?;
+            let mut codes = Vec::new();
+            let greatest = cursor.read(&page.body, count, &mut codes).map_err(|e| self.malformed(e))?;
             let dictionary =
                 self.dictionary.clone().ok_or_else(|| self.pages.malformed("codes without a dictionary"))?;
-            let greatest = codes.iter().fold(0, |a, &b| a.max(b));
             if greatest as usize >= dictionary.values.len() {
                 return Err(self
                     .pages
                     .malformed(format!("code {greatest} of a dictionary of {} values", dictionary.values.len())));
             }
-            let codes = validity.as_ref().map_or_else(|| codes.clone(), |v| decode::spread(&codes, v.words(), rows));
+            let codes = match &validity {
+                None => codes,
+                Some(validity) => decode::spread(&codes, validity.words(), rows),
+            };
             return Ok(Column::dictionary(codes.into(), dictionary, validity));
         }
         let (values, is_ascii) = self.plain(page, count)?;
@@ -382,11 +399,13 @@ impl ColumnReader {
             }
             PageValues::Fixed(next) => {
                 let size = self.layout.stored_size();
-                let bytes = page.body.get(*next * size..(*next + count) * size);
-                let bytes =
-                    bytes.ok_or_else(|| self.pages.malformed("a page holds fewer values than its header says"))?;
+                let end = (*next + count) * size;
+                if end > page.body.len() {
+                    return Err(self.pages.malformed("a page holds fewer values than its header says"));
+                }
+                let values = self.layout.fixed(page.body.slice(*next * size..end));
                 *next += count;
-                Ok((self.layout.fixed(bytes), false))
+                Ok((values, false))
             }
             PageValues::Codes(_) => Err(Error::internal("a page of codes read as plain values")),
         }
@@ -418,13 +437,27 @@ fn decode_dictionary(
         }
         Values::View(views)
     } else {
-        let bytes = count.checked_mul(layout.stored_size()).and_then(|len| body.get(..len));
-        layout.fixed(bytes.ok_or_else(|| pages.malformed("the dictionary holds fewer values than its header says"))?)
+        let len = count.checked_mul(layout.stored_size()).filter(|&len| len <= body.len());
+        let len = len.ok_or_else(|| pages.malformed("the dictionary holds fewer values than its header says"))?;
+        layout.fixed(body.slice(..len))
     };
     let mut dictionary = Dictionary::new(values);
     // Not proven distinct: the format asks it of writers, but a file may not keep it, and answers must not depend on that.
     dictionary.is_ascii = is_ascii;
     Ok(Arc::new(dictionary))
+}
+
+/// Codes replaced by their values; those of a column that repeats nothing count up, and are a part of the dictionary as it is.
+fn look_up(column: Column) -> Column {
+    match column.encoding() {
+        ColumnEncoding::Dictionary { codes, dictionary } if !codes.is_empty() && is_sequence(codes) => {
+            let values = dictionary.values.slice(codes[0] as usize, codes.len());
+            let mut flat = Column::flat_with_validity(values, column.validity().cloned());
+            flat.is_ascii = dictionary.is_ascii;
+            flat
+        }
+        _ => column.flatten(),
+    }
 }
 
 /// Text must be UTF-8, value by value: a character split between two values is no text.

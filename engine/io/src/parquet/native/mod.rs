@@ -17,7 +17,7 @@ use plasmon_core::table::ScanRequest;
 use plasmon_kernels::select::{bits_to_selection, filter_selection};
 
 use super::{ColumnPlace, ParquetFile};
-use crate::store::ByteSource;
+use crate::store::{BufferPool, ByteSource};
 use column::{ColumnReader, Layout};
 use page::Pages;
 use test::ColumnTest;
@@ -31,6 +31,7 @@ pub(super) type PassRates = HashMap<usize, (u64, u64)>;
 /// One row group being read.
 pub(super) struct GroupScan {
     file: Arc<dyn ByteSource>,
+    pool: Arc<BufferPool>,
     table: Arc<Vec<ParquetFile>>,
     schema: SchemaRef,
     place: (usize, usize),
@@ -64,7 +65,7 @@ struct Window {
 impl GroupScan {
     /// The scan of row group `place.1` of file `place.0`; `None` when a needed column is stored in a way that only the library reads.
     pub(super) fn open(
-        file: Arc<dyn ByteSource>,
+        (file, pool): (Arc<dyn ByteSource>, Arc<BufferPool>),
         table: Arc<Vec<ParquetFile>>,
         schema: SchemaRef,
         place: (usize, usize),
@@ -109,6 +110,7 @@ impl GroupScan {
         let (projection, batch_rows) = (request.projection.clone(), request.batch_rows.max(1));
         Some(GroupScan {
             file,
+            pool,
             table,
             schema,
             place,
@@ -203,7 +205,8 @@ impl GroupScan {
                 let chunk = metadata.row_group(group).column(*leaf);
                 let field = self.schema.field(column);
                 let context = format!("{}, row group {group}, column {}", source.name(), field.name());
-                let pages = Pages::open(self.file.as_ref(), chunk, self.rows, context)?;
+                let pages =
+                    Pages::open(self.file.as_ref(), chunk, self.rows, layout.stored_size() == 8, &self.pool, context)?;
                 let descriptor = metadata.file_metadata().schema_descr().column(*leaf);
                 reader.insert(ColumnReader::open(pages, &descriptor, chunk, *layout, field.data_type().clone())?)
             }

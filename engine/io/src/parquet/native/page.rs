@@ -10,11 +10,9 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 use plasmon_core::{Error, Result};
+use plasmon_kernels::decode::{DECODE_SLACK, decompress_eights, snappy_len};
 
-use crate::store::ByteSource;
-
-/// Snappy's densest element makes 64 bytes from 3: a preamble that promises more lies and must not size an allocation.
-const SNAPPY_RATIO_MAX: usize = 32;
+use crate::store::{BufferPool, ByteSource};
 
 /// The bytes of one column chunk, addressed by their offsets in the file.
 struct ChunkBytes {
@@ -69,6 +67,9 @@ pub(super) struct Pages {
     /// Snappy pages come raw, so that pages nobody reads are not decompressed and incompressible ones are borrowed; the other codecs'
     /// pages come decompressed from the library.
     is_snappy: bool,
+    /// Plain values are 8 bytes long: they have a decoder of their own.
+    are_eights: bool,
+    pool: Arc<BufferPool>,
     context: String,
 }
 
@@ -78,11 +79,13 @@ impl Pages {
         file: &dyn ByteSource,
         chunk: &ColumnChunkMetaData,
         rows: usize,
+        are_eights: bool,
+        pool: &Arc<BufferPool>,
         context: String,
     ) -> Result<Self> {
         let (start, len) = super::super::guarded(&context, || Ok(chunk.byte_range()))?;
         let end = start.checked_add(len).unwrap_or(u64::MAX);
-        let bytes = file.read(start..end).map_err(|e| match e {
+        let bytes = file.read_pooled(start..end, pool).map_err(|e| match e {
             Error::Io { message, .. } => Error::io(&context, message),
             other => other,
         })?;
@@ -96,7 +99,7 @@ impl Pages {
             };
             SerializedPageReader::new(source, &raw, rows, None)
         })?;
-        Ok(Pages { reader, is_snappy, context })
+        Ok(Pages { reader, is_snappy, are_eights, pool: pool.clone(), context })
     }
 
     /// The dictionary page's body, number of values and encoding, when the chunk begins with one.
@@ -108,7 +111,7 @@ impl Pages {
         }
         match super::super::guarded(&self.context, || reader.get_next_page())? {
             Some(Page::DictionaryPage { buf, num_values, encoding, .. }) => {
-                Ok(Some((self.decompress(buf, true)?, num_values as usize, encoding)))
+                Ok(Some((self.decompress(buf, self.are_eights)?, num_values as usize, encoding)))
             }
             _ => Err(self.malformed("a dictionary page is announced but missing")),
         }
@@ -155,25 +158,46 @@ impl Pages {
         }
     }
 
-    /// The page's decompressed body.
-    pub(super) fn body(&self, page: &DataPage) -> Result<Bytes> {
-        self.decompress(page.body.clone(), page.is_compressed)
+    /// Passes over the next page when it is a data page of at most `rows` rows; answers how many it had. Pages that tell their rows only
+    /// inside are not passed over.
+    pub(super) fn pass(&mut self, rows: usize) -> Result<Option<usize>> {
+        let reader = &mut self.reader;
+        super::super::guarded(&self.context, || {
+            let next = reader.peek_next_page()?.filter(|p| !p.is_dict);
+            // Columns without repetition have one level a row.
+            let held = next.and_then(|p| p.num_rows.or(p.num_levels)).filter(|&held| held <= rows);
+            if held.is_some() {
+                reader.skip_next_page()?;
+            }
+            Ok(held)
+        })
     }
 
-    fn decompress(&self, body: Bytes, is_compressed: bool) -> Result<Bytes> {
-        if !self.is_snappy || !is_compressed || body.is_empty() {
+    /// The page's decompressed body.
+    pub(super) fn body(&self, page: &DataPage) -> Result<Bytes> {
+        if !page.is_compressed {
+            return Ok(page.body.clone());
+        }
+        self.decompress(page.body.clone(), self.are_eights && page.encoding == Encoding::PLAIN)
+    }
+
+    fn decompress(&self, body: Bytes, are_eights: bool) -> Result<Bytes> {
+        if !self.is_snappy || body.is_empty() {
             return Ok(body);
         }
         if let Some(literal) = single_literal(&body) {
             return Ok(literal);
         }
-        let len = snap::raw::decompress_len(&body).map_err(|e| Error::io(&self.context, e))?;
-        if len / SNAPPY_RATIO_MAX > body.len() {
-            return Err(self.malformed("a Snappy page promises an impossible size"));
+        let len = snappy_len(&body).map_err(|e| self.malformed(e.0))?;
+        if are_eights {
+            return self
+                .pool
+                .collect(len + DECODE_SLACK, |plain| decompress_eights(&body, plain).map_err(|e| self.malformed(e.0)));
         }
-        let mut plain = vec![0u8; len];
-        snap::raw::Decoder::new().decompress(&body, &mut plain).map_err(|e| Error::io(&self.context, e))?;
-        Ok(plain.into())
+        self.pool.overwrite(len, |plain| match snap::raw::Decoder::new().decompress(&body, plain) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::io(&self.context, error)),
+        })
     }
 
     /// An error about the bytes of this column chunk.

@@ -10,7 +10,7 @@ use plasmon_core::config::BATCH_ROWS_MAX;
 use plasmon_core::expression::{Expression, select};
 use plasmon_core::operators::runtime_filter::KeyFilter;
 use plasmon_core::table::ScanRequest;
-use plasmon_kernels::select::{lookup_bits, selection_to_bits};
+use plasmon_kernels::select::{bitmap_contains, lookup_bits, range_contains, selection_to_bits};
 
 /// All tests of one column.
 pub(super) struct ColumnTest {
@@ -19,8 +19,8 @@ pub(super) struct ColumnTest {
     /// Over column 0.
     predicates: Vec<Expression>,
     keys: Vec<Arc<KeyFilter>>,
-    /// Which values of the dictionary with this id pass, and whether a null does; no table: a predicate failed on some value.
-    table: Option<(u64, Option<(Vec<bool>, bool)>)>,
+    /// Which values of the dictionary with this id pass, a bit each, and whether a null does; no table: a predicate failed on some value.
+    table: Option<(u64, Option<(Vec<u64>, bool)>)>,
 }
 
 /// The request's tests by column: filters that read one column, and the join keys known by now.
@@ -69,7 +69,7 @@ impl ColumnTest {
     }
 
     /// Which values of a dictionary pass; made once per dictionary.
-    fn table_of(&mut self, dictionary: &Arc<Dictionary>) -> Option<&(Vec<bool>, bool)> {
+    fn table_of(&mut self, dictionary: &Arc<Dictionary>) -> Option<&(Vec<u64>, bool)> {
         if self.table.as_ref().is_none_or(|(id, _)| *id != dictionary.id) {
             // A value that no row has may fail a predicate (an overflow, a bad cast): then rows are tested, not values.
             let table = self.table_over(dictionary).ok();
@@ -78,15 +78,15 @@ impl ColumnTest {
         self.table.as_ref().and_then(|(_, table)| table.as_ref())
     }
 
-    fn table_over(&self, dictionary: &Dictionary) -> Result<(Vec<bool>, bool)> {
+    fn table_over(&self, dictionary: &Dictionary) -> Result<(Vec<u64>, bool)> {
         let len = dictionary.values.len();
-        let mut table = Vec::with_capacity(len);
+        let mut table = Vec::with_capacity(len.div_ceil(64));
         for offset in (0..len).step_by(BATCH_ROWS_MAX) {
             let count = BATCH_ROWS_MAX.min(len - offset);
             let mut values = Column::flat(dictionary.values.slice(offset, count));
             values.is_ascii = dictionary.is_ascii;
-            let words = self.passing_values(&values)?;
-            table.extend((0..count).map(|i| words[i / 64] >> (i % 64) & 1 == 1));
+            // Steps are whole words.
+            table.extend(self.passing_values(&values)?);
         }
         let null_passes = self.passing_values(&null_column(&self.data_type, 1))?[0] & 1 == 1;
         Ok((table, null_passes))
@@ -134,22 +134,16 @@ fn passing_keys(keys: &KeyFilter, column: &Column) -> Vec<u64> {
 }
 
 fn key_bits<T: Copy + Into<i64>>(keys: &KeyFilter, values: &[T]) -> Vec<u64> {
-    let pack = |test: &dyn Fn(&[T]) -> u64| values.chunks(64).map(test).collect();
+    let mut words = Vec::with_capacity(values.len().div_ceil(64));
     match keys {
         KeyFilter::Bitmap { min, max, bits } => {
-            let (min, span) = (*min, max.wrapping_sub(*min) as u64);
-            pack(&|block| {
-                block.iter().enumerate().fold(0, |word, (i, &value)| {
-                    // Keys under the least wrap to huge offsets: one comparison checks both ends.
-                    let offset = value.into().wrapping_sub(min) as u64;
-                    let index = if offset <= span { offset } else { 0 };
-                    let bit = bits[(index / 64) as usize] >> (index % 64) & u64::from(offset <= span);
-                    word | (bit & 1) << i
-                })
-            })
+            bitmap_contains(bits, *min, max.wrapping_sub(*min) as u64, values, &mut words)
         }
-        _ => pack(&|block| {
-            block.iter().enumerate().fold(0, |word, (i, &value)| word | u64::from(keys.may_contain(value.into())) << i)
-        }),
+        KeyFilter::Range { min, max } => range_contains(*min, max.wrapping_sub(*min) as u64, values, &mut words),
+        _ => words.extend(values.chunks(64).map(|block| {
+            let passes = |value: T| u64::from(keys.may_contain(value.into()));
+            block.iter().enumerate().fold(0, |word, (i, &value)| word | passes(value) << i)
+        })),
     }
+    words
 }

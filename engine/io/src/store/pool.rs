@@ -1,0 +1,113 @@
+//! Byte buffers used again: a column chunk's bytes and its decompressed pages take the place of those of the row group before, so that a
+//! steady scan neither allocates nor clears memory.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use plasmon_core::Result;
+
+/// Bytes kept for later at most; what comes back beyond is freed.
+const KEPT_BYTES_MAX: usize = 24 << 20;
+
+/// Buffers that nobody reads. One per worker of a scan; the bytes it hands out may outlive it.
+#[derive(Debug, Default)]
+pub(crate) struct BufferPool {
+    free: Mutex<Vec<Vec<u8>>>,
+}
+
+/// A buffer that returns to its pool when the last `Bytes` over it is dropped.
+struct Pooled {
+    buffer: Vec<u8>,
+    len: usize,
+    pool: Arc<BufferPool>,
+}
+
+impl AsRef<[u8]> for Pooled {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.buffer);
+        let mut free = self.pool.free.lock().unwrap_or_else(|e| e.into_inner());
+        if free.iter().map(Vec::capacity).sum::<usize>() + buffer.capacity() <= KEPT_BYTES_MAX {
+            free.push(buffer);
+        }
+    }
+}
+
+impl BufferPool {
+    /// `len` bytes written by `fill`, which finds arbitrary ones.
+    pub(crate) fn overwrite(self: &Arc<Self>, len: usize, fill: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<Bytes> {
+        let mut buffer = self.take(len);
+        // Bytes of an earlier use stay: only what was never written is cleared.
+        if buffer.len() < len {
+            buffer.resize(len, 0);
+        }
+        fill(&mut buffer[..len])?;
+        Ok(self.share(buffer, len))
+    }
+
+    /// The bytes that `fill` leaves in a vector, which has room for `capacity` at once.
+    pub(crate) fn collect(
+        self: &Arc<Self>,
+        capacity: usize,
+        fill: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+    ) -> Result<Bytes> {
+        let mut buffer = self.take(capacity);
+        fill(&mut buffer)?;
+        let len = buffer.len();
+        Ok(self.share(buffer, len))
+    }
+
+    /// The smallest kept buffer with room for `capacity` bytes, or a new one.
+    fn take(&self, capacity: usize) -> Vec<u8> {
+        let mut free = self.free.lock().unwrap_or_else(|e| e.into_inner());
+        let fitting = free.iter().enumerate().filter(|(_, b)| b.capacity() >= capacity);
+        match fitting.min_by_key(|(_, b)| b.capacity()).map(|(index, _)| index) {
+            Some(index) => free.swap_remove(index),
+            // A little more than asked for: chunks of one column differ by a few percent.
+            None => Vec::with_capacity(capacity + capacity / 8),
+        }
+    }
+
+    fn share(self: &Arc<Self>, buffer: Vec<u8>, len: usize) -> Bytes {
+        Bytes::from_owner(Pooled { buffer, len, pool: self.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_come_back_when_their_last_reader_goes() {
+        let pool = Arc::new(BufferPool::default());
+        let fill = |value: u8| {
+            move |bytes: &mut [u8]| {
+                bytes.fill(value);
+                Ok(())
+            }
+        };
+        let first = pool.overwrite(1000, fill(1)).unwrap();
+        let (part, address) = (first.slice(10..20), first.as_ptr());
+        drop(first);
+        let second = pool.overwrite(1000, fill(2)).unwrap();
+        assert_ne!(second.as_ptr(), address);
+        assert_eq!(part[..], [1; 10]);
+        drop(part);
+        let third = pool
+            .collect(900, |bytes| {
+                bytes.clear();
+                bytes.extend([3; 900]);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!((third.as_ptr(), third.len(), third[899]), (address, 900, 3));
+        drop((second, third));
+        assert_eq!(pool.free.lock().unwrap().len(), 2);
+        assert!(pool.overwrite(5000, |_| Err(plasmon_core::Error::internal("x"))).is_err());
+    }
+}
