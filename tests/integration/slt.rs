@@ -96,3 +96,12 @@ fn with_tiny_batches() {
 fn with_colliding_hashes() {
     run_all(Config { hash_collisions: true, threads: 2, ..Config::default() });
 }
+
+/// Every pass keeps the answers: leaving any of them out, or all, gives the same rows.
+#[test]
+fn with_passes_left_out() {
+    let names = plasmon::plan::optimizer::PASSES.map(|(name, _)| name.to_string());
+    for left_out in names.iter().map(std::slice::from_ref).chain([names.as_slice()]) {
+        run_all(Config { threads: 2, disabled_passes: left_out.to_vec(), ..Config::default() });
+    }
+}

@@ -214,6 +214,58 @@ def sets_and_order():
     topic.write()
 
 
+def subquery_places():
+    """Sub-queries where a plain semi join will not do, and the multiset operators."""
+    topic = Topic("subquery_place", *tables())
+    sets = ["SELECT k FROM r", "SELECT k FROM r WHERE k IS NOT NULL", "SELECT k FROM e", "SELECT r.k FROM r WHERE r.id = l.id",
+            "SELECT r.k FROM r WHERE r.id = l.id AND r.k IS NOT NULL", "SELECT max(k) FROM r", "SELECT k FROM r ORDER BY id LIMIT 3"]
+    for inner, negated in itertools.product(sets, ["", "NOT "]):
+        topic.query(f"SELECT id, k {negated}IN ({inner}) FROM l")
+        topic.query(f"SELECT id FROM l WHERE k {negated}IN ({inner}) OR n = 9")
+        topic.query(f"SELECT id FROM l WHERE NOT (k {negated}IN ({inner}) OR n = 9)")
+        topic.query(f"SELECT id FROM l WHERE (k {negated}IN ({inner})) IS NULL")
+        topic.query(f"SELECT id, CASE WHEN k {negated}IN ({inner}) THEN 'in' ELSE 'out' END FROM l")
+    rows = ["SELECT 1 FROM r", "SELECT 1 FROM e", "SELECT 1 FROM r WHERE r.k = l.k", "SELECT 1 FROM r WHERE r.k = l.k AND r.n > l.n",
+            "SELECT 1 FROM r WHERE r.n > l.n", "SELECT 1 FROM r WHERE r.id = l.id AND r.s = l.s"]
+    for inner, negated in itertools.product(rows, ["", "NOT "]):
+        topic.query(f"SELECT id, {negated}EXISTS ({inner}) FROM l")
+        topic.query(f"SELECT id FROM l WHERE {negated}EXISTS ({inner}) OR n IS NULL")
+        topic.query(f"SELECT id, CASE WHEN {negated}EXISTS ({inner}) THEN n END FROM l")
+        topic.query(f"SELECT b, count(*) FILTER (WHERE {negated}EXISTS ({inner})) FROM l GROUP BY b")
+        topic.query(f"SELECT sum(CASE WHEN {negated}EXISTS ({inner}) THEN 1 ELSE 0 END) FROM l")
+        topic.query(f"SELECT id FROM (SELECT id FROM l ORDER BY {negated}EXISTS ({inner}), id LIMIT 7) x")
+    topic.query("SELECT l.id, r.id FROM l JOIN r ON l.id = r.id AND l.k IN (SELECT k FROM r WHERE n > 0)")
+    topic.query("SELECT l.id, r.id FROM l LEFT JOIN r ON l.id = r.id AND r.k IN (SELECT k FROM l WHERE n > 0)")
+    topic.query("SELECT id, k IN (SELECT k FROM r) AND n IN (SELECT n FROM r) FROM l")
+    topic.query("SELECT id, k IN (SELECT k FROM r WHERE EXISTS (SELECT 1 FROM e)) FROM l")
+    topic.query("SELECT k, k IN (SELECT k FROM e), count(*) FROM l GROUP BY k")
+    topic.query("SELECT k FROM l GROUP BY k HAVING k IN (SELECT k FROM r) OR count(*) > 8")
+    topic.query("SELECT id, sum(n) OVER (PARTITION BY k IN (SELECT k FROM r)) FROM l")
+    topic.query("SELECT id, (SELECT max(n) FROM r WHERE r.k = l.k), EXISTS (SELECT 1 FROM r WHERE r.k = l.k) FROM l")
+    topic.query("SELECT id FROM (SELECT id FROM l ORDER BY (SELECT max(n) FROM r WHERE r.k = l.k) NULLS FIRST, id LIMIT 9) x")
+    for compare, quantifier in itertools.product(["=", "<>", "<", ">="], ["ANY", "ALL"]):
+        for inner in ["SELECT k FROM r", "SELECT k FROM r WHERE k > 2", "SELECT k FROM e"]:
+            topic.query(f"SELECT id FROM l WHERE k {compare} {quantifier} ({inner})")
+    for operator, columns in itertools.product(["INTERSECT ALL", "EXCEPT ALL"], ["k", "s", "k, b", "d", "t", "k, s"]):
+        topic.query(f"SELECT {columns} FROM l {operator} SELECT {columns} FROM r")
+        topic.query(f"SELECT {columns} FROM r {operator} SELECT {columns} FROM l")
+        topic.query(f"SELECT {columns} FROM l {operator} SELECT {columns} FROM e")
+        topic.query(f"SELECT {columns} FROM l {operator} (SELECT DISTINCT {columns} FROM r)")
+    topic.query("SELECT k FROM l INTERSECT ALL SELECT k FROM r EXCEPT ALL SELECT k FROM l WHERE id < 9")
+    for columns in ["k", "k, b"]:
+        topic.query(f"SELECT DISTINCT ON ({columns}) {columns}, id, n FROM l ORDER BY {columns}, id DESC")
+    topic.query("SELECT id FROM (SELECT id FROM l ORDER BY id OFFSET 3 ROWS FETCH FIRST 4 ROWS ONLY) x")
+    topic.query("SELECT id FROM (SELECT id FROM l ORDER BY id FETCH NEXT ROW ONLY) x")
+    # The same sub-plan more than once, with other columns and filters above it.
+    topic.query("WITH a AS (SELECT k, sum(n) AS v, count(*) AS c FROM l GROUP BY k) SELECT x.k, x.v, y.c FROM a x JOIN a y ON x.k = y.k WHERE y.c > 3")
+    topic.query("WITH a AS (SELECT k, sum(n) AS v FROM l GROUP BY k) SELECT k, v FROM a WHERE v = (SELECT max(v) FROM a)")
+    topic.query("WITH a AS (SELECT l.k, r.n FROM l JOIN r ON l.id = r.id WHERE l.b) SELECT k, sum(n) FROM a GROUP BY k HAVING sum(n) > (SELECT avg(n) FROM a)")
+    topic.query("WITH a AS (SELECT k, b, count(*) AS c FROM l GROUP BY ROLLUP (k, b)) SELECT x.k, x.b, y.c FROM a x JOIN a y ON x.c = y.c AND x.k < y.k")
+    topic.query("WITH a AS (SELECT id, k, row_number() OVER (PARTITION BY k ORDER BY id) AS p, sum(n) OVER (PARTITION BY k ORDER BY id) AS v FROM l) SELECT x.id, y.v FROM a x JOIN a y ON x.k = y.k AND x.p = y.p + 1")
+    topic.query("WITH a AS (SELECT k, max(n) AS m FROM l GROUP BY k UNION ALL SELECT k, min(n) FROM r GROUP BY k) SELECT x.k, y.m FROM a x JOIN a y ON x.m = y.m")
+    topic.write()
+
+
 if __name__ == "__main__":
     joins()
     subqueries()
@@ -221,3 +273,4 @@ if __name__ == "__main__":
     windows()
     expressions()
     sets_and_order()
+    subquery_places()

@@ -224,7 +224,8 @@ impl<'a> Lowering<'a> {
         waits.extend(self.waits_of_tree(step)?);
         let round = {
             let (step, name, config) = (step.as_ref().clone(), name.clone(), self.config.clone());
-            let plan = Plan { root: step, subqueries: Vec::new(), shared: self.plan.shared.clone() };
+            let shared = self.plan.shared.clone();
+            let plan = Plan { root: step, subqueries: Vec::new(), shared };
             let outer = self.work_tables.clone();
             Arc::new(move |batches: Vec<Batch>| {
                 let mut lowering = Lowering::new(&plan, &config);

@@ -1,4 +1,4 @@
-//! The smaller input of a join becomes the right one, of which the hash table is built.
+//! The smaller input of a join, by rows and by bytes, becomes the right one, of which the hash table is built.
 //!
 //! The kind is mirrored with the sides (Left↔Right, LeftSemi↔RightSemi, …); the join's projection puts the columns back into order. A
 //! null-aware anti join stays: it has no mirror image.
@@ -6,25 +6,40 @@
 use plasmon_core::Result;
 use plasmon_core::operators::join::JoinKind;
 
-use super::statistics::profile;
+use super::statistics::{Estimates, Profile, row_words};
 use crate::ir::{Join, Node, Plan, Relation};
 
 /// The left input has to be this much smaller before sides are changed: a tie stays as written.
 const MARGIN: f64 = 0.8;
 
+/// What a row costs a build side besides its width, in words of 8 bytes.
+const ROW_WORDS: f64 = 4.0;
+
 pub(super) fn run(plan: Plan) -> Result<Plan> {
-    plan.map_trees(&mut choose)
+    let estimates = Estimates::of(&plan);
+    plan.map_trees(&mut |relation| Ok(choose(relation, &estimates)?.0))
 }
 
-fn choose(relation: Relation) -> Result<Relation> {
-    let relation = relation.map_children(&mut choose)?;
+/// The relation with its joins turned, and its estimate.
+fn choose(relation: Relation, estimates: &Estimates) -> Result<(Relation, Profile)> {
+    let mut inputs = Vec::new();
+    let relation = relation.map_children(&mut |child| {
+        let (child, profile) = choose(child, estimates)?;
+        inputs.push(profile);
+        Ok(child)
+    })?;
+    let smaller_left = matches!(&relation.node, Node::Join { .. }) && {
+        let bytes =
+            relation.children().into_iter().zip(&inputs).map(|(c, p)| p.rows * (ROW_WORDS + row_words(&c.schema)));
+        let bytes: Vec<f64> = bytes.collect();
+        inputs[0].rows < inputs[1].rows && bytes[0] < MARGIN * bytes[1]
+    };
+    let profile = estimates.node(&relation, inputs);
     match relation.node {
-        Node::Join { left, right, join }
-            if !join.null_aware && join.projection.is_none() && profile(&left).rows < MARGIN * profile(&right).rows =>
-        {
-            Ok(Relation { node: swap(*left, *right, join), ..relation })
+        Node::Join { left, right, join } if smaller_left && !join.null_aware && join.projection.is_none() => {
+            Ok((Relation { node: swap(*left, *right, join), ..relation }, profile))
         }
-        node => Ok(Relation { node, ..relation }),
+        node => Ok((Relation { node, ..relation }, profile)),
     }
 }
 

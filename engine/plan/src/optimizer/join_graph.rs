@@ -8,19 +8,22 @@ use plasmon_core::expression::{CompareOp, Expression, Kind};
 use plasmon_core::operators::join::JoinKind;
 
 use super::simplify::is_volatile;
-use super::statistics::{ColumnProfile, profile};
+use super::statistics::{ColumnProfile, Estimates};
 use crate::ir::{Join, Node, Relation, conjuncts};
 
 /// A set of leaves, one bit each.
 pub(super) type Leaves = u64;
 /// More leaves than this stay in the order in which they are written.
 pub(super) const LEAVES_MAX: usize = 64;
+/// A semi join is done on its leaf when that leaves at most this share of it: testing the leaf's rows costs no more than testing those
+/// of the joins, and all that is dropped is not joined.
+const REDUCED_MAX: f64 = 0.9;
 /// In a reducer's residual, its own right columns start here.
 const RIGHT: usize = 1 << 40;
 
 /// What a tree of inner joins consists of.
-#[derive(Default)]
-pub(super) struct JoinGraph {
+pub(super) struct JoinGraph<'a> {
+    estimates: &'a Estimates,
     pub(super) leaves: Vec<Relation>,
     /// Estimated rows of each leaf.
     pub(super) rows: Vec<f64>,
@@ -45,7 +48,22 @@ pub(super) struct Reducer {
     pub(super) leaves: Leaves,
 }
 
-impl JoinGraph {
+impl<'a> JoinGraph<'a> {
+    /// An empty graph.
+    pub(super) fn new(estimates: &'a Estimates) -> Self {
+        JoinGraph {
+            estimates,
+            leaves: Vec::new(),
+            rows: Vec::new(),
+            offsets: Vec::new(),
+            columns: Vec::new(),
+            conditions: Vec::new(),
+            classes: Vec::new(),
+            others: Vec::new(),
+            reducers: Vec::new(),
+        }
+    }
+
     /// Takes `relation` apart; leaves go through `optimize_leaf`. Returns the global ordinals of its output columns.
     pub(super) fn extract(
         &mut self,
@@ -94,7 +112,7 @@ impl JoinGraph {
     }
 
     fn leaf(&mut self, relation: Relation) -> Vec<usize> {
-        let profile = profile(&relation);
+        let profile = self.estimates.profile(&relation);
         let offset = self.columns.len();
         self.offsets.push(offset);
         self.rows.push(profile.rows);
@@ -124,14 +142,14 @@ impl JoinGraph {
         }
     }
 
-    /// Moves reducers onto their leaf where that pays: they need one leaf alone, drop at least half of it, and the joins (which give
-    /// `joined_rows`) do not drop more.
+    /// Moves reducers onto their leaf where that pays: they need one leaf alone, drop some of it, and the joins (which give
+    /// `joined_rows`) have more rows to test than the leaf.
     pub(super) fn place_reducers(&mut self, joined_rows: f64) {
         for reducer in std::mem::take(&mut self.reducers) {
             let leaf = reducer.leaves.trailing_zeros() as usize;
             if reducer.leaves.count_ones() == 1 && joined_rows >= self.rows[leaf] {
                 let reduced = self.reduced_leaf(leaf, &reducer);
-                if profile(&reduced).rows <= 0.5 * self.rows[leaf] {
+                if self.estimates.profile(&reduced).rows <= REDUCED_MAX * self.rows[leaf] {
                     self.replace_leaf(leaf, |_| reduced);
                     continue;
                 }
@@ -175,7 +193,7 @@ impl JoinGraph {
     fn replace_leaf(&mut self, leaf: usize, change: impl FnOnce(Relation) -> Relation) {
         let hole = Relation::new(Node::Empty { one_row: false }, self.leaves[leaf].schema.clone());
         let relation = change(std::mem::replace(&mut self.leaves[leaf], hole));
-        let profile = profile(&relation);
+        let profile = self.estimates.profile(&relation);
         self.rows[leaf] = profile.rows;
         let offset = self.offsets[leaf];
         self.columns[offset..offset + profile.columns.len()].clone_from_slice(&profile.columns);

@@ -5,14 +5,13 @@
 //! half of it is done on that relation; others are done on top.
 
 use plasmon_core::Result;
-use plasmon_core::batch::{Physical, physical_type};
 use plasmon_core::expression::{CompareOp, Expression, Kind};
 use plasmon_core::operators::join::JoinKind;
 
 use super::join_graph::{JoinGraph, LEAVES_MAX, Leaves, holds_inner_join, leaf_count};
 use super::selectivity::selectivity;
-use super::statistics::{ColumnProfile, equality_selectivity};
-use crate::ir::{Join, Node, Plan, Relation, schema_with, types};
+use super::statistics::{ColumnProfile, Estimates, equality_selectivity, row_words};
+use crate::ir::{Join, Node, Plan, Relation, schema_with};
 
 /// Relations up to which every order is considered: 3^11 pairs of sets are a few milliseconds.
 const EXACT_MAX: usize = 11;
@@ -23,16 +22,18 @@ const BUILD_WORD_COST: f64 = 0.05;
 const EXPRESSION_EQUALITY: f64 = 0.01;
 
 pub(super) fn run(plan: Plan) -> Result<Plan> {
-    plan.map_trees(&mut reorder)
+    let estimates = Estimates::of(&plan);
+    plan.map_trees(&mut |relation| reorder(relation, &estimates))
 }
 
-fn reorder(relation: Relation) -> Result<Relation> {
+fn reorder(relation: Relation, estimates: &Estimates) -> Result<Relation> {
+    let mut within = |relation| reorder(relation, estimates);
     if !holds_inner_join(&relation) || leaf_count(&relation) > LEAVES_MAX {
-        return relation.map_children(&mut reorder);
+        return relation.map_children(&mut within);
     }
     let schema = relation.schema.clone();
-    let mut graph = JoinGraph::default();
-    let outputs = graph.extract(relation, &mut reorder)?;
+    let mut graph = JoinGraph::new(estimates);
+    let outputs = graph.extract(relation, &mut within)?;
     graph.classify();
     let everything = (0..graph.leaves.len()).fold(0, |set, leaf| set | 1 << leaf);
     let joined_rows = Search { graph: &graph }.rows(everything);
@@ -84,7 +85,7 @@ fn pair_cost(a: f64, b: f64, rows: f64, build_rows: f64, build_width: f64) -> f6
 }
 
 struct Search<'a> {
-    graph: &'a JoinGraph,
+    graph: &'a JoinGraph<'a>,
 }
 
 impl Search<'_> {
@@ -119,9 +120,8 @@ impl Search<'_> {
         }
     }
 
-    /// Words of 8 bytes in a row of a leaf; texts count for four, as their bytes are touched, too.
     fn width(&self, leaf: usize) -> f64 {
-        types(&self.graph.leaves[leaf].schema).map(|t| if physical_type(t) == Physical::View { 4.0 } else { 1.0 }).sum()
+        row_words(&self.graph.leaves[leaf].schema)
     }
 
     /// Every split of every connected subset, small subsets first.
@@ -283,7 +283,7 @@ fn ones(set: Leaves) -> impl Iterator<Item = usize> {
     (0..LEAVES_MAX).filter(move |leaf| set >> leaf & 1 == 1)
 }
 
-fn equality_sides(graph: &JoinGraph, condition: &Expression) -> Option<(Leaves, Leaves)> {
+fn equality_sides(graph: &JoinGraph<'_>, condition: &Expression) -> Option<(Leaves, Leaves)> {
     match &condition.kind {
         Kind::Compare { op: CompareOp::Equal, left, right } => {
             let sides = (graph.leaves_of(left), graph.leaves_of(right));
@@ -308,7 +308,7 @@ impl Joined {
 
 /// Makes relations of a tree; every condition is placed at the first join where it can be checked.
 struct Builder<'a> {
-    graph: &'a JoinGraph,
+    graph: &'a JoinGraph<'a>,
     /// Which of the graph's other conditions are placed.
     used: Vec<bool>,
 }

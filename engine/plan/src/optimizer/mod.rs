@@ -4,8 +4,9 @@
 //! or knows how the engine runs. In order:
 //!
 //! 1. `simplify`: ORs of equalities become IN lists, filters over scans go into them.
-//! 2. `join_order`: inner joins are put into the cheapest order, semi joins low where they are selective.
-//! 3. `build_side`: the smaller input of each join is its right one, which is built.
+//! 2. `share`: what occurs more than once is computed once.
+//! 3. `join_order`: inner joins are put into the cheapest order, semi joins low where they drop rows.
+//! 4. `build_side`: the smaller input of each join is its right one, which is built.
 //! 5. `runtime_filters`: a build's keys restrict the scans of the probe side.
 //! 6. `top_n_threshold`: a top-N's worst kept key restricts its scan.
 //! 7. `prune_columns`: nothing is scanned, joined or carried that is not read above.
@@ -13,11 +14,13 @@
 
 mod build_side;
 mod column_path;
+mod form;
 mod join_graph;
 mod join_order;
 mod prune_columns;
 mod runtime_filters;
 mod selectivity;
+mod share;
 mod simplify;
 mod statistics;
 mod top_n_threshold;
@@ -33,8 +36,9 @@ use crate::ir::Plan;
 type Pass = fn(Plan) -> Result<Plan>;
 
 /// Every pass in the order in which it runs. Names are those of `Config::disabled_passes`.
-pub const PASSES: [(&str, Pass); 7] = [
+pub const PASSES: [(&str, Pass); 8] = [
     ("simplify", simplify::run),
+    ("share", share::run),
     ("join_order", join_order::run),
     ("build_side", build_side::run),
     ("runtime_filters", runtime_filters::run),

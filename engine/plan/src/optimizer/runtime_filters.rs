@@ -11,26 +11,38 @@ use plasmon_core::operators::runtime_filter::RuntimeFilter;
 use plasmon_core::table::RuntimeFilterTarget;
 
 use super::column_path::{Nulls, visit_scans};
-use super::statistics::{Profile, profile};
-use crate::ir::{Node, Plan, Relation};
+use super::statistics::{Estimates, Profile};
+use crate::ir::{Join, Node, Plan, Relation};
 
 /// Filters that let through more than this share of the keys are not worth testing.
 const SHARE_MAX: f64 = 0.9;
 
 pub(super) fn run(plan: Plan) -> Result<Plan> {
-    plan.map_trees(&mut publish)
+    let estimates = Estimates::of(&plan);
+    plan.map_trees(&mut |relation| Ok(publish(relation, &estimates)?.0))
 }
 
-fn publish(relation: Relation) -> Result<Relation> {
-    let mut relation = relation.map_children(&mut publish)?;
-    let Node::Join { left, right, join } = &mut relation.node else { return Ok(relation) };
-    if !drops_unmatched_probe_rows(join.kind) {
-        return Ok(relation);
+/// The relation with its filters, and its estimate.
+fn publish(relation: Relation, estimates: &Estimates) -> Result<(Relation, Profile)> {
+    let mut inputs = Vec::new();
+    let mut relation = relation.map_children(&mut |child| {
+        let (child, profile) = publish(child, estimates)?;
+        inputs.push(profile);
+        Ok(child)
+    })?;
+    if let (Node::Join { left, join, .. }, [_, build]) = (&mut relation.node, inputs.as_slice())
+        && drops_unmatched_probe_rows(join.kind)
+    {
+        publish_keys(left, build, join);
     }
-    let build = profile(right);
+    let profile = estimates.node(&relation, inputs);
+    Ok((relation, profile))
+}
+
+fn publish_keys(left: &mut Relation, build: &Profile, join: &mut Join) {
     for key in 0..join.left_keys.len() {
         let Kind::Column(probe_column) = join.left_keys[key].kind else { continue };
-        if join.null_equal[key] || key_share(&join.right_keys[key], &build) > SHARE_MAX {
+        if join.null_equal[key] || key_share(&join.right_keys[key], build) > SHARE_MAX {
             continue;
         }
         let filter = RuntimeFilter::new();
@@ -45,7 +57,6 @@ fn publish(relation: Relation) -> Result<Relation> {
             join.runtime_filters.push((key, filter));
         }
     }
-    Ok(relation)
 }
 
 fn drops_unmatched_probe_rows(kind: JoinKind) -> bool {

@@ -4,18 +4,26 @@
 //! values it had in its base table, through filters and joins: a join's size is |L|·|R| / domain, with the domain taken from the side
 //! whose key is unique (a foreign key cannot hold more values than the key it refers to, whatever its own statistics guess).
 
+use std::cell::RefCell;
+
+use arrow::datatypes::SchemaRef;
 use plasmon_core::Result;
+use plasmon_core::batch::{Physical, physical_type};
 use plasmon_core::expression::{Expression, Kind};
 use plasmon_core::operators::join::JoinKind;
-use plasmon_core::table::{Table, TableStatistics};
+use plasmon_core::table::{ColumnStatistics, Table, TableStatistics};
 
 use super::selectivity::{Bounds, scalar_position, selectivity};
-use crate::ir::{Join, Node, Plan, Relation};
+use crate::ir::{Join, Node, Plan, Relation, types};
 
 /// Rows of a table that does not tell.
 const UNKNOWN_ROWS: f64 = 100_000.0;
-/// Rows of the shared and recursive relations, which are estimated where they are made.
+/// Rows of a recursive query's work table.
 const WORK_TABLE_ROWS: f64 = 1_000.0;
+
+/// The least rows and the most bits a row for which a column's compressed size tells of its values.
+const BYTES_TELL_ROWS: f64 = 10_000.0;
+const BYTES_TELL_BITS: f64 = 14.0;
 
 /// What is estimated of one column.
 #[derive(Debug, Clone)]
@@ -45,28 +53,40 @@ pub(super) struct Profile {
 
 /// Sets `estimated_rows` on every node.
 pub(super) fn run(mut plan: Plan) -> Result<Plan> {
-    let mut shared: Vec<Profile> = Vec::new();
-    for relation in &mut plan.shared {
-        let profile = Estimator { shared: &shared }.annotate(relation);
-        shared.push(profile);
-    }
-    let estimator = Estimator { shared: &shared };
-    plan.subqueries.iter_mut().for_each(|(_, relation)| drop(estimator.annotate(relation)));
-    estimator.annotate(&mut plan.root);
+    let estimates = Estimates::of(&plan);
+    plan.shared.iter_mut().for_each(|relation| drop(estimates.annotate(relation)));
+    plan.subqueries.iter_mut().for_each(|(_, relation)| drop(estimates.annotate(relation)));
+    estimates.annotate(&mut plan.root);
     Ok(plan)
 }
 
-/// The estimate of one relation tree.
-pub(super) fn profile(relation: &Relation) -> Profile {
-    Estimator { shared: &[] }.profile(relation)
+/// Estimates of the relations of one plan; they need the plan only for its shared relations.
+pub(super) struct Estimates {
+    shared: Vec<Relation>,
+    /// Profiles of the shared relations, made on first need.
+    profiles: RefCell<Vec<Option<Profile>>>,
 }
 
-struct Estimator<'a> {
-    /// Profiles of the shared sub-plans so far.
-    shared: &'a [Profile],
-}
+impl Estimates {
+    pub(super) fn of(plan: &Plan) -> Self {
+        Estimates { shared: plan.shared.clone(), profiles: RefCell::new(vec![None; plan.shared.len()]) }
+    }
 
-impl Estimator<'_> {
+    /// The estimate of one relation tree.
+    pub(super) fn profile(&self, relation: &Relation) -> Profile {
+        let inputs = relation.children().into_iter().map(|c| self.profile(c)).collect();
+        self.node(relation, inputs)
+    }
+
+    fn shared(&self, index: usize) -> Option<Profile> {
+        if let Some(known) = self.profiles.borrow().get(index).cloned().flatten() {
+            return Some(known);
+        }
+        let profile = self.profile(self.shared.get(index)?);
+        self.profiles.borrow_mut()[index] = Some(profile.clone());
+        Some(profile)
+    }
+
     fn annotate(&self, relation: &mut Relation) -> Profile {
         let inputs: Vec<Profile> = relation.children_mut().into_iter().map(|c| self.annotate(c)).collect();
         let profile = self.node(relation, inputs);
@@ -74,12 +94,8 @@ impl Estimator<'_> {
         profile
     }
 
-    fn profile(&self, relation: &Relation) -> Profile {
-        let inputs = relation.children().into_iter().map(|c| self.profile(c)).collect();
-        self.node(relation, inputs)
-    }
-
-    fn node(&self, relation: &Relation, mut inputs: Vec<Profile>) -> Profile {
+    /// The estimate of a relation whose inputs have these.
+    pub(super) fn node(&self, relation: &Relation, mut inputs: Vec<Profile>) -> Profile {
         let width = relation.schema.fields().len();
         match &relation.node {
             Node::Scan { table, projection, filters, fetch, .. } => {
@@ -88,9 +104,7 @@ impl Estimator<'_> {
             Node::Values { rows } => Profile::fresh(rows.len() as f64, width),
             Node::Empty { one_row } => Profile::fresh(f64::from(u8::from(*one_row)), width),
             Node::WorkTable { .. } => Profile::fresh(WORK_TABLE_ROWS, width),
-            Node::SharedScan { index } => {
-                self.shared.get(*index).cloned().unwrap_or_else(|| Profile::fresh(WORK_TABLE_ROWS, width))
-            }
+            Node::SharedScan { index } => self.shared(*index).unwrap_or_else(|| Profile::fresh(WORK_TABLE_ROWS, width)),
             Node::Filter { predicate, .. } => {
                 let mut input = inputs.remove(0);
                 input.rows *= selectivity(std::slice::from_ref(predicate), &input.columns);
@@ -129,6 +143,11 @@ impl Estimator<'_> {
             Node::Recursive { .. } => Profile::fresh(inputs[0].rows * 10.0, width),
         }
     }
+}
+
+/// Words of 8 bytes in a row; texts count for four, as their bytes are touched, too.
+pub(super) fn row_words(schema: &SchemaRef) -> f64 {
+    types(schema).map(|t| if physical_type(t) == Physical::View { 4.0 } else { 1.0 }).sum()
 }
 
 impl Profile {
@@ -187,10 +206,18 @@ fn column_profile(statistics: &TableStatistics, column: usize, base_rows: f64, b
     let spread = bounds.filter(|b| b.is_integer).map(|b| (b.max - b.min + 1.0).max(1.0).min(base_rows));
     let domain = match (known.distinct.map(|d| (d as f64).max(1.0)), spread) {
         (Some(distinct), Some(spread)) => Some(distinct.min(spread)),
-        (distinct, spread) => distinct.or(spread),
+        (distinct, spread) => distinct.or(spread).or_else(|| domain_by_bytes(known, base_rows)),
     };
     let null_fraction = known.nulls.map_or(0.0, |n| n as f64 / base_rows.max(1.0)).clamp(0.0, 1.0);
     ColumnProfile { domain, bounds, null_fraction, ..unknown }
+}
+
+/// The distinct values of a column of which only the compressed size is known: dictionary codes take as many bits as it takes to tell the
+/// values apart, so few bits a row mean few values. Columns in order (long runs) and small ones (headers weigh) tell nothing.
+fn domain_by_bytes(known: &ColumnStatistics, base_rows: f64) -> Option<f64> {
+    let bits = known.bytes? as f64 * 8.0 / base_rows.max(1.0);
+    let tells = base_rows >= BYTES_TELL_ROWS && !known.is_clustered && bits <= BYTES_TELL_BITS;
+    tells.then(|| bits.exp2().max(2.0))
 }
 
 fn expression_profile(expression: &Expression, input: &Profile) -> ColumnProfile {

@@ -39,7 +39,7 @@ pub(super) static OPTIONS: LazyLock<Arc<ConfigOptions>> = LazyLock::new(|| {
 /// One statement's view of the catalog.
 pub(super) struct Context<'a> {
     pub(super) catalog: &'a dyn Catalog,
-    functions: Arc<Registry>,
+    pub(super) functions: Arc<Registry>,
     view_depth: Cell<usize>,
 }
 

@@ -1,14 +1,19 @@
 //! SQL text → the planner library's logical plan: parsed, typed, simplified, decorrelated, pushed down. Join order is left as written.
 
+use std::ops::ControlFlow;
+
 use datafusion_common::DataFusionError;
 use datafusion_expr::LogicalPlan;
-use datafusion_optimizer::{Analyzer, Optimizer, OptimizerContext};
+use datafusion_optimizer::rewrite_set_comparison::RewriteSetComparison;
+use datafusion_optimizer::{Analyzer, Optimizer, OptimizerContext, OptimizerRule};
 use datafusion_sql::parser::{DFParserBuilder, Statement};
 use datafusion_sql::planner::{ParserOptions, SqlToRel};
+use datafusion_sql::sqlparser::ast::{Expr as SqlExpr, LimitClause, Query, Value, VisitMut, VisitorMut};
 use datafusion_sql::sqlparser::dialect::GenericDialect;
 
 use super::context::{Context, OPTIONS};
-use super::reader_options;
+use super::{distinct_on, reader_options, set_operation, subquery};
+use crate::function::Registry;
 
 /// How deeply queries and expressions may nest.
 const NESTING_MAX: usize = 100;
@@ -19,6 +24,10 @@ pub(super) fn parse_statement(sql: &str) -> Result<Statement, DataFusionError> {
         DFParserBuilder::new(sql).with_dialect(&GenericDialect {}).with_recursion_limit(NESTING_MAX).build()?;
     let mut statements = parser.parse_statements()?;
     match (statements.pop_front(), statements.len()) {
+        (Some(Statement::Statement(mut statement)), 0) => match statement.visit(&mut FetchAsLimit) {
+            ControlFlow::Break(error) => Err(error),
+            ControlFlow::Continue(()) => Ok(Statement::Statement(statement)),
+        },
         (Some(statement), 0) => Ok(statement),
         (None, _) => Err(DataFusionError::Plan("the statement is empty".to_string())),
         (Some(_), more) => Err(DataFusionError::Plan(format!("one statement expected, got {}", more + 1))),
@@ -44,8 +53,41 @@ pub(super) fn logical_query(sql: &str, context: &Context<'_>) -> Result<LogicalP
 }
 
 /// Type coercion, then the rule-based rewrites.
-pub(super) fn optimize(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+pub(super) fn optimize(plan: LogicalPlan, functions: &Registry) -> Result<LogicalPlan, DataFusionError> {
+    let config = OptimizerContext::new_with_config_options(OPTIONS.clone());
+    let plan = set_operation::count_duplicates(plan, functions)?;
+    let plan = distinct_on::into_aggregates(plan, functions)?;
+    let plan = subquery::out_of_sort_keys(plan)?;
     let plan = Analyzer::new().execute_and_check(plan, &OPTIONS, |_, _| {})?;
-    let context = OptimizerContext::new_with_config_options(OPTIONS.clone());
-    Optimizer::new().optimize(plan, &context, |_, _| {})
+    let plan = RewriteSetComparison::new().rewrite(plan, &config)?.data;
+    let plan = subquery::into_joins(plan, functions, &config)?;
+    Optimizer::new().optimize(plan, &config, |_, _| {})
+}
+
+/// `FETCH FIRST n ROWS ONLY` as `LIMIT n`, which is all that the planner library knows.
+struct FetchAsLimit;
+
+impl VisitorMut for FetchAsLimit {
+    type Break = DataFusionError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
+        let Some(fetch) = query.fetch.take() else { return ControlFlow::Continue(()) };
+        if fetch.with_ties || fetch.percent {
+            let kind = if fetch.percent { "PERCENT" } else { "WITH TIES" };
+            return ControlFlow::Break(DataFusionError::NotImplemented(format!("FETCH … {kind}")));
+        }
+        let one = || SqlExpr::Value(Value::Number("1".to_string(), false).into());
+        let rows = fetch.quantity.unwrap_or_else(one);
+        match &mut query.limit_clause {
+            None => {
+                query.limit_clause =
+                    Some(LimitClause::LimitOffset { limit: Some(rows), offset: None, limit_by: Vec::new() });
+            }
+            Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => *limit = Some(rows),
+            Some(_) => {
+                return ControlFlow::Break(DataFusionError::Plan("LIMIT and FETCH in one query".to_string()));
+            }
+        }
+        ControlFlow::Continue(())
+    }
 }

@@ -10,10 +10,13 @@
 
 mod catalog;
 mod context;
+mod distinct_on;
 mod logical;
 mod reader_options;
+mod set_operation;
 mod split;
 mod statement;
+mod subquery;
 mod translate;
 
 pub use catalog::{Catalog, View};

@@ -1,7 +1,6 @@
 //! One statement's text → what is to be done, with its queries planned.
 
 use std::cell::RefCell;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,8 +14,8 @@ use datafusion_sql::parser::{
 };
 use datafusion_sql::planner::object_name_to_table_reference;
 use datafusion_sql::sqlparser::ast::{
-    CreateView, Expr as SqlExpr, ObjectName, Query, Set, SetExpr, SetOperator, SetQuantifier, ShowStatementFilter,
-    ShowStatementFilterPosition, Statement as SqlStatement, Value, Visit, Visitor,
+    CreateView, Expr as SqlExpr, ObjectName, Set, ShowStatementFilter, ShowStatementFilterPosition,
+    Statement as SqlStatement, Value,
 };
 use plasmon_core::table::Table;
 use plasmon_core::{Config, Error, Result};
@@ -195,7 +194,6 @@ impl Planner<'_> {
     }
 
     fn sql_statement(&self, statement: SqlStatement) -> Result<Statement> {
-        refuse_bag_operations(&statement)?;
         match statement {
             SqlStatement::CreateView(view) => self.create_view(view),
             SqlStatement::ExplainTable { table_name, .. } => self.describe(table_name),
@@ -275,7 +273,7 @@ impl Planner<'_> {
         } else {
             query.with_param_values(self.parameters.clone()).map_err(convert_error)?
         };
-        let optimized = self.timed("logical rules", || logical::optimize(query).map_err(convert_error))?;
+        let optimized = self.timed("logical rules", || logical::optimize(query, &self.context.functions).map_err(convert_error))?;
         let translated = self.timed("translate", || translate(&optimized))?;
         let (plan, times) = optimizer::optimize_timed(translated, self.config)?;
         self.passes.borrow_mut().extend(times);
@@ -305,7 +303,8 @@ impl Planner<'_> {
             format!("SELECT * FROM ({}) AS view ({columns})", view.query)
         };
         let resolved = logical::logical_query(&sql, &self.context).map_err(convert_error)?;
-        let schema = logical::optimize(resolved).map_err(convert_error)?.schema().inner().clone();
+        let schema =
+            logical::optimize(resolved, &self.context.functions).map_err(convert_error)?.schema().inner().clone();
         Ok(Statement::CreateView {
             name,
             view: View { sql },
@@ -430,28 +429,4 @@ fn like_pattern(filter: Option<ShowStatementFilter>) -> Result<Option<String>> {
         ) => Ok(Some(pattern)),
         Some(ShowStatementFilter::Where(_)) => Err(Error::unsupported("SHOW … WHERE")),
     }
-}
-
-/// INTERSECT ALL and EXCEPT ALL come out of the library's planner as semi and anti joins, which give other multiplicities than SQL asks for:
-/// refused rather than wrong.
-fn refuse_bag_operations(statement: &SqlStatement) -> Result<()> {
-    struct Finder;
-    impl Visitor for Finder {
-        type Break = SetOperator;
-        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<SetOperator> {
-            find_bag_operation(&query.body).map_or(ControlFlow::Continue(()), ControlFlow::Break)
-        }
-    }
-    match statement.visit(&mut Finder) {
-        ControlFlow::Break(op) => Err(Error::unsupported(format!(
-            "{op} ALL; number the rows with row_number() over all columns and use {op}"
-        ))),
-        ControlFlow::Continue(()) => Ok(()),
-    }
-}
-
-fn find_bag_operation(body: &SetExpr) -> Option<SetOperator> {
-    let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { return None };
-    let is_bag = *set_quantifier == SetQuantifier::All && matches!(op, SetOperator::Intersect | SetOperator::Except);
-    if is_bag { Some(*op) } else { find_bag_operation(left).or_else(|| find_bag_operation(right)) }
 }

@@ -62,6 +62,10 @@ impl ColumnTest {
             if let Some(validity) = column.validity() {
                 let nulls = if *null_passes { u64::MAX } else { 0 };
                 words.iter_mut().zip(validity.words()).for_each(|(w, v)| *w = *w & v | !v & nulls);
+                // Bits past the last row stay clear: the validity's are, and their complement is not.
+                if let (Some(last), tail @ 1..) = (words.last_mut(), codes.len() % 64) {
+                    *last &= (1 << tail) - 1;
+                }
             }
             return Ok(words);
         }
