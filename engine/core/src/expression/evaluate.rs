@@ -144,14 +144,10 @@ fn evaluate_per_distinct_value(expression: &Expression, batch: &Batch) -> Result
         values = values.gather(&positions).with_validity(Some(Bitmap::from_bools(valid.into_iter())));
     }
     values.bounds = column.bounds;
-    let per_value =
-        evaluate(&expression.map_columns(&|_| 0), &Batch::new(vec![values], distinct + usize::from(has_nulls)));
-    let per_value = match per_value {
-        Ok(column) => column.flatten(),
-        // Distinct values that no selected row has must not raise errors: the rows decide.
-        Err(_) if may_fail(expression) => return Ok(None),
-        Err(error) => return Err(error),
-    };
+    let batch = Batch::new(vec![values], distinct + usize::from(has_nulls));
+    // A distinct value that no selected row has must not raise an error: the rows are asked then.
+    let Ok(per_value) = evaluate(&expression.map_columns(&|_| 0), &batch) else { return Ok(None) };
+    let per_value = per_value.flatten();
     let codes: std::borrow::Cow<'_, [u32]> = match column.validity() {
         None => codes[..].into(),
         Some(validity) => codes

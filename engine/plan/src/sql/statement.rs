@@ -273,7 +273,8 @@ impl Planner<'_> {
         } else {
             query.with_param_values(self.parameters.clone()).map_err(convert_error)?
         };
-        let optimized = self.timed("logical rules", || logical::optimize(query, &self.context.functions).map_err(convert_error))?;
+        let optimized =
+            self.timed("logical rules", || logical::optimize(query, &self.context.functions).map_err(convert_error))?;
         let translated = self.timed("translate", || translate(&optimized))?;
         let (plan, times) = optimizer::optimize_timed(translated, self.config)?;
         self.passes.borrow_mut().extend(times);

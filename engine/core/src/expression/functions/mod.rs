@@ -85,10 +85,6 @@ impl ScalarFunction for Hot {
         self.library.name()
     }
 
-    fn may_fail(&self) -> bool {
-        self.library.may_fail()
-    }
-
     fn evaluate(
         &self,
         arguments: &[Column],

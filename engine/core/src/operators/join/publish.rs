@@ -10,8 +10,8 @@ use super::JoinShared;
 const BITMAP_BITS_MAX: u64 = 1 << 29;
 /// A bitmap may have this many bits per key …
 const BITMAP_BITS_PER_KEY: u64 = 256;
-/// … or always up to this many in all.
-const BITMAP_BITS_ALWAYS: u64 = 1 << 20;
+/// … or always up to this many in all: 4 MB, within the caches of one core pair.
+const BITMAP_BITS_ALWAYS: u64 = 1 << 25;
 
 /// Publishes every filter of the join; `batches` are the key columns of each build batch.
 pub(super) fn publish(shared: &JoinShared, batches: &[&[Column]], rows: usize) -> Result<()> {
