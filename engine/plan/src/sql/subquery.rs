@@ -233,7 +233,14 @@ impl Rewriter<'_> {
 
     fn three_valued(&self, test: InSubquery, schema: &DFSchemaRef) -> Result<Expr> {
         let InSubquery { expr, subquery, negated } = test;
-        let plan = subquery.subquery.as_ref();
+        let own = Column::from(subquery.subquery.schema().qualified_field(0));
+        // A column of the outer query may bear the same name (both read one table): the test would compare it with itself.
+        let plan = match schema.is_column_from_schema(&own) {
+            true => &LogicalPlanBuilder::from(subquery.subquery.as_ref().clone())
+                .alias(self.config.alias_generator().next("__in"))?
+                .build()?,
+            false => subquery.subquery.as_ref(),
+        };
         let value = Expr::from(Column::from(plan.schema().qualified_field(0)));
         let sought = outer(*expr.clone(), schema)?;
         let nullable = expr.nullable(schema)? || plan.schema().field(0).is_nullable();
