@@ -1,0 +1,358 @@
+"""Random queries on random tables: our answers against DuckDB's.
+
+    .venv/bin/python tests/oracle/random_queries.py --worker target/release/plasmon-worker [--queries N] [--seed S] [--quiet]
+
+Each round makes tables from its seed, writes them as Parquet for us and gives them to DuckDB directly, draws settings for us, and compares
+`PER_ROUND` queries. A difference is cut to the smallest query and data that still show it and printed with the round's seed; differences that
+are known and wanted are recognised by rules and counted: see EXPLAINED.md. The exit status tells whether one was not explained.
+"""
+import argparse, collections, copy, datetime, decimal, json, math, os, pathlib, queue, random, re, shutil, subprocess, sys, tempfile, threading, time
+import duckdb
+import random_data, random_sql
+from random_sql import DUCK, OURS
+
+PER_ROUND = 100
+AHEAD = 16
+PASSES = ["simplify", "join_order", "build_side", "runtime_filters", "top_n_threshold", "prune_columns", "estimate"]
+TIMEOUT_SECONDS = 20
+
+
+class Worker:
+    """Our engine in a process of its own: statements in, rows as texts out, `AHEAD` at a time under way."""
+
+    def __init__(self, path, isa):
+        environment = dict(os.environ, PLASMON_MAX_ISA=isa) if isa else None
+        self.process = subprocess.Popen([path, "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+        self.answers = queue.Queue()
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.answers.put(json.loads(line))
+        told = self.process.stderr.read().decode(errors="replace")
+        self.answers.put({"error": "CRASH: the worker ended: " + told[max(told.rfind("panicked"), 0):][:1500]})
+
+    def send(self, **request):
+        try:
+            self.process.stdin.write((json.dumps(request) + "\n").encode())
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+
+    def receive(self):
+        try:
+            return self.answers.get(timeout=TIMEOUT_SECONDS)
+        except queue.Empty:
+            return {"error": f"CRASH: no answer in {TIMEOUT_SECONDS} seconds"}
+
+    def run(self, sql):
+        self.send(sql=sql)
+        return self.receive()
+
+    def setup(self, sql):
+        self.send(setup=sql)
+        answer = self.receive()
+        if "error" in answer:
+            raise RuntimeError(f"{sql}: {answer['error']}")
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def settings(seed):
+    """Settings of a round: the environment's instruction cap, statements, whether tables are in memory."""
+    r = random.Random(f"settings {seed}")
+    statements = [f"SET batch_rows = {r.choice([7, 7, 64, 4096])}", f"SET threads = {r.choice([1, 2])}", f"SET driver = {r.choice(['inline', 'inline', 'pool'])}"]
+    if r.random() < 0.2:
+        statements.append("SET hash_collisions = true")
+    if r.random() < 0.3:
+        statements.append("SET disabled_passes = '" + ",".join(r.sample(PASSES, r.choice([1, 1, len(PASSES)]))) + "'")
+    return r.choice(["", "scalar", "avx2"]), statements, r.random() < 0.2
+
+
+# ---- comparing
+def number(value):
+    return format(value, ".9g") if math.isfinite(value) else "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+
+
+def canonical(value):
+    """A DuckDB value as text."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return number(value + 0.0)
+    if isinstance(value, decimal.Decimal):
+        return format(value.normalize(), "f") if value else "0"
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(timespec="microseconds")
+    return str(value)
+
+
+def canonical_ours(text, like):
+    """Our text of a value, in the form that `canonical` gives a value such as `like`."""
+    if text is None or isinstance(like, (str, bool)):
+        return text
+    try:
+        if isinstance(like, float):
+            return number(float(text) + 0.0)
+        if isinstance(like, (int, decimal.Decimal)):
+            return canonical(decimal.Decimal(text))
+        if isinstance(like, datetime.datetime):
+            return datetime.datetime.fromisoformat(text).isoformat(timespec="microseconds")
+        if isinstance(like, datetime.date):
+            return text.removesuffix("T00:00:00")
+    except (ValueError, decimal.InvalidOperation):
+        pass
+    return text
+
+
+def close(a, b):
+    if a == b:
+        return True
+    try:
+        x, y = float(a), float(b)
+    except (TypeError, ValueError):
+        return False
+    return abs(x - y) <= 1e-7 * max(abs(x), abs(y), 1e-2)
+
+
+def same(ours, theirs, ordered):
+    """Whether the rows are equal; floats to seven digits."""
+    width = len(theirs[0]) if theirs else 0
+    like = [next((row[i] for row in theirs if row[i] is not None), None) for i in range(width)]
+    theirs = [[canonical(v) for v in row] for row in theirs]
+    if len(ours) != len(theirs):
+        return False
+    ours = [[canonical_ours(v, l) for v, l in zip(row, like)] for row in ours]
+    if ordered:
+        return all(all(map(close, a, b)) for a, b in zip(ours, theirs))
+    key = lambda row: [(v is None, v or "") for v in row]
+    ours, theirs = sorted(ours, key=key), sorted(theirs, key=key)
+    if ours == theirs or all(all(map(close, a, b)) for a, b in zip(ours, theirs)):
+        return True
+    left = collections.Counter(map(tuple, theirs)) - collections.Counter(map(tuple, ours))
+    extra = list((collections.Counter(map(tuple, ours)) - collections.Counter(map(tuple, theirs))).elements())
+    for row in left.elements():
+        found = next((i for i, other in enumerate(extra) if all(map(close, other, row))), None)
+        if found is None:
+            return False
+        extra.pop(found)
+    return True
+
+
+# What is different on purpose: (name, part of our error, part of DuckDB's error); None matches only no error. Reasons: EXPLAINED.md.
+EXPLAINED_ERRORS = [
+    ("refused", "not supported", None),
+    ("refused", "not supported", ""),
+    ("overflow", "overflow", None),
+    ("overflow", "Overflow", None),
+    ("overflow theirs", None, "Out of Range Error"),
+    ("overflow theirs", None, "Conversion Error: Casting value"),
+    ("cast theirs", None, "Conversion Error"),
+]
+NEVER = ["please report", "panic", "CRASH", "internal error"]
+
+
+def verdict(ours, theirs, ordered):
+    """`same`, `explained: …`, or what is wrong."""
+    error, their_error = ours.get("error"), theirs if isinstance(theirs, str) else None
+    if error and any(word in error for word in NEVER):
+        return f"broken: {error[:300]}"
+    if error and their_error:
+        return "same" if "not supported" not in error else "explained: refused"
+    for name, part, their_part in EXPLAINED_ERRORS:
+        if (error is None) == (part is None) and (part is None or part in error) and (their_error is None) == (their_part is None) and (their_part is None or their_part in their_error):
+            return f"explained: {name}"
+    if error:
+        return f"our error: {error[:300]}"
+    if their_error:
+        return f"their error: {their_error[:300]}"
+    return "same" if same(ours["rows"], theirs, ordered) else "rows differ"
+
+
+# ---- running
+class Round:
+    """One seed: its tables in both engines."""
+
+    def __init__(self, path, seed):
+        self.random = random.Random(seed)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="plasmon-random-"))
+        self.path, self.seed = path, seed
+        self.isa, self.statements, self.in_memory = settings(seed)
+        self.tables = [random_data.table(self.random, f"r{i}") for i in range(4)]
+        self.grammar = random_sql.Grammar(self.random, self.tables)
+        self.duck = duckdb.connect(config={"threads": 1})
+        self.worker = None
+        self.load()
+
+    def load(self, fresh_worker=True):
+        if fresh_worker:
+            if self.worker:
+                self.worker.close()
+            self.worker = Worker(self.path, self.isa)
+            for statement in self.statements:
+                self.worker.setup(statement)
+        for table in self.tables:
+            data = table.arrow()
+            self.duck.register("incoming", data)
+            self.duck.execute(f"CREATE OR REPLACE TABLE {table.name} AS SELECT * FROM incoming")
+            self.duck.unregister("incoming")
+            file = self.folder / f"{table.name}.parquet"
+            table.write(file)
+            if self.in_memory:
+                self.worker.setup(f"CREATE OR REPLACE TABLE {table.name} AS SELECT * FROM '{file}'")
+            else:
+                self.worker.setup(f"CREATE OR REPLACE EXTERNAL TABLE {table.name} STORED AS PARQUET LOCATION '{file}'")
+
+    def theirs(self, sql):
+        try:
+            return self.duck.execute(sql).fetchall()
+        except duckdb.Error as error:
+            return str(error)
+
+    def ours(self, sql):
+        """Our answer; a worker that is lost is replaced."""
+        answer = self.worker.run(sql)
+        if "CRASH" in answer.get("error", ""):
+            self.load()
+        return answer
+
+    def check(self, query):
+        ours = self.ours(query.render(OURS))
+        return verdict(ours, self.theirs(query.render(DUCK)), bool(query.order))
+
+    def close(self):
+        self.worker.close()
+        self.duck.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def kind_of(verdict):
+    """What shrinking must keep: `rows differ`, or the error's beginning without names and numbers."""
+    return re.sub(r"[\w.]*\d[\w.]*|/\S*", "", verdict)[:50]
+
+
+def shrink(round, query, wanted, seconds=20):
+    """The smallest query and data that still fail alike."""
+    end = time.time() + seconds
+
+    def fails(candidate):
+        try:
+            return kind_of(round.check(candidate)) == kind_of(wanted)
+        except Exception:
+            return False
+
+    progress = True
+    while progress and time.time() < end:
+        progress = False
+        for candidate in random_sql.smaller(query):
+            if time.time() > end:
+                break
+            if len(candidate.render(OURS)) < len(query.render(OURS)) and fails(candidate):
+                query, progress = candidate, True
+                break
+    for table in round.tables:
+        if table.name not in query.render(OURS):
+            continue
+        step = max(len(table.rows) // 2, 1)
+        while step and time.time() < end:
+            at = 0
+            while at < len(table.rows) and time.time() < end:
+                kept = table.rows
+                table.rows = kept[:at] + kept[at + step:]
+                try:
+                    round.load(fresh_worker=False)
+                    if fails(query):
+                        continue
+                except Exception:
+                    pass
+                table.rows = kept
+                at += step
+            step //= 2
+    round.load(fresh_worker=False)
+    return query
+
+
+def report(round, query, original, what):
+    sql, duck_sql = query.render(OURS), query.render(DUCK)
+    print(f"\n==== seed {round.seed}: {what}\n  settings: {round.isa or 'native'}; {'; '.join(round.statements)}{'; tables in memory' if round.in_memory else ''}")
+    for table in round.tables:
+        if table.name in sql:
+            used = [i for i, c in enumerate(table.columns) if f".{c.name}" in sql] or [0]
+            print(f"  {table.name}: " + ", ".join(f"{table.columns[i].name} {table.columns[i].arrow_type}" for i in used) + ("" if round.in_memory else f"   {table.storage}"))
+            for row in table.rows[:12]:
+                print("    ", [row[i] for i in used])
+            if len(table.rows) > 12:
+                print(f"     … {len(table.rows)} rows")
+    print(f"  query: {sql}")
+    if duck_sql != sql:
+        print(f"  DuckDB's form: {duck_sql}")
+    ours = round.ours(sql)
+    print(f"  ours:   {ours.get('rows', ours.get('error'))!s:.600}\n  DuckDB: {round.theirs(duck_sql)!s:.600}\n  before shrinking: {original.render(OURS)}", flush=True)
+
+
+def run_round(path, seed, count, counts, shrinking, shown=collections.Counter()):
+    round = Round(path, seed)
+    try:
+        waiting = collections.deque()
+        queries = (round.grammar.query(2, top=True) for _ in range(count))
+        while True:
+            while len(waiting) < AHEAD and (query := next(queries, None)) is not None:
+                round.worker.send(sql=query.render(OURS))
+                waiting.append(query)
+            if not waiting:
+                break
+            query = waiting.popleft()
+            theirs = round.theirs(query.render(DUCK))
+            what = verdict(round.worker.receive(), theirs, bool(query.order))
+            counts[what if what.startswith(("same", "explained")) else "UNEXPLAINED"] += 1
+            if what.startswith(("same", "explained")):
+                continue
+            shown[kind_of(what)] += 1
+            # Answers of the statements that are under way belong to queries that are then asked again.
+            original = query
+            if "CRASH" in what:
+                print("lost:", query.render(OURS))
+                round.load()
+            else:
+                for _ in waiting:
+                    round.worker.receive()
+            if shrinking and shown[kind_of(what)] <= (10 if what == "rows differ" else 1):
+                kept = [table.rows for table in round.tables]
+                query = shrink(round, query, what)
+                report(round, query, original, what)
+                for table, rows in zip(round.tables, kept):
+                    table.rows = rows
+                round.load()
+            else:
+                print(f"\n==== seed {seed}: {what}\n  {query.render(OURS)}", flush=True)
+            for query in waiting:
+                round.worker.send(sql=query.render(OURS))
+    finally:
+        round.close()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--worker", required=True)
+    parser.add_argument("--queries", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="stop after this long")
+    parser.add_argument("--failures", type=int, default=20, help="stop after so many")
+    parser.add_argument("--no-shrink", action="store_true")
+    arguments = parser.parse_args()
+    counts, seed, start = collections.Counter(), arguments.seed, time.time()
+    while sum(counts.values()) < arguments.queries and time.time() - start < arguments.seconds and counts["UNEXPLAINED"] < arguments.failures:
+        run_round(arguments.worker, seed, min(PER_ROUND, arguments.queries - sum(counts.values())), counts, not arguments.no_shrink)
+        seed += 1
+        if sys.stderr.isatty():
+            print(f"\r{sum(counts.values())} queries, {counts['UNEXPLAINED']} unexplained ", end="", file=sys.stderr)
+    print(f"{sum(counts.values())} queries, seeds {arguments.seed} to {seed - 1}, {time.time() - start:.0f} s: " + ", ".join(f"{n} {what}" for what, n in sorted(counts.items())))
+    sys.exit(1 if counts["UNEXPLAINED"] else 0)
+
+
+if __name__ == "__main__":
+    main()
