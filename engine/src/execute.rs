@@ -85,7 +85,7 @@ pub(crate) fn execute(session: &Session, statement: Statement, run: &Run) -> Res
 
 fn start(plan: Plan, run: &Run) -> Result<Query> {
     let schema = plan.root.schema.clone();
-    let task = TaskContext { cancel: run.cancel.clone(), ..TaskContext::new(run.config.clone()) };
+    let task = TaskContext::with_cancel(run.config.clone(), run.cancel.clone());
     Query::start(plan, schema, task)
 }
 

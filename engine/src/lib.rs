@@ -29,7 +29,7 @@ mod table_function;
 pub use memory_table::MemoryTable;
 pub use parameter::Parameter;
 pub use plasmon_core as core;
-pub use plasmon_core::{Config, Driver, Error, Result};
+pub use plasmon_core::{Config, Driver, Error, Fault, Result};
 pub use plasmon_io as io;
 pub use plasmon_plan as plan;
 pub use progress::{Monitor, Progress};

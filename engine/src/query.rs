@@ -7,6 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use crossbeam::channel::Receiver;
 use plasmon_core::batch::{Batch, arrow::export_batch};
+use plasmon_core::memory::MemoryBudget;
 use plasmon_core::operators::collect::Collect;
 use plasmon_core::pipeline::{CancelToken, Graph, InlineDriver, Progress, TaskContext, run_on_pool};
 use plasmon_core::{Config, Driver, Error, Result};
@@ -112,6 +113,11 @@ impl Query {
     /// The most bytes that the query had reserved at once.
     pub fn peak_memory_bytes(&self) -> usize {
         self.task.memory.peak()
+    }
+
+    /// The query's budget; it may outlive the query, and then nothing is reserved from it.
+    pub fn memory(&self) -> Arc<MemoryBudget> {
+        self.task.memory.clone()
     }
 
     /// Watches the query from any thread while it runs: progress, memory, cancellation.
@@ -241,7 +247,7 @@ fn join_coordinator(coordinator: &mut Option<JoinHandle<Result<()>>>) -> Result<
 }
 
 /// Runs `work`, turning a panic into an internal error.
-fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
         .unwrap_or_else(|panic| Err(Error::internal(plasmon_core::pipeline::panic_text(&*panic))))
 }

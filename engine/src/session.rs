@@ -18,7 +18,7 @@ use crate::catalog::{Catalog, Entry};
 use crate::execute::{self, Run};
 use crate::memory_table::MemoryTable;
 use crate::parameter::Parameter;
-use crate::query::Query;
+use crate::query::{Query, guarded};
 use crate::table_function;
 
 /// The body of a table function: constant arguments in, a table out.
@@ -104,8 +104,10 @@ impl Session {
     pub fn sql_cancellable(&self, statement: &str, parameters: &[Parameter], cancel: &CancelToken) -> Result<Query> {
         let config = self.config();
         let values: Vec<ArrayRef> = parameters.iter().map(Parameter::array).collect();
-        let planned = plan_with_parameters(statement, &values, self, &config)?;
-        execute::execute(self, planned, &Run { config, cancel: cancel.clone() })
+        guarded(|| {
+            let planned = plan_with_parameters(statement, &values, self, &config)?;
+            execute::execute(self, planned, &Run { config, cancel: cancel.clone() })
+        })
     }
 
     /// The statements of a text, cut at semicolons outside of strings and comments.

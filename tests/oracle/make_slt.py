@@ -40,8 +40,9 @@ class Topic:
             CONNECTION.execute(sql)
             self.lines += ["", "statement ok", sql]
 
-    def query(self, sql):
-        rows = CONNECTION.execute(sql).fetchall()
+    def query(self, sql, duck=None):
+        """`duck`: the same in DuckDB's dialect."""
+        rows = CONNECTION.execute(duck or sql).fetchall()
         width = len(CONNECTION.description)
         cells = [" ".join(text(v) for v in row) for row in sorted(rows, key=lambda r: [text(v) for v in r])]
         self.lines += ["", f"query {'T' * width} rowsort", sql, "----", *cells]
@@ -266,6 +267,48 @@ def subquery_places():
     topic.write()
 
 
+INTEGERS = {"TINYINT": ("TINYINT", -128, 127), "SMALLINT": ("SMALLINT", -32768, 32767), "INTEGER": ("INTEGER", -2**31, 2**31 - 1), "BIGINT": ("BIGINT", -2**63, 2**63 - 1),
+            "TINYINT UNSIGNED": ("UTINYINT", 0, 255), "SMALLINT UNSIGNED": ("USMALLINT", 0, 65535), "INTEGER UNSIGNED": ("UINTEGER", 0, 2**32 - 1), "BIGINT UNSIGNED": ("UBIGINT", 0, 2**64 - 1)}
+
+
+def typed(topic, data_type, duck_type, values):
+    """What every type has to do: order, compare, group, aggregate, join, travel through CASE, windows and sets."""
+    source = "(SELECT CAST(x AS {}) AS x, g FROM (VALUES " + ", ".join(f"({'NULL' if v is None else repr(str(v))}, {i % 3})" for i, v in enumerate(values)) + ") AS v(x, g)) AS t"
+    middle = next(v for v in values if v is not None)
+    for query in ["SELECT x FROM {t}", "SELECT x FROM {t} WHERE x IS NOT NULL ORDER BY x LIMIT 3", "SELECT min(x), max(x), count(x), count(DISTINCT x) FROM {t}",
+                  "SELECT g, min(x), max(x) FROM {t} GROUP BY g", "SELECT x, count(*) FROM {t} GROUP BY x", "SELECT DISTINCT x FROM {t}",
+                  "SELECT x FROM {t} WHERE x = CAST({m} AS {type})", "SELECT x FROM {t} WHERE x > CAST({m} AS {type})", "SELECT x FROM {t} WHERE x <= CAST({m} AS {type})",
+                  "SELECT x FROM {t} WHERE x IS DISTINCT FROM CAST({m} AS {type})", "SELECT x FROM {t} WHERE x IN (CAST({m} AS {type}))", "SELECT x FROM {t} WHERE x BETWEEN CAST({m} AS {type}) AND CAST({m} AS {type})",
+                  "SELECT count(*) FROM {t} JOIN {u} ON t.x = u.x", "SELECT count(*) FROM {t} LEFT JOIN {u} ON t.x = u.x AND u.g = 1", "SELECT count(*) FROM {t} JOIN {u} ON t.x IS NOT DISTINCT FROM u.x",
+                  "SELECT x FROM {t} WHERE x IN (SELECT x FROM {u} WHERE g = 0)", "SELECT count(*) FROM {t} WHERE x NOT IN (SELECT x FROM {u} WHERE g = 0 AND x IS NOT NULL)",
+                  "SELECT x FROM {t} EXCEPT SELECT x FROM {u} WHERE g = 1", "SELECT x FROM {t} INTERSECT SELECT x FROM {u} WHERE g = 2", "SELECT count(*) FROM (SELECT x FROM {t} UNION ALL SELECT x FROM {u}) AS a",
+                  "SELECT CASE WHEN g = 0 THEN x END FROM {t}", "SELECT coalesce(x, CAST({m} AS {type})) FROM {t}", "SELECT nullif(x, CAST({m} AS {type})) FROM {t}",
+                  "SELECT x, rank() OVER (ORDER BY x NULLS LAST) FROM {t}", "SELECT g, first_value(x) OVER (PARTITION BY g ORDER BY x NULLS LAST ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM {t}",
+                  "SELECT x, max(x) OVER (PARTITION BY g) FROM {t}", "SELECT CAST(CAST(x AS VARCHAR) AS {type}) FROM {t}"]:
+        write = lambda of: query.format(t=source.format(of), u=source.format(of)[: -len("t")] + "u", m=repr(str(middle)), type=of)
+        topic.query(write(data_type), write(duck_type))
+
+
+def types():
+    topic = Topic("types")
+    for name, (duck, low, high) in INTEGERS.items():
+        typed(topic, name, duck, [5, low, high, None, 0, 1, 5, high - 1, None, 7])
+    typed(topic, "DECIMAL(9,2)", "DECIMAL(9,2)", ["1.50", "-9999999.99", "9999999.99", None, "0.00", "1.50", "-0.01"])
+    typed(topic, "DECIMAL(18,4)", "DECIMAL(18,4)", ["1.5000", "-99999999999999.9999", "99999999999999.9999", None, "0.0000", "1.5000"])
+    typed(topic, "DECIMAL(38,0)", "DECIMAL(38,0)", ["12", "9" * 38, "-" + "9" * 38, None, "0", "12", "1" + "0" * 37])
+    typed(topic, "DECIMAL(38,10)", "DECIMAL(38,10)", ["0.0000000001", "9" * 28 + "." + "9" * 10, "-" + "9" * 28 + "." + "9" * 10, None, "0.0000000000", "0.0000000001"])
+    typed(topic, "VARCHAR", "VARCHAR", ["abc", "", None, "naïve", "日本語", "a string longer than twelve", "a string longer than twelve bytes", "abc"])
+    typed(topic, "DATE", "DATE", ["2020-02-29", "0001-01-01", "9999-12-31", None, "1970-01-01", "1969-12-31", "2020-02-29"])
+    typed(topic, "TIME", "TIME", ["12:34:56", "00:00:00", "23:59:59", None, "12:34:56"])
+    typed(topic, "BOOLEAN", "BOOLEAN", ["true", "false", None, "true"])
+    for a, b in itertools.permutations(INTEGERS, 2):
+        if "BIGINT UNSIGNED" not in (a, b):
+            duck = lambda of: INTEGERS[of][0]
+            for query in ["SELECT CAST(7 AS {}) + CAST(3 AS {}), CAST(7 AS {}) < CAST(3 AS {})"]:
+                topic.query(query.format(a, b, a, b).replace(", C", " AS s, C"), query.format(duck(a), duck(b), duck(a), duck(b)))
+    topic.write()
+
+
 if __name__ == "__main__":
     joins()
     subqueries()
@@ -274,3 +317,4 @@ if __name__ == "__main__":
     expressions()
     sets_and_order()
     subquery_places()
+    types()

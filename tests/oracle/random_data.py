@@ -58,7 +58,7 @@ def decimal_column(random, name):
     with decimal.localcontext() as context:
         context.prec = 80
         pool = [D(v) * unit for v in pool]
-    return Column(name, "dec", pa.decimal128(precision, scale), shape == "small"), lambda i: random.choice(pool)
+    return Column(name, "dec", pa.decimal128(precision, scale), shape == "small" and precision <= 18), lambda i: random.choice(pool)
 
 
 def other_column(random, name, kind):

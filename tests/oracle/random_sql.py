@@ -125,6 +125,8 @@ class Grammar:
             return self.leaf(scope, kind, safe)
         pick = r.random()
         sub = lambda k, s=safe, d=depth - 1: self.expr(scope, k, d, s)
+        # Decimals that need more than 38 digits together are cut differently by each engine.
+        safe = safe or kind == "dec"
         if pick < 0.12:
             return self.case(scope, kind, depth, safe)
         if pick < 0.22:
@@ -497,7 +499,7 @@ class Grammar:
             return
         query.group = keys
         if len({k.text[0] for k in keys}) == len(keys) > 1 and self.chance(0.35):
-            query.grouping = r.choice(["rollup", "cube", [[0], [1], []], [[0, 1], [1]]])
+            query.grouping = r.choice(["rollup", "cube"] + [[[0], [1], []], [[0, 1], [1]]] * (len(keys) == 2))
         if kinds:
             query.select = self.named(keys)
         else:

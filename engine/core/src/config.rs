@@ -15,6 +15,15 @@ pub enum Driver {
     Inline,
 }
 
+/// A fault at a point that a test chose, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The query is cancelled when it asks for the n-th time.
+    Cancel(usize),
+    /// The n-th growth of a reservation is refused.
+    RefuseMemory(usize),
+}
+
 /// Settings of one session.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -28,6 +37,8 @@ pub struct Config {
     pub driver: Driver,
     /// Test knob: every key hashes to the same value, so that every collision path is taken.
     pub hash_collisions: bool,
+    /// Test knob: a fault that the query meets.
+    pub fault: Option<Fault>,
     /// Names of optimizer passes to leave out, for tests and for finding a wrong pass.
     pub disabled_passes: Vec<String>,
 }
@@ -40,6 +51,7 @@ impl Default for Config {
             batch_rows: BATCH_ROWS_DEFAULT,
             driver: Driver::Pool,
             hash_collisions: false,
+            fault: None,
             disabled_passes: Vec::new(),
         }
     }

@@ -19,7 +19,7 @@ pub mod pipeline;
 pub mod table;
 
 pub use batch::{Batch, Bitmap, Column, Dictionary, Encoding, Selection, Values, Views};
-pub use config::{Config, Driver};
+pub use config::{Config, Driver, Fault};
 pub use error::{Error, Result};
 
 /// Whether `text` is LIKE `pattern` (`%` any characters, `_` one).

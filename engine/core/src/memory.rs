@@ -15,6 +15,8 @@ pub struct MemoryBudget {
     used: AtomicUsize,
     peak: AtomicUsize,
     consumers: Mutex<Vec<Arc<Consumer>>>,
+    /// A test's: growths left until one is refused; 0 refuses none.
+    refuse_in: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -31,7 +33,15 @@ impl MemoryBudget {
             used: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             consumers: Mutex::new(Vec::new()),
+            refuse_in: AtomicUsize::new(0),
         })
+    }
+
+    /// A budget that refuses its `growth`-th growth, whatever is free.
+    pub(crate) fn refusing(limit: Option<usize>, growth: usize) -> Arc<Self> {
+        let budget = MemoryBudget::new(limit);
+        budget.refuse_in.store(growth, Ordering::Relaxed);
+        budget
     }
 
     /// An empty reservation of the consumer `name` (shown in errors, e.g. `HashJoin build`).
@@ -81,6 +91,12 @@ impl Reservation {
     /// Reserves `bytes` more, or fails with [`Error::OutOfMemory`] and changes nothing.
     pub fn grow(&self, bytes: usize) -> Result<()> {
         let budget = &self.budget;
+        let refuse_in = &budget.refuse_in;
+        if refuse_in.load(Ordering::Relaxed) > 0
+            && refuse_in.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)) == Ok(1)
+        {
+            return Err(budget.refusal(&self.consumer.name, bytes));
+        }
         let reserve = |used: usize| used.checked_add(bytes).filter(|&total| total <= budget.limit);
         match budget.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserve) {
             Ok(before) => {

@@ -1,7 +1,7 @@
 //! Cancellation and deadlines, checked by the drivers at every batch.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::error::{Error, Result};
@@ -11,12 +11,19 @@ use crate::error::{Error, Result};
 pub struct CancelToken {
     cancelled: Arc<AtomicBool>,
     deadline: Option<Instant>,
+    /// A test's: checks left until the query is cancelled.
+    countdown: Option<Arc<AtomicUsize>>,
 }
 
 impl CancelToken {
     /// A token that also fails once `deadline` has passed.
     pub fn with_deadline(deadline: Option<Instant>) -> Self {
-        CancelToken { cancelled: Arc::default(), deadline }
+        CancelToken { deadline, ..CancelToken::default() }
+    }
+
+    /// The token, cancelled at its `checks`-th check.
+    pub(super) fn at_check(self, checks: usize) -> Self {
+        CancelToken { countdown: Some(Arc::new(AtomicUsize::new(checks))), ..self }
     }
 
     /// Stops the query within one batch.
@@ -26,6 +33,11 @@ impl CancelToken {
 
     /// Fails when cancelled or past the deadline.
     pub fn check(&self) -> Result<()> {
+        if let Some(left) = &self.countdown
+            && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)) == Ok(1)
+        {
+            self.cancel();
+        }
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(Error::Cancelled);
         }

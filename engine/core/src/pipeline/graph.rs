@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{CancelToken, Flow, Next};
 use crate::batch::Batch;
-use crate::config::Config;
+use crate::config::{Config, Fault};
 use crate::error::Result;
 use crate::memory::MemoryBudget;
 use crate::metrics::OperatorMetrics;
@@ -21,8 +21,17 @@ pub struct TaskContext {
 impl TaskContext {
     /// A context with a fresh budget from `config`.
     pub fn new(config: Config) -> Self {
-        let memory = MemoryBudget::new(config.memory_bytes);
-        TaskContext { config: Arc::new(config), memory, cancel: CancelToken::default() }
+        Self::with_cancel(config, CancelToken::default())
+    }
+
+    /// As [`TaskContext::new`], stopped by `cancel`.
+    pub fn with_cancel(config: Config, cancel: CancelToken) -> Self {
+        let (memory, cancel) = match config.fault {
+            Some(Fault::RefuseMemory(growth)) => (MemoryBudget::refusing(config.memory_bytes, growth), cancel),
+            Some(Fault::Cancel(checks)) => (MemoryBudget::new(config.memory_bytes), cancel.at_check(checks)),
+            None => (MemoryBudget::new(config.memory_bytes), cancel),
+        };
+        TaskContext { config: Arc::new(config), memory, cancel }
     }
 }
 

@@ -4,6 +4,8 @@
 //! [`operator`] turn a planned call into the IR's form: a native one where the engine has it, else the library's behind our traits.
 
 mod aggregate;
+mod compared;
+mod named;
 mod operators;
 mod registry;
 mod scalar;
@@ -20,6 +22,7 @@ use plasmon_core::operators::aggregate::AggregateFunction;
 use plasmon_core::operators::window::WindowFunction;
 use plasmon_core::{Error, Result};
 
+pub(crate) use named::named_value;
 pub use registry::Registry;
 pub use user::ScalarBody;
 
@@ -45,7 +48,7 @@ pub struct AggregateCall<'a> {
 
 /// The expression of a scalar call.
 pub fn scalar(call: ScalarCall<'_>) -> Result<Expression> {
-    Ok(scalar::adapt(call))
+    Ok(compared::rewrite(&call).unwrap_or_else(|| scalar::adapt(call)))
 }
 
 pub use operators::operator;

@@ -20,8 +20,7 @@ pub(super) fn adapt(call: ScalarCall<'_>) -> Expression {
     let data_type = call.return_field.data_type().clone();
     let own = library(&call);
     // Native functions are found by name, which a user's function may share.
-    let is_user = call.function.inner().is::<SimpleScalarUDF>();
-    let function = if is_user { own } else { native_or(own, &call.arguments, &data_type) };
+    let function = if is_user(call.function) { own } else { native_or(own, &call.arguments, &data_type) };
     Expression { kind: Kind::Function(FunctionCall { function, arguments: call.arguments }), data_type }
 }
 
@@ -32,6 +31,11 @@ pub(super) fn library(call: &ScalarCall<'_>) -> Arc<dyn ScalarFunction> {
         argument_fields: call.argument_fields.clone(),
         return_field: call.return_field.clone(),
     })
+}
+
+/// Whether an embedder registered the function.
+pub(super) fn is_user(function: &ScalarUDF) -> bool {
+    function.inner().is::<SimpleScalarUDF>()
 }
 
 #[derive(Debug)]

@@ -150,13 +150,10 @@ fn prune_join(left: Relation, right: Relation, join: Join, schema: &SchemaRef, r
     let (left_width, right_width) = (left.schema.fields().len(), right.schema.fields().len());
     let full: Vec<usize> = join.projection.clone().unwrap_or_else(|| (0..schema.fields().len()).collect());
     // Output ordinals of the unprojected join, by side.
-    let (left_out, right_out) = match join.kind {
-        JoinKind::LeftSemi | JoinKind::LeftAnti => (left_width, 0),
-        JoinKind::RightSemi | JoinKind::RightAnti => (0, right_width),
-        JoinKind::LeftMark => (left_width, 0),
-        JoinKind::RightMark => (0, right_width),
-        _ => (left_width, right_width),
-    };
+    let gives_left = !matches!(join.kind, JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark);
+    let gives_right = !matches!(join.kind, JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::LeftMark);
+    let widths = |left: usize, right: usize| (if gives_left { left } else { 0 }, if gives_right { right } else { 0 });
+    let (left_out, right_out) = widths(left_width, right_width);
     let outputs: Vec<usize> = read.iter().map(|&c| full[c]).collect();
     let residual: Vec<usize> = join.residual.iter().flat_map(Expression::referenced_columns).collect();
     let left_read =
@@ -167,7 +164,8 @@ fn prune_join(left: Relation, right: Relation, join: Join, schema: &SchemaRef, r
     let right = prune(right, &reads(right_read.collect(), &join.right_keys))?;
     let new_left_width = left.relation.schema.fields().len();
     let new_right_width = right.relation.schema.fields().len();
-    let new_left_out = if left_out > 0 { new_left_width } else { 0 };
+    // Inputs may keep more than was asked for: a side without a wanted column still has a width.
+    let (new_left_out, new_right_out) = widths(new_left_width, new_right_width);
     let moved = |c: usize| {
         if c < left_out {
             left.at(c)
@@ -175,13 +173,12 @@ fn prune_join(left: Relation, right: Relation, join: Join, schema: &SchemaRef, r
             new_left_out + right.at(c - left_out)
         } else {
             // The mark, after all others.
-            new_left_out + if right_out > 0 { new_right_width } else { 0 }
+            new_left_out + new_right_out
         }
     };
     let projection: Vec<usize> = outputs.iter().map(|&c| moved(c)).collect();
-    let natural = new_left_out
-        + if right_out > 0 { new_right_width } else { 0 }
-        + usize::from(matches!(join.kind, JoinKind::LeftMark | JoinKind::RightMark));
+    let natural =
+        new_left_out + new_right_out + usize::from(matches!(join.kind, JoinKind::LeftMark | JoinKind::RightMark));
     let is_all = projection.iter().copied().eq(0..natural);
     let join = Join {
         left_keys: left.map_all(&join.left_keys),

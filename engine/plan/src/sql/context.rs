@@ -136,6 +136,9 @@ impl ContextProvider for Context<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        if name == super::syntax::NAMED {
+            return Some(crate::function::named_value());
+        }
         self.functions.scalar(name)
     }
 

@@ -1,6 +1,7 @@
 //! SQL text → the planner library's logical plan: parsed, typed, simplified, decorrelated, pushed down. Join order is left as written.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use datafusion_common::DataFusionError;
 use datafusion_expr::LogicalPlan;
@@ -12,7 +13,7 @@ use datafusion_sql::sqlparser::ast::{Expr as SqlExpr, LimitClause, Query, Value,
 use datafusion_sql::sqlparser::dialect::GenericDialect;
 
 use super::context::{Context, OPTIONS};
-use super::{distinct_on, reader_options, set_operation, subquery};
+use super::{distinct_on, frames, membership, numbers, reader_options, set_operation, subquery, syntax};
 use crate::function::Registry;
 
 /// How deeply queries and expressions may nest.
@@ -24,10 +25,13 @@ pub(super) fn parse_statement(sql: &str) -> Result<Statement, DataFusionError> {
         DFParserBuilder::new(sql).with_dialect(&GenericDialect {}).with_recursion_limit(NESTING_MAX).build()?;
     let mut statements = parser.parse_statements()?;
     match (statements.pop_front(), statements.len()) {
-        (Some(Statement::Statement(mut statement)), 0) => match statement.visit(&mut FetchAsLimit) {
-            ControlFlow::Break(error) => Err(error),
-            ControlFlow::Continue(()) => Ok(Statement::Statement(statement)),
-        },
+        (Some(Statement::Statement(mut statement)), 0) => {
+            syntax::rewrite(&mut statement)?;
+            match statement.visit(&mut FetchAsLimit) {
+                ControlFlow::Break(error) => Err(error),
+                ControlFlow::Continue(()) => Ok(Statement::Statement(statement)),
+            }
+        }
         (Some(statement), 0) => Ok(statement),
         (None, _) => Err(DataFusionError::Plan("the statement is empty".to_string())),
         (Some(_), more) => Err(DataFusionError::Plan(format!("one statement expected, got {}", more + 1))),
@@ -55,13 +59,18 @@ pub(super) fn logical_query(sql: &str, context: &Context<'_>) -> Result<LogicalP
 /// Type coercion, then the rule-based rewrites.
 pub(super) fn optimize(plan: LogicalPlan, functions: &Registry) -> Result<LogicalPlan, DataFusionError> {
     let config = OptimizerContext::new_with_config_options(OPTIONS.clone());
+    let plan = frames::by_peers(numbers::decimals_beside_floats(plan)?)?;
     let plan = set_operation::count_duplicates(plan, functions)?;
     let plan = distinct_on::into_aggregates(plan, functions)?;
     let plan = subquery::out_of_sort_keys(plan)?;
-    let plan = Analyzer::new().execute_and_check(plan, &OPTIONS, |_, _| {})?;
+    let plan = membership::rewrite(Analyzer::new().execute_and_check(plan, &OPTIONS, |_, _| {})?)?;
     let plan = RewriteSetComparison::new().rewrite(plan, &config)?.data;
     let plan = subquery::into_joins(plan, functions, &config)?;
-    Optimizer::new().optimize(plan, &config, |_, _| {})
+    let rules = Optimizer::new().rules.into_iter().map(|rule| match rule.name() {
+        "simplify_expressions" => Arc::new(numbers::CheckedSimplify::new()),
+        _ => rule,
+    });
+    Optimizer::with_rules(rules.collect()).optimize(plan, &config, |_, _| {})
 }
 
 /// `FETCH FIRST n ROWS ONLY` as `LIMIT n`, which is all that the planner library knows.

@@ -11,12 +11,16 @@
 mod catalog;
 mod context;
 mod distinct_on;
+mod frames;
 mod logical;
+mod membership;
+mod numbers;
 mod reader_options;
 mod set_operation;
 mod split;
 mod statement;
 mod subquery;
+mod syntax;
 mod translate;
 
 pub use catalog::{Catalog, View};
