@@ -116,7 +116,10 @@ def close(a, b):
         x, y = float(a), float(b)
     except (TypeError, ValueError):
         return False
-    return abs(x - y) <= 1e-7 * max(abs(x), abs(y), 1e-2)
+    # An average of decimals is a decimal with us: half a unit of its last place.
+    places = len(a.partition(".")[2]) if "e" not in a else 0
+    unit = 10.0 ** -places if 4 <= places < 9 else 0.0
+    return abs(x - y) <= max(1e-7 * max(abs(x), abs(y), 1e-2), unit)
 
 
 def same(ours, theirs, ordered):
@@ -149,6 +152,8 @@ EXPLAINED_ERRORS = [
     ("refused", "not supported", ""),
     ("overflow", "overflow", None),
     ("overflow", "Overflow", None),
+    ("overflow", "does not fit", None),
+    ("types", "requires Integer, but received Decimal", None),
     ("overflow theirs", None, "Out of Range Error"),
     ("overflow theirs", None, "Conversion Error: Casting value"),
     ("cast theirs", None, "Conversion Error"),

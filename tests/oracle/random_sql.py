@@ -401,11 +401,11 @@ class Grammar:
         inner = scope
         if outer:
             shared = [c for c in scope if c.kind in ("int", "str")]
-            fitting = [(a, b) for a in shared for b in outer if a.kind == b.kind]
+            fitting = [(a, b) for a in shared for b in outer if a.kind == b.kind and "." in b.text]
             if fitting:
                 a, b = r.choice(fitting)
                 query.where.append(Expr("bool", "({0} = {1})", [Expr(a.kind, a.text), Expr(b.kind, b.text)]))
-                if self.chance(0.25):
+                if self.chance(0.25) and all(isinstance(source.relation, str) for source in query.sources):
                     a, b = r.choice(fitting)
                     query.where.append(Expr("bool", "({0} " + r.choice(["<>", "<", ">="]) + " {1})", [Expr(a.kind, a.text), Expr(b.kind, b.text)]))
         for _ in range(r.choice([0, 0, 1, 1, 2, 3])):

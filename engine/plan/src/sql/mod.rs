@@ -10,6 +10,7 @@
 
 mod catalog;
 mod context;
+mod cross_join;
 mod distinct_on;
 mod frames;
 mod logical;

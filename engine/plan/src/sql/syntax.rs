@@ -1,6 +1,7 @@
 //! Syntax trees put into forms that the planner library resolves as SQL means them.
 //!
 //! - A number with an exponent is a DOUBLE (the library reads it as a decimal of that scale).
+//! - `a IS DISTINCT FROM b AND c` is a conjunction (the parser takes `b AND c` for the right operand).
 //! - An unqualified column of `USING` is the merged one: the right input's under RIGHT JOIN, the first of both under FULL JOIN.
 //! - Two select items of one name are two columns: the second is called `name:1`.
 //! - Expressions that differ in a cast only have different names (the library leaves casts out of names and then takes one for the other).
@@ -10,9 +11,9 @@ use std::ops::ControlFlow;
 
 use datafusion_common::{DataFusionError, not_impl_datafusion_err};
 use datafusion_sql::sqlparser::ast::{
-    CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
-    Statement, TableFactor, Value, VisitMut, VisitorMut,
+    BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Query,
+    Select, SelectItem, Statement, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 /// The function that keeps a cast's name: `__named(CAST(x AS T), 'CAST(x AS T)')` is its first argument.
@@ -39,6 +40,11 @@ impl VisitorMut for Rewriter {
             let text = Expr::Value(Value::SingleQuotedString(text.to_string()).into());
             *expression = cast(text, DataType::Double(ExactNumberInfo::None));
         }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<DataFusionError> {
+        bind_distinct(expression);
         ControlFlow::Continue(())
     }
 
@@ -104,6 +110,58 @@ impl<F: FnMut(&mut Expr)> VisitorMut for EachExpression<F> {
 
 fn each_expression(node: &mut impl VisitMut, act: impl FnMut(&mut Expr)) {
     let _ = node.visit(&mut EachExpression { depth: 0, act });
+}
+
+// ---- IS DISTINCT FROM
+
+/// `a IS DISTINCT FROM b AND c` is a conjunction. The parser takes all that follows for the right operand, `b AND c`, and what stands before
+/// (`NOT`, `x AND`) for looser than it; parentheses are nodes of their own, so a loose operator found inside of a tighter one came about so.
+fn bind_distinct(expression: &mut Expr) {
+    let is_loose = |op: &BinaryOperator| matches!(op, BinaryOperator::And | BinaryOperator::Or);
+    match expression {
+        Expr::IsDistinctFrom(_, right)
+        | Expr::IsNotDistinctFrom(_, right)
+        | Expr::UnaryOp { expr: right, op: UnaryOperator::Not } => {
+            if !matches!(right.as_ref(), Expr::BinaryOp { op, .. } if is_loose(op)) {
+                return;
+            }
+            let mut whole = take(right);
+            let mut operand = Expr::Value(Value::Null.into());
+            at_leftmost(&mut whole, &is_loose, |e| operand = take(e));
+            **right = operand;
+            let tight = take(expression);
+            at_leftmost(&mut whole, &is_loose, |e| *e = tight);
+            *expression = whole;
+        }
+        Expr::BinaryOp { op: BinaryOperator::And, right, .. } => {
+            let is_or = |op: &BinaryOperator| matches!(op, BinaryOperator::Or);
+            if !matches!(right.as_ref(), Expr::BinaryOp { op, .. } if is_or(op)) {
+                return;
+            }
+            let mut whole = take(right);
+            let mut operand = Expr::Value(Value::Null.into());
+            at_leftmost(&mut whole, &is_or, |e| operand = take(e));
+            **right = operand;
+            let tight = take(expression);
+            at_leftmost(&mut whole, &is_or, |e| *e = tight);
+            *expression = whole;
+        }
+        _ => {}
+    }
+}
+
+fn take(expression: &mut Expr) -> Expr {
+    std::mem::replace(expression, Expr::Value(Value::Null.into()))
+}
+
+/// Does something to the first operand of a chain of such operators.
+fn at_leftmost(expression: &mut Expr, in_chain: &dyn Fn(&BinaryOperator) -> bool, act: impl FnOnce(&mut Expr)) {
+    if let Expr::BinaryOp { op, left, .. } = expression
+        && in_chain(op)
+    {
+        return at_leftmost(left, in_chain, act);
+    }
+    act(expression);
 }
 
 // ---- USING
@@ -231,7 +289,14 @@ fn name_casts(select: &mut Select) {
     each_expression(&mut select.having, &mut note_calls);
     each_expression(&mut select.qualify, &mut note_calls);
     if let GroupByExpr::Expressions(keys, _) = &select.group_by {
-        keys.iter().for_each(&mut note);
+        for key in keys {
+            match key {
+                Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets) => {
+                    sets.iter().flatten().for_each(&mut note);
+                }
+                key => note(key),
+            }
+        }
     }
     let mut casts = BTreeSet::new();
     for expression in texts.values_mut().filter(|alike| alike.len() > 1).flat_map(|alike| alike.values_mut()) {
