@@ -123,10 +123,10 @@ class Grammar:
         r = self.random
         if depth <= 0 or self.chance(0.35):
             return self.leaf(scope, kind, safe)
-        pick = r.random()
-        sub = lambda k, s=safe, d=depth - 1: self.expr(scope, k, d, s)
         # Decimals that need more than 38 digits together are cut differently by each engine.
         safe = safe or kind == "dec"
+        pick = r.random()
+        sub = lambda k, s=safe, d=depth - 1: self.expr(scope, k, d, s)
         if pick < 0.12:
             return self.case(scope, kind, depth, safe)
         if pick < 0.22:
@@ -441,6 +441,8 @@ class Grammar:
         r, scope, unique, size_so_far = self.random, [], [], 1
         commas = self.chance(0.25)
         for i in range(count):
+            if i > 0 and size_so_far * min(len(t.rows) for t in self.tables) > ROWS_MAX:
+                break
             relation, columns, size = self.source(depth, ctes, ROWS_MAX // max(size_so_far, 1))
             size_so_far *= size
             alias = self.alias()

@@ -198,21 +198,24 @@ impl Search<'_> {
         parts.swap_remove(0)
     }
 
-    /// Sets of leaves that are connected by equalities.
+    /// Sets of leaves that joins by equalities can put together. An equality whose side reads several leaves joins only what holds each
+    /// side whole: it connects two sets, not its leaves one by one.
     fn components(&self) -> Vec<Leaves> {
         let mut components: Vec<Leaves> = (0..self.graph.leaves.len()).map(|leaf| 1 << leaf).collect();
-        let mut connect = |set: Leaves| {
-            let merged = components.iter().filter(|&&c| c & set != 0).fold(0, |all, c| all | c);
-            components.retain(|c| c & set == 0);
-            components.push(merged);
-        };
         for class in &self.graph.classes {
-            connect(class.iter().fold(0, |set, &c| set | 1 << self.graph.leaf_of(c)));
+            connect(&mut components, class.iter().fold(0, |set, &c| set | 1 << self.graph.leaf_of(c)));
         }
-        for (condition, leaves) in &self.graph.others {
-            if self.equality_sides(condition).is_some() {
-                connect(*leaves);
-            }
+        let sides: Vec<(Leaves, Leaves)> =
+            self.graph.others.iter().filter_map(|(condition, _)| self.equality_sides(condition)).collect();
+        let holder = |components: &[Leaves], side: Leaves| components.iter().copied().find(|c| side & !c == 0);
+        let bridge = |components: &[Leaves]| {
+            sides.iter().find_map(|&(l, r)| match (holder(components, l), holder(components, r)) {
+                (Some(a), Some(b)) if a != b => Some(a | b),
+                _ => None,
+            })
+        };
+        while let Some(joined) = bridge(&components) {
+            connect(&mut components, joined);
         }
         components
     }
@@ -277,6 +280,13 @@ struct Split {
     rows: f64,
     width: f64,
     cost: f64,
+}
+
+/// Makes one component of all that `set` touches.
+fn connect(components: &mut Vec<Leaves>, set: Leaves) {
+    let merged = components.iter().filter(|&&c| c & set != 0).fold(0, |all, c| all | c);
+    components.retain(|c| c & set == 0);
+    components.push(merged);
 }
 
 fn ones(set: Leaves) -> impl Iterator<Item = usize> {

@@ -13,7 +13,7 @@ use datafusion_sql::sqlparser::ast::{Expr as SqlExpr, LimitClause, Query, Value,
 use datafusion_sql::sqlparser::dialect::GenericDialect;
 
 use super::context::{Context, OPTIONS};
-use super::{cross_join, distinct_on, frames, membership, numbers, reader_options, set_operation, subquery, syntax};
+use super::{distinct_on, frames, held_rules, membership, numbers, reader_options, set_operation, subquery, syntax};
 use crate::function::Registry;
 
 /// How deeply queries and expressions may nest.
@@ -69,7 +69,8 @@ pub(super) fn optimize(plan: LogicalPlan, functions: &Registry) -> Result<Logica
     type Rule = Arc<dyn OptimizerRule + Send + Sync>;
     let rules = Optimizer::new().rules.into_iter().map(|rule| match rule.name() {
         "simplify_expressions" => Arc::new(numbers::CheckedSimplify::new()) as Rule,
-        "eliminate_cross_join" => Arc::new(cross_join::NullSafeCrossJoins::new()),
+        "push_down_filter" => Arc::new(held_rules::FiltersAboveTotals::new()),
+        "eliminate_cross_join" => Arc::new(held_rules::NullSafeCrossJoins::new()),
         _ => rule,
     });
     Optimizer::with_rules(rules.collect()).optimize(plan, &config, |_, _| {})

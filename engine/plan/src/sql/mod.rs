@@ -10,9 +10,9 @@
 
 mod catalog;
 mod context;
-mod cross_join;
 mod distinct_on;
 mod frames;
+mod held_rules;
 mod logical;
 mod membership;
 mod numbers;

@@ -271,7 +271,8 @@ fn uncast(expression: &Expr) -> String {
             *e = expr.as_ref().clone();
         }
     });
-    bare.to_string().to_lowercase()
+    // `count(*)` counts ones.
+    bare.to_string().to_lowercase().replace("count(*)", "count(1)")
 }
 
 /// Keeps the casts of calls and keys that would have equal names.

@@ -1,0 +1,105 @@
+//! Rules of the planner library, held back where they are wrong.
+//!
+//! - [`NullSafeCrossJoins`] keeps the rule that joins what a WHERE equates away from keys of which nulls are equal. It takes a tree of inner
+//!   joins apart and puts it together with one meaning of null for all keys: `=` would match nulls where a join by `IS NOT DISTINCT FROM`
+//!   is in the tree, or that one would lose them. Such plans keep their joins; our own join order does the rest.
+//! - [`FiltersAboveTotals`] keeps a condition that reads no column above an aggregate that gives a row even of no rows.
+
+use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::{DataFusionError, JoinType, NullEquality};
+use datafusion_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion_expr::{Aggregate, Expr, Filter, GroupingSet, LogicalPlan};
+use datafusion_optimizer::eliminate_cross_join::EliminateCrossJoin;
+use datafusion_optimizer::optimizer::ApplyOrder;
+use datafusion_optimizer::push_down_filter::PushDownFilter;
+use datafusion_optimizer::{OptimizerConfig, OptimizerRule};
+
+#[derive(Debug)]
+pub(super) struct NullSafeCrossJoins(EliminateCrossJoin);
+
+impl NullSafeCrossJoins {
+    pub(super) fn new() -> Self {
+        NullSafeCrossJoins(EliminateCrossJoin::new())
+    }
+}
+
+impl OptimizerRule for NullSafeCrossJoins {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn supports_rewrite(&self) -> bool {
+        true
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>, DataFusionError> {
+        let matches_nulls = plan.exists(|node| {
+            Ok(matches!(node, LogicalPlan::Join(join)
+                if join.join_type == JoinType::Inner && join.null_equality == NullEquality::NullEqualsNull))
+        })?;
+        if matches_nulls { Ok(Transformed::no(plan)) } else { self.0.rewrite(plan, config) }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct FiltersAboveTotals(PushDownFilter);
+
+impl FiltersAboveTotals {
+    pub(super) fn new() -> Self {
+        FiltersAboveTotals(PushDownFilter::new())
+    }
+}
+
+impl OptimizerRule for FiltersAboveTotals {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn supports_rewrite(&self) -> bool {
+        true
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>, DataFusionError> {
+        let LogicalPlan::Filter(filter) = plan else { return self.0.rewrite(plan, config) };
+        if !matches!(filter.input.as_ref(), LogicalPlan::Aggregate(aggregate) if gives_total(aggregate)) {
+            return self.0.rewrite(LogicalPlan::Filter(filter), config);
+        }
+        let (kept, pushed): (Vec<Expr>, Vec<Expr>) =
+            split_conjunction_owned(filter.predicate.clone()).into_iter().partition(|c| c.column_refs().is_empty());
+        match (conjunction(kept), conjunction(pushed)) {
+            (None, _) => self.0.rewrite(LogicalPlan::Filter(filter), config),
+            (Some(_), None) => Ok(Transformed::no(LogicalPlan::Filter(filter))),
+            (Some(kept), Some(pushed)) => {
+                let below = LogicalPlan::Filter(Filter::try_new(pushed, filter.input)?);
+                let below = self.0.rewrite(below, config)?.data;
+                Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(kept, below.into())?)))
+            }
+        }
+    }
+}
+
+/// Whether one of its groups is all rows, also when there are none.
+fn gives_total(aggregate: &Aggregate) -> bool {
+    match &aggregate.group_expr[..] {
+        [] => true,
+        [Expr::GroupingSet(GroupingSet::GroupingSets(sets))] => sets.iter().any(Vec::is_empty),
+        [Expr::GroupingSet(_)] => true,
+        _ => false,
+    }
+}
