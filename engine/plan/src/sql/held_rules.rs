@@ -3,6 +3,7 @@
 //! - [`NullSafeCrossJoins`] keeps the rule that joins what a WHERE equates away from keys of which nulls are equal. It takes a tree of inner
 //!   joins apart and puts it together with one meaning of null for all keys: `=` would match nulls where a join by `IS NOT DISTINCT FROM`
 //!   is in the tree, or that one would lose them. Such plans keep their joins; our own join order does the rest.
+//! - [`NullSafeKeys`] keeps the rule that makes keys of equalities away from the same joins: `=` would become a key of which nulls are equal.
 //! - [`FiltersAboveTotals`] keeps a condition that reads no column above an aggregate that gives a row even of no rows.
 
 use datafusion_common::tree_node::{Transformed, TreeNode};
@@ -10,6 +11,7 @@ use datafusion_common::{DataFusionError, JoinType, NullEquality};
 use datafusion_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion_expr::{Aggregate, Expr, Filter, GroupingSet, LogicalPlan};
 use datafusion_optimizer::eliminate_cross_join::EliminateCrossJoin;
+use datafusion_optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
 use datafusion_optimizer::optimizer::ApplyOrder;
 use datafusion_optimizer::push_down_filter::PushDownFilter;
 use datafusion_optimizer::{OptimizerConfig, OptimizerRule};
@@ -46,6 +48,40 @@ impl OptimizerRule for NullSafeCrossJoins {
                 if join.join_type == JoinType::Inner && join.null_equality == NullEquality::NullEqualsNull))
         })?;
         if matches_nulls { Ok(Transformed::no(plan)) } else { self.0.rewrite(plan, config) }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct NullSafeKeys(ExtractEquijoinPredicate);
+
+impl NullSafeKeys {
+    pub(super) fn new() -> Self {
+        NullSafeKeys(ExtractEquijoinPredicate::new())
+    }
+}
+
+impl OptimizerRule for NullSafeKeys {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn supports_rewrite(&self) -> bool {
+        true
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>, DataFusionError> {
+        match &plan {
+            LogicalPlan::Join(join) if join.null_equality == NullEquality::NullEqualsNull => Ok(Transformed::no(plan)),
+            _ => self.0.rewrite(plan, config),
+        }
     }
 }
 

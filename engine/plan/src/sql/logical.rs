@@ -69,6 +69,7 @@ pub(super) fn optimize(plan: LogicalPlan, functions: &Registry) -> Result<Logica
     type Rule = Arc<dyn OptimizerRule + Send + Sync>;
     let rules = Optimizer::new().rules.into_iter().map(|rule| match rule.name() {
         "simplify_expressions" => Arc::new(numbers::CheckedSimplify::new()) as Rule,
+        "extract_equijoin_predicate" => Arc::new(held_rules::NullSafeKeys::new()),
         "push_down_filter" => Arc::new(held_rules::FiltersAboveTotals::new()),
         "eliminate_cross_join" => Arc::new(held_rules::NullSafeCrossJoins::new()),
         _ => rule,

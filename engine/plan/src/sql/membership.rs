@@ -53,12 +53,31 @@ fn next_name(names: &mut usize) -> String {
 
 /// The sub-query with another select list, when it is correlated and its select list may be replaced.
 fn with_output(subquery: &Subquery, output: impl FnOnce(&Expr) -> Expr) -> Result<Option<Subquery>> {
-    let LogicalPlan::Projection(list) = without_distinct(&subquery.subquery) else { return Ok(None) };
-    if subquery.outer_ref_columns.is_empty() || matches!(list.input.as_ref(), LogicalPlan::Aggregate(_)) {
+    let Some((value, input)) = selected(&subquery.subquery)? else { return Ok(None) };
+    if subquery.outer_ref_columns.is_empty() || matches!(input, LogicalPlan::Aggregate(_)) {
         return Ok(None);
     }
-    let list = Projection::try_new(vec![output(&list.expr[0])], list.input.clone())?;
+    let list = Projection::try_new(vec![output(&value)], Arc::new(input.clone()))?;
     Ok(Some(Subquery { subquery: Arc::new(LogicalPlan::Projection(list)), ..subquery.clone() }))
+}
+
+/// The first value that a sub-query selects and the relation that it is selected from; of select lists one above the other, as type
+/// coercion makes them, the lowest counts.
+fn selected(plan: &LogicalPlan) -> Result<Option<(Expr, &LogicalPlan)>> {
+    let LogicalPlan::Projection(list) = without_distinct(plan) else { return Ok(None) };
+    let value = list.expr[0].clone().unalias();
+    let LogicalPlan::Projection(below) = without_distinct(&list.input) else { return Ok(Some((value, &list.input))) };
+    if below.expr.iter().any(Expr::is_volatile) {
+        return Ok(Some((value, &list.input)));
+    }
+    let value = value.transform(|e| match e {
+        Expr::Column(column) => {
+            let place = below.schema.index_of_column(&column)?;
+            Ok(Transformed::yes(below.expr[place].clone().unalias()))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(Some((value.data, &below.input)))
 }
 
 /// Duplicates change no existence and no membership.
@@ -108,18 +127,14 @@ fn possible_members(membership: &InSubquery, schema: &DFSchema, names: &mut usiz
     })?;
     let may_equal = |member: Expr| Expr::IsNotFalse(Box::new(sought.data.eq(member)));
     // Below the select list the library still knows where the correlated conditions' columns come from.
-    let plan = match without_distinct(&membership.subquery.subquery) {
-        LogicalPlan::Projection(list) => {
-            let condition = may_equal(list.expr[0].clone().unalias());
-            match list.input.as_ref() {
-                // One filter: of two the library forgets the lower one's columns.
-                LogicalPlan::Filter(f) => {
-                    LogicalPlanBuilder::from(f.input.clone()).filter(f.predicate.clone().and(condition))?
-                }
-                _ => LogicalPlanBuilder::from(list.input.clone()).filter(condition)?,
-            }
+    let plan = match selected(&membership.subquery.subquery)? {
+        // One filter: of two the library forgets the lower one's columns.
+        Some((member, LogicalPlan::Filter(f))) => {
+            LogicalPlanBuilder::from(f.input.clone()).filter(f.predicate.clone().and(may_equal(member)))?
         }
-        rows => {
+        Some((member, input)) => LogicalPlanBuilder::from(input.clone()).filter(may_equal(member))?,
+        None => {
+            let rows = without_distinct(&membership.subquery.subquery);
             let name = TableReference::bare(next_name(names));
             let member = Expr::Column(Column::new(Some(name.clone()), rows.schema().field(0).name().clone()));
             LogicalPlanBuilder::from(rows.clone()).alias(name)?.filter(may_equal(member))?
