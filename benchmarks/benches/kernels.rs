@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use plasmon_kernels::arithmetic::{Side, map2, min_max_i64};
 use plasmon_kernels::group::{TupleTable, WordTable, add_i64};
-use plasmon_kernels::join_table::JoinTable;
+use plasmon_kernels::join_table::{Cursor, JoinTableBuilder, KeyPart, matches};
 use plasmon_kernels::like::LikePattern;
 use plasmon_kernels::pack::{Field, pack};
 use plasmon_kernels::select::{Comparison, bits_to_selection, compare_constant};
@@ -121,28 +121,39 @@ fn sorting(criterion: &mut Criterion) {
 }
 
 fn joins(criterion: &mut Criterion) {
-    let rows: Vec<u32> = (0..LARGE as u32).collect();
     let probes = numbers(BATCH);
     let mut group = criterion.benchmark_group("join_table");
     group.sample_size(10);
-    for (name, keys) in [("1 M sparse keys", numbers(LARGE)), ("1 M dense keys", (0..LARGE as u64).collect())] {
+    let repeated = (0..LARGE as u64).map(|i| i / 4 % 100_000).collect();
+    let dense = (0..LARGE as u64).collect();
+    let all: [(&str, Vec<u64>); 3] =
+        [("1 M sparse keys", numbers(LARGE)), ("1 M dense keys", dense), ("1 M dense repeated keys", repeated)];
+    for (name, keys) in all {
+        let bounds = keys.iter().map(|&k| k as i64).min().zip(keys.iter().map(|&k| k as i64).max());
+        let part = KeyPart { words: &keys, valid: None, first_row: 0, rows: keys.len() };
+        let build = || JoinTableBuilder::new(1, bounds, LARGE, 1, false).build(black_box(&[part]));
         group.throughput(Throughput::Elements(LARGE as u64));
-        group.bench_function(format!("build {name}"), |b| {
-            b.iter(|| JoinTable::build(1, black_box(&keys), &rows, false))
-        });
-        let table = JoinTable::build(1, &keys, &rows, false);
+        group.bench_function(format!("build {name}"), |b| b.iter(build));
+        let table = build();
         let hits: Vec<u64> = probes.iter().map(|p| keys[(p % LARGE as u64) as usize]).collect();
-        let mut ranges = Vec::new();
+        let (mut ranges, mut left, mut right) = (Vec::new(), Vec::new(), Vec::new());
         group.throughput(Throughput::Elements(BATCH as u64));
-        group.bench_function(format!("probe {name}"), |b| {
+        group.bench_function(format!("pairs of {name}"), |b| {
             b.iter(|| {
-                table.probe(black_box(&hits), BATCH, &mut ranges);
-                hits.iter()
-                    .zip(&ranges)
-                    .filter(|(key, r)| (r.0..r.1).any(|i| table.row_if_equal(i, &[**key]).is_some()))
-                    .count()
+                (left.clear(), right.clear());
+                table.candidates(black_box(&hits), BATCH, &mut ranges);
+                table.pairs(&hits, &ranges, &mut Cursor::default(), usize::MAX, false, (&mut left, &mut right))
             })
         });
+        if table.is_unique() {
+            let mut found = Vec::new();
+            group.bench_function(format!("find {name}"), |b| {
+                b.iter(|| {
+                    table.find(black_box(&hits), BATCH, &mut found);
+                    matches(&found, &mut left, &mut right);
+                })
+            });
+        }
     }
 }
 

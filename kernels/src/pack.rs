@@ -59,6 +59,35 @@ fn pack_body(words: &[u64], field: Field, out: &mut [u64]) {
     out.iter_mut().zip(words).for_each(|(o, &w)| *o |= (w.wrapping_add(offset) & mask) << field.shift);
 }
 
+/// A packed word with a value that no field holds: unequal to all that [`pack`] makes from fields of together at most 63 bits.
+pub const OUTSIDE: u64 = u64::MAX;
+
+/// Like [`pack`], for words that may lie outside `field.base..=field.base + span` (as signed integers): their rows become [`OUTSIDE`].
+/// Rows that are so already stay so.
+pub fn pack_or_outside(words: &[u64], validity: Option<&[u64]>, field: Field, span: u64, out: &mut [u64]) {
+    assert_eq!(words.len(), out.len());
+    let Some(validity) = validity else { return pack_or_outside_tiered(words, field, span, out) };
+    assert!(validity.len() == words.len().div_ceil(64));
+    for (row, (o, &word)) in out.iter_mut().zip(words).enumerate() {
+        if validity[row / 64] >> (row % 64) & 1 == 1 {
+            *o |= code_or_outside(word, field, span);
+        }
+    }
+}
+
+crate::tiered! { fn pack_or_outside_tiered(words: &[u64], field: Field, span: u64, out: &mut [u64]) = pack_or_outside_body; }
+
+#[inline(always)]
+fn pack_or_outside_body(words: &[u64], field: Field, span: u64, out: &mut [u64]) {
+    out.iter_mut().zip(words).for_each(|(o, &word)| *o |= code_or_outside(word, field, span));
+}
+
+#[inline(always)]
+fn code_or_outside(word: u64, field: Field, span: u64) -> u64 {
+    let offset = word.wrapping_sub(field.base);
+    if offset <= span { offset.wrapping_add(1) << field.shift } else { OUTSIDE }
+}
+
 /// The word in a field; `None` = null.
 #[inline(always)]
 pub fn unpack(packed: u64, field: Field) -> Option<u64> {
@@ -89,6 +118,19 @@ mod tests {
             let mut packed = vec![0; rows.len()];
             pack(&first, Some(&validity), low, &mut packed);
             pack(&second, None, high, &mut packed);
+            for tier in crate::isa::tiers() {
+                let (low, high) = (Field { bits: 5, ..low }, Field { shift: 5, ..high });
+                let mut probed = vec![0; rows.len()];
+                crate::isa::with_tier(tier, || {
+                    pack_or_outside(&first, Some(&validity), low, 15, &mut probed);
+                    pack_or_outside(&second, None, high, 200, &mut probed);
+                });
+                for (row, &word) in rows.iter().zip(&probed) {
+                    let first = if row.1 { (row.0 <= -5).then_some((row.0 + 21) as u64) } else { Some(0) };
+                    let second = (row.2 <= 1200).then_some(row.2 - 999);
+                    prop_assert_eq!(word, first.zip(second).map_or(OUTSIDE, |(first, second)| first | second << 5));
+                }
+            }
             for (row, word) in rows.iter().zip(&packed) {
                 prop_assert_eq!(unpack(*word, low), row.1.then_some(row.0 as u64));
                 prop_assert_eq!(unpack(*word, high), Some(row.2));

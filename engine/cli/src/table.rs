@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::util::display::{ArrayFormatter, FormatOptions, array_value_to_string};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
 /// Rows shown of a long result: the first ones; a line below tells how many there are.
@@ -32,8 +32,19 @@ impl TableText {
         self.rows += batch.num_rows();
     }
 
-    /// The whole table.
+    /// The text of a plan, which EXPLAIN gives as one cell.
+    fn plan(&self) -> Option<String> {
+        let [batch] = &self.batches[..] else { return None };
+        let is_plan = self.rows == 1 && batch.num_columns() == 1 && self.schema.field(0).name() == "plan";
+        let text = is_plan.then(|| array_value_to_string(batch.column(0), 0).ok()).flatten()?;
+        text.contains('\n').then_some(text + "\n")
+    }
+
+    /// The whole table; a plan as it is, without a box.
     pub(crate) fn full(&self) -> Result<String, ArrowError> {
+        if let Some(plan) = self.plan() {
+            return Ok(plan);
+        }
         let columns: Vec<usize> = (0..self.schema.fields().len()).collect();
         Ok(format!("{}\n{}\n", self.table(&columns, None)?, self.note(0)))
     }
@@ -41,7 +52,7 @@ impl TableText {
     /// The table within `width` characters: first long cells are cut, then columns in the middle are left out.
     pub(crate) fn fitted(&self, width: usize) -> Result<String, ArrowError> {
         let full = self.full()?;
-        if full.lines().next().is_none_or(|line| line.chars().count() <= width) {
+        if self.plan().is_some() || full.lines().next().is_none_or(|line| line.chars().count() <= width) {
             return Ok(full);
         }
         let count = self.schema.fields().len();

@@ -150,6 +150,13 @@ impl KeyEncoder {
         self.columns.iter().all(|c| words_of(c.physical) == 1)
     }
 
+    /// Whether every key column is of one word that is the value itself: nothing is interned.
+    pub fn is_fixed_words(&self) -> bool {
+        let is_fixed =
+            |c: &KeyColumn| words_of(c.physical) == 1 && !matches!(c.physical, Physical::View | Physical::Nested);
+        self.columns.iter().all(is_fixed)
+    }
+
     /// Words of each column apart, for columns of one word; interns new strings. Words of null rows are arbitrary.
     pub fn encode_columns(&mut self, columns: &[Column]) -> Result<Vec<Vec<u64>>> {
         columns.iter().zip(&mut self.columns).map(|(column, key)| key.words(column, true)).collect()

@@ -243,8 +243,12 @@ pub(crate) fn drive(
     }
     states.iter_mut().try_for_each(|s| s.combine())?;
     drop(states);
-    for work in breaker.sink.finalize(task)? {
-        work(task)?;
+    for stage in 0.. {
+        let tasks = breaker.sink.finalize(stage, task)?;
+        if tasks.is_empty() {
+            break;
+        }
+        tasks.into_iter().try_for_each(|work| work(task))?;
     }
     breaker.sink.seal(task)?;
     read(breaker.source.as_ref(), task)

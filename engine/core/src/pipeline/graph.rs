@@ -96,11 +96,12 @@ pub trait Sink: Send + Sync + Debug {
     }
     /// One worker's local state.
     fn open(&self, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SinkState>>;
-    /// All workers of all feeding pipelines have combined: work that can be done in parallel.
-    fn finalize(&self, _task: &TaskContext) -> Result<Vec<FinalizeTask>> {
+    /// All workers of all feeding pipelines have combined: work that can be done in parallel. Asked for stage 0, 1, … after the tasks of the stage before are
+    /// done, until a stage has none.
+    fn finalize(&self, _stage: usize, _task: &TaskContext) -> Result<Vec<FinalizeTask>> {
         Ok(Vec::new())
     }
-    /// All finalize tasks are done: publish the result. After this, waiting pipelines start.
+    /// All stages are done: publish the result. After this, waiting pipelines start.
     fn seal(&self, _task: &TaskContext) -> Result<()> {
         Ok(())
     }

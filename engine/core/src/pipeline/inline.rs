@@ -80,9 +80,15 @@ pub(super) fn is_fed(graph: &Graph, sink: SinkId, finished: &HashSet<Wait>) -> b
 fn seal(graph: &Graph, sink: SinkId, task: &TaskContext) -> Result<()> {
     let part = &graph.sinks[sink.0];
     let start = std::time::Instant::now();
-    for work in part.part.finalize(task)? {
-        task.cancel.check()?;
-        work(task)?;
+    for stage in 0.. {
+        let tasks = part.part.finalize(stage, task)?;
+        if tasks.is_empty() {
+            break;
+        }
+        for work in tasks {
+            task.cancel.check()?;
+            work(task)?;
+        }
     }
     part.part.seal(task)?;
     part.metrics.nanos.fetch_add(start.elapsed().as_nanos() as u64, std::sync::atomic::Ordering::Relaxed);

@@ -51,12 +51,15 @@ fn seal(graph: &Graph, sink: SinkId, task: &TaskContext, pool: &rayon::ThreadPoo
         part.metrics.nanos.fetch_add(start.elapsed().as_nanos() as u64, Relaxed);
         result
     };
-    let mut tasks: Vec<FinalizeTask> = Vec::new();
-    timed(&mut || {
-        tasks = part.part.finalize(task)?;
-        Ok(())
-    })?;
-    if !tasks.is_empty() {
+    for stage in 0.. {
+        let mut tasks: Vec<FinalizeTask> = Vec::new();
+        timed(&mut || {
+            tasks = part.part.finalize(stage, task)?;
+            Ok(())
+        })?;
+        if tasks.is_empty() {
+            break;
+        }
         let workers = tasks.len().min(pool.current_num_threads());
         let queue = Mutex::new(tasks.into_iter());
         on_workers(pool, workers, |stop| {

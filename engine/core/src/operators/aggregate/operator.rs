@@ -109,7 +109,10 @@ impl Sink for AggregateSink {
         }))
     }
 
-    fn finalize(&self, task: &TaskContext) -> Result<Vec<FinalizeTask>> {
+    fn finalize(&self, stage: usize, task: &TaskContext) -> Result<Vec<FinalizeTask>> {
+        if stage > 0 {
+            return Ok(Vec::new());
+        }
         let shared = &self.shared;
         let mut gathered = std::mem::take(&mut *shared.gathered.lock().unwrap_or_else(|e| e.into_inner()));
         // Workers that saw no row have nothing to merge.

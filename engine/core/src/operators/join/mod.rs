@@ -1,16 +1,20 @@
 //! Hash join and nested loop join: the left input probes, the right input is built.
 //!
 //! ```text
-//! right ──► build sink: columns and key words ──seal──► table, runtime filters
-//! left  ──► probe: key words → candidate ranges → pairs → residual → output, a bounded batch at a time
+//! right ──► build sink: columns and key words ──stages of parallel tasks──► runtime filters, table
+//! left  ──► probe: key words → the one row of each (unique keys) → output
+//!                            → candidate ranges → pairs → residual → output, a bounded batch at a time
 //!           unmatched: build rows that no probe row met (right and full outer, right semi, anti and mark joins), after all probing
 //! ```
 //! What grows: the build side's rows and table, under a reservation. A join without equal keys is the same operator over a table in
 //! which every row matches every probe. The probe side's order is kept by inner and left joins of a unique build side only.
 
+mod assemble;
 mod build;
+mod keys;
 mod probe;
 mod publish;
+mod unique;
 mod unmatched;
 
 use std::sync::{Arc, OnceLock};
@@ -111,6 +115,21 @@ struct JoinShared {
 impl JoinShared {
     fn built(&self) -> Result<&build::Built> {
         self.built.get().ok_or_else(|| Error::internal("a join was probed before it was built"))
+    }
+
+    /// Whether each right column is read by the output or the residual.
+    fn read_columns(&self) -> Vec<bool> {
+        let spec = &self.spec;
+        let left = spec.left_types.len();
+        let mut read = vec![false; spec.right_types.len()];
+        if spec.kind.is_right_only() {
+            self.outputs.iter().filter(|&&o| o < spec.right_types.len()).for_each(|&o| read[o] = true);
+        } else if !spec.kind.is_left_only() {
+            self.outputs.iter().filter(|&&o| o >= left).for_each(|&o| read[o - left] = true);
+        }
+        let residual = spec.residual.as_ref().map(|r| r.referenced_columns()).unwrap_or_default();
+        residual.iter().filter(|&&c| c >= left).for_each(|&c| read[c - left] = true);
+        read
     }
 }
 

@@ -1,18 +1,21 @@
 //! Operator: left rows → pairs with build rows → output.
 //!
-//! A batch is worked off in steps of at most `batch_rows` candidate pairs, so that a key with many matches never makes an unbounded output.
+//! Where build keys are unique and nothing else is asked of a pair, a batch is done at once (`unique.rs`). Otherwise it is
+//! worked off in steps of at most `batch_rows` candidate pairs, so that a key with many matches never makes an unbounded output.
 //! Phases per batch: encode keys, find candidate ranges (all at once: misses overlap), then per step compare and collect pairs, evaluate the residual over
 //! them, emit. What concerns whole left rows (unmatched rows, semi, anti, mark) is emitted after the last step.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{JoinKind, JoinShared, build};
+use plasmon_kernels::join_table::Cursor;
+
+use super::keys::{JoinKeys, KeyWords};
+use super::{JoinKind, JoinShared, unique};
 use crate::batch::{Batch, Bitmap, Column, Encoding, Selection, Values};
 use crate::error::Result;
 use crate::expression::{evaluate, select};
 use crate::metrics::OperatorMetrics;
-use crate::operators::key::KeyEncoder;
 use crate::pipeline::{Flow, Operator, OperatorState, TaskContext};
 
 #[derive(Debug)]
@@ -38,10 +41,11 @@ impl Operator for JoinProbe {
     }
 
     fn open(&self, task: &TaskContext, _metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn OperatorState>> {
-        let encoder = self.shared.built()?.encoder.clone();
+        let built = self.shared.built()?;
         Ok(Box::new(ProbeState {
+            keys: built.keys.clone(),
+            is_unique: unique::applies(&self.shared, built),
             shared: self.shared.clone(),
-            encoder,
             batch_rows: task.config.batch_rows.max(1),
             current: None,
         }))
@@ -51,7 +55,9 @@ impl Operator for JoinProbe {
 struct ProbeState {
     shared: Arc<JoinShared>,
     /// Shares what the build interned; has its own dictionary cache.
-    encoder: KeyEncoder,
+    keys: JoinKeys,
+    /// Batches are done at once.
+    is_unique: bool,
     batch_rows: usize,
     current: Option<Current>,
 }
@@ -65,9 +71,7 @@ struct Current {
     ranges: Vec<(u32, u32)>,
     /// Rows whose key is null where null equals nothing.
     nulls: Option<Bitmap>,
-    /// Next row, and next entry of it.
-    row: usize,
-    entry: u32,
+    cursor: Cursor,
     /// Rows (by rank among the selected) that have a match.
     matched: Vec<bool>,
     /// All steps are done, what concerns whole rows is not emitted yet.
@@ -91,7 +95,15 @@ impl OperatorState for ProbeState {
         {
             return Ok(Flow::Finished);
         }
-        self.current = Some(self.start(batch)?);
+        let positions: Vec<u16> = match batch.selection() {
+            Some(selection) => selection.positions().to_vec(),
+            None => (0..batch.rows() as u16).collect(),
+        };
+        let keys = self.key_words(&batch)?;
+        if self.is_unique {
+            return self.at_once(&batch, &positions, &keys);
+        }
+        self.current = Some(self.start(batch, positions, keys)?);
         self.step()
     }
 
@@ -101,34 +113,36 @@ impl OperatorState for ProbeState {
 }
 
 impl ProbeState {
-    fn start(&mut self, batch: Batch) -> Result<Current> {
-        let spec = &self.shared.spec;
-        let built = self.shared.built()?;
-        let positions: Vec<u16> = match batch.selection() {
-            Some(selection) => selection.positions().to_vec(),
-            None => (0..batch.rows() as u16).collect(),
+    /// Words of the selected rows' keys.
+    fn key_words(&mut self, batch: &Batch) -> Result<KeyWords> {
+        let key = |key| {
+            let column = evaluate(key, batch)?;
+            Ok(batch.selection().map_or_else(|| column.clone(), |selection| column.select(selection)))
         };
-        let keys = spec
-            .left_keys
-            .iter()
-            .map(|k| {
-                let key = evaluate(k, &batch)?;
-                Ok(match batch.selection() {
-                    Some(selection) => key.select(selection),
-                    None => key,
-                })
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let words = if keys.is_empty() { Vec::new() } else { self.encoder.encode_known(&keys, positions.len())?.words };
+        let keys = self.shared.spec.left_keys.iter().map(key).collect::<Result<Vec<_>>>()?;
+        self.keys.probe(&keys, batch.selected_rows())
+    }
+
+    fn at_once(&self, batch: &Batch, positions: &[u16], keys: &KeyWords) -> Result<Flow> {
+        let built = self.shared.built()?;
+        let mut found = Vec::new();
+        built.table.find(&keys.words, positions.len(), &mut found);
+        if let Some(valid) = &keys.valid {
+            found.iter_mut().enumerate().filter(|(row, _)| !valid.get(*row)).for_each(|(_, found)| *found = 0);
+        }
+        let output = unique::output(&self.shared, built, batch, positions, &found);
+        Ok(output.map_or(Flow::NeedInput, Flow::Output))
+    }
+
+    fn start(&self, batch: Batch, positions: Vec<u16>, keys: KeyWords) -> Result<Current> {
         let mut ranges = Vec::new();
-        built.table.probe(&words, positions.len(), &mut ranges);
-        let nulls = build::excluded(&self.shared, &keys);
-        if let Some(valid) = &nulls {
+        self.shared.built()?.table.candidates(&keys.words, positions.len(), &mut ranges);
+        if let Some(valid) = &keys.valid {
             ranges.iter_mut().enumerate().filter(|(row, _)| !valid.get(*row)).for_each(|(_, range)| *range = (0, 0));
         }
         let matched = vec![false; positions.len()];
-        let entry = ranges.first().map_or(0, |r| r.0);
-        Ok(Current { batch, positions, words, ranges, nulls, row: 0, entry, matched, is_exhausted: false })
+        let (words, nulls) = (keys.words, keys.valid);
+        Ok(Current { batch, positions, words, ranges, nulls, cursor: Cursor::default(), matched, is_exhausted: false })
     }
 
     /// Works on until something can be given.
@@ -260,35 +274,17 @@ impl Pairs {
 
 /// The next pairs with equal keys, at most `limit`; notes where it stopped.
 fn collect_pairs(shared: &JoinShared, current: &mut Current, limit: usize) -> Result<Pairs> {
-    let built = shared.built()?;
-    let width = current.words.len().checked_div(current.positions.len()).unwrap_or(0);
     // Without residual, one match tells all that a left-only kind wants to know.
     let first_only = shared.spec.kind.is_left_only() && shared.spec.residual.is_none();
-    let mut pairs = Pairs {
-        left: Vec::with_capacity(limit.min(current.positions.len())),
-        right: Vec::with_capacity(limit.min(current.positions.len())),
-    };
-    while current.row < current.ranges.len() {
-        let (row, end) = (current.row, current.ranges[current.row].1);
-        let key = &current.words[row * width..(row + 1) * width];
-        while current.entry < end {
-            if pairs.left.len() == limit {
-                return Ok(pairs);
-            }
-            let found = built.table.row_if_equal(current.entry, key);
-            current.entry += 1;
-            if let Some(build_row) = found {
-                pairs.left.push(row as u16);
-                pairs.right.push(build_row);
-                if first_only {
-                    break;
-                }
-            }
-        }
-        current.row += 1;
-        current.entry = current.ranges.get(current.row).map_or(0, |r| r.0);
-    }
-    current.is_exhausted = true;
+    let mut pairs = Pairs::default();
+    current.is_exhausted = shared.built()?.table.pairs(
+        &current.words,
+        &current.ranges,
+        &mut current.cursor,
+        limit,
+        first_only,
+        (&mut pairs.left, &mut pairs.right),
+    );
     Ok(pairs)
 }
 

@@ -1,10 +1,7 @@
 //! Runtime filters from the build side's keys: the tightest form that is cheap to hold and to test.
 
 use crate::batch::{Column, Values};
-use crate::error::Result;
 use crate::operators::runtime_filter::KeyFilter;
-
-use super::JoinShared;
 
 /// Most bits of an exact bitmap: 64 MB.
 const BITMAP_BITS_MAX: u64 = 1 << 29;
@@ -13,21 +10,14 @@ const BITMAP_BITS_PER_KEY: u64 = 256;
 /// … or always up to this many in all: 4 MB, within the caches of one core pair.
 const BITMAP_BITS_ALWAYS: u64 = 1 << 25;
 
-/// Publishes every filter of the join; `batches` are the key columns of each build batch.
-pub(super) fn publish(shared: &JoinShared, batches: &[&[Column]], rows: usize) -> Result<()> {
-    for (key, filter) in &shared.publishes {
-        filter.publish(key_filter(batches, *key, rows));
-    }
-    Ok(())
-}
-
-fn key_filter(batches: &[&[Column]], key: usize, rows: usize) -> KeyFilter {
+/// Of one key's columns, those of all `rows` rows of the build side.
+pub(super) fn key_filter(columns: &[Column], rows: usize) -> KeyFilter {
     if rows == 0 {
         return KeyFilter::Empty;
     }
     let (mut min, mut max, mut keys) = (i64::MAX, i64::MIN, 0u64);
     let mut integers = true;
-    each_key(batches, key, &mut integers, |value| {
+    each_key(columns, &mut integers, |value| {
         min = min.min(value);
         max = max.max(value);
         keys += 1;
@@ -40,7 +30,7 @@ fn key_filter(batches: &[&[Column]], key: usize, rows: usize) -> KeyFilter {
     let span = max.wrapping_sub(min) as u64;
     if span < BITMAP_BITS_ALWAYS.max(keys.saturating_mul(BITMAP_BITS_PER_KEY)).min(BITMAP_BITS_MAX) {
         let mut bits = vec![0u64; (span / 64 + 1) as usize];
-        each_key(batches, key, &mut integers, |value| {
+        each_key(columns, &mut integers, |value| {
             let bit = value.wrapping_sub(min) as u64;
             bits[(bit / 64) as usize] |= 1 << (bit % 64);
         });
@@ -50,8 +40,8 @@ fn key_filter(batches: &[&[Column]], key: usize, rows: usize) -> KeyFilter {
 }
 
 /// Calls `visit` for every valid integer key; clears `integers` when the keys are of another kind.
-fn each_key(batches: &[&[Column]], key: usize, integers: &mut bool, mut visit: impl FnMut(i64)) {
-    for column in batches.iter().map(|keys| &keys[key]) {
+fn each_key(columns: &[Column], integers: &mut bool, mut visit: impl FnMut(i64)) {
+    for column in columns {
         let mut each = |row: usize, value: i64| {
             if column.is_valid(row) {
                 visit(value);

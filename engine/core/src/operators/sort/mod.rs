@@ -132,8 +132,8 @@ impl Sink for Sort {
         }))
     }
 
-    fn finalize(&self, task: &TaskContext) -> Result<Vec<FinalizeTask>> {
-        merge::finalize(&self.shared, task)
+    fn finalize(&self, stage: usize, task: &TaskContext) -> Result<Vec<FinalizeTask>> {
+        if stage > 0 { Ok(Vec::new()) } else { merge::finalize(&self.shared, task) }
     }
 
     fn seal(&self, _task: &TaskContext) -> Result<()> {

@@ -182,7 +182,10 @@ impl Sink for Window {
         }))
     }
 
-    fn finalize(&self, task: &TaskContext) -> Result<Vec<FinalizeTask>> {
+    fn finalize(&self, stage: usize, task: &TaskContext) -> Result<Vec<FinalizeTask>> {
+        if stage > 0 {
+            return Ok(Vec::new());
+        }
         let (workers, metrics) = {
             let mut state = self.shared.state();
             (std::mem::take(&mut state.workers), state.metrics.clone())
