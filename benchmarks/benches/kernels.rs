@@ -8,6 +8,7 @@ use plasmon_kernels::group::{TupleTable, WordTable, add_i64};
 use plasmon_kernels::join_table::{Cursor, JoinTableBuilder, KeyPart, matches};
 use plasmon_kernels::like::LikePattern;
 use plasmon_kernels::pack::{Field, pack};
+use plasmon_kernels::partition::partition_rows;
 use plasmon_kernels::select::{Comparison, bits_to_selection, compare_constant};
 use plasmon_kernels::sort::sort_words;
 use plasmon_kernels::{gather, hash};
@@ -157,6 +158,18 @@ fn joins(criterion: &mut Criterion) {
     }
 }
 
+fn partitioning(criterion: &mut Criterion) {
+    let hashes = numbers(BATCH);
+    let (mut rows, mut ends) = (Vec::new(), Vec::new());
+    let mut group = criterion.benchmark_group("partition");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    for partitions in [16, 200] {
+        group.bench_function(format!("{partitions} partitions"), |b| {
+            b.iter(|| partition_rows(black_box(&hashes), partitions, &mut rows, &mut ends))
+        });
+    }
+}
+
 fn like(criterion: &mut Criterion) {
     let texts: Vec<String> = numbers(BATCH)
         .iter()
@@ -172,5 +185,5 @@ fn like(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(kernels, select, movement, arithmetic, grouping, sorting, joins, like);
+criterion_group!(kernels, select, movement, arithmetic, grouping, sorting, joins, partitioning, like);
 criterion_main!(kernels);

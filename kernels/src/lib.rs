@@ -27,6 +27,7 @@ pub mod like;
 #[cfg(test)]
 mod oracle;
 pub mod pack;
+pub mod partition;
 pub mod select;
 pub mod sort;
 pub mod sort_key;

@@ -13,7 +13,7 @@ from random_sql import DUCK, OURS
 
 PER_ROUND = 100
 AHEAD = 16
-PASSES = ["simplify", "join_order", "build_side", "runtime_filters", "top_n_threshold", "prune_columns", "estimate"]
+PASSES = ["simplify", "join_order", "build_side", "late_materialization", "runtime_filters", "top_n_threshold", "prune_columns", "estimate"]
 TIMEOUT_SECONDS = 20
 
 

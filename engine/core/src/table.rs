@@ -25,6 +25,12 @@ pub trait Table: Send + Sync + Debug {
         false
     }
 
+    /// Whether scans can number rows. The ordinal after the last column may then be in [`ScanRequest::projection`] and be the target of runtime filters: an
+    /// `Int64` without nulls that tells rows apart and is the same in every scan of this table object.
+    fn numbers_rows(&self) -> bool {
+        false
+    }
+
     /// A source of batches whose columns are those of `request.projection`, in that order.
     fn scan(&self, request: &ScanRequest) -> Result<Arc<dyn Source>>;
 
@@ -35,7 +41,7 @@ pub trait Table: Send + Sync + Debug {
 /// What a plan asks of one scan.
 #[derive(Debug, Clone, Default)]
 pub struct ScanRequest {
-    /// Ordinals into the table's schema, in output order.
+    /// Ordinals into the table's schema, in output order; see [`Table::numbers_rows`] for one more.
     pub projection: Vec<usize>,
     /// Conjuncts over the *table's* schema (ordinals into it, not into the projection); each one [`Table::applies_filter`].
     pub filters: Vec<Expression>,

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use plasmon_core::Result;
 use plasmon_core::expression::{Expression, Kind, ScalarSlot, SortKey};
 use plasmon_core::operators::aggregate::{AggregateExpression, AggregatePhase};
@@ -98,6 +98,12 @@ pub enum Node {
         order_by: Vec<SortKey>,
         functions: Vec<WindowExpression>,
     },
+    /// Rows dealt to partitions, by `keys` or (without any) in turn; `None` = as many as suit the workers.
+    Exchange {
+        input: Box<Relation>,
+        keys: Vec<Expression>,
+        partitions: Option<usize>,
+    },
     /// Unnests list or struct columns.
     Unnest {
         input: Box<Relation>,
@@ -179,6 +185,7 @@ impl Relation {
             | Node::Sort { input, .. }
             | Node::Limit { input, .. }
             | Node::Window { input, .. }
+            | Node::Exchange { input, .. }
             | Node::Unnest { input, .. } => vec![input],
             Node::Join { left, right, .. } => vec![left, right],
             Node::Recursive { initial, step, .. } => vec![initial, step],
@@ -200,6 +207,7 @@ impl Relation {
             | Node::Sort { input, .. }
             | Node::Limit { input, .. }
             | Node::Window { input, .. }
+            | Node::Exchange { input, .. }
             | Node::Unnest { input, .. } => vec![input],
             Node::Join { left, right, .. } => vec![left, right],
             Node::Recursive { initial, step, .. } => vec![initial, step],
@@ -224,6 +232,7 @@ impl Relation {
                     .collect()
             }
             Node::Sort { keys, .. } => keys.iter().map(|k| &k.expression).collect(),
+            Node::Exchange { keys, .. } => keys.iter().collect(),
             Node::Window { partition_by, order_by, functions, .. } => partition_by
                 .iter()
                 .chain(order_by.iter().map(|k| &k.expression))
@@ -243,6 +252,14 @@ impl Plan {
         self.shared = self.shared.into_iter().map(rewrite).collect::<Result<_>>()?;
         Ok(self)
     }
+}
+
+/// Columns that a scan can give: the table's, and its row numbers when it has them.
+pub fn scannable(table: &dyn Table) -> SchemaRef {
+    if !table.numbers_rows() {
+        return table.schema();
+    }
+    schema_with(&table.schema(), [Arc::new(Field::new("row number", DataType::Int64, false))])
 }
 
 /// Operands of a conjunction; anything else is its one operand.

@@ -2,9 +2,11 @@
 
 pub mod aggregate;
 pub mod collect;
+pub mod exchange;
 pub mod filter;
 pub mod join;
 pub mod key;
+mod key_hash;
 pub mod limit;
 pub mod materialize;
 pub mod project;

@@ -5,7 +5,7 @@ use plasmon_core::operators::aggregate::{AggregateExpression, AggregateFunction}
 use plasmon_core::operators::join::JoinKind;
 use plasmon_core::operators::window::{Frame, FrameBound, FrameUnits, WindowExpression, WindowFunction};
 
-use crate::ir::{Join, Node, Plan, Relation, UnnestOutput};
+use crate::ir::{Join, Node, Plan, Relation, UnnestOutput, scannable};
 
 /// Longer lists and texts are cut, unless all is asked for.
 const LIST_MAX: usize = 12;
@@ -69,6 +69,7 @@ pub(super) fn describe(relation: &Relation, plan: &Plan, verbose: bool) -> Descr
             }
             "Window".to_string()
         }
+        Node::Exchange { keys, partitions, .. } => return describe_exchange(keys, *partitions, &writer),
         Node::Unnest { unnest, .. } => {
             let unnested = unnest.outputs.iter().filter_map(|o| match o {
                 UnnestOutput::Keep(_) => None,
@@ -103,6 +104,13 @@ fn describe_scan(relation: &Relation, writer: &Writer<'_>) -> Description {
         details.push(("source", table.describe()));
     }
     Description { name: format!("Scan {name}"), details }
+}
+
+fn describe_exchange(keys: &[Expression], partitions: Option<usize>, writer: &Writer<'_>) -> Description {
+    let mut details = Vec::new();
+    push_list(&mut details, "by", writer.list(keys), ", ");
+    details.extend(partitions.map(|p| ("partitions", p.to_string())));
+    Description { name: "Exchange".to_string(), details }
 }
 
 fn describe_join(join: &Join, left_width: usize, writer: &Writer<'_>) -> Description {
@@ -148,7 +156,7 @@ fn push_list(details: &mut Vec<(&'static str, String)>, label: &'static str, ite
 /// Names of the columns that a node's expressions read.
 fn input_names(relation: &Relation) -> Vec<String> {
     match &relation.node {
-        Node::Scan { table, .. } => table.schema().fields().iter().map(|f| f.name().clone()).collect(),
+        Node::Scan { table, .. } => scannable(table.as_ref()).fields().iter().map(|f| f.name().clone()).collect(),
         _ => relation.children().iter().flat_map(|c| c.schema.fields().iter().map(|f| f.name().clone())).collect(),
     }
 }

@@ -15,6 +15,7 @@ use arrow::datatypes::DataType;
 use plasmon_core::batch::Batch;
 use plasmon_core::expression::{Expression, Kind, ScalarSlot};
 use plasmon_core::operators::aggregate::{AggregateSpec, aggregate};
+use plasmon_core::operators::exchange::{Distribution, Exchange, ExchangeSpec};
 use plasmon_core::operators::filter::Filter;
 use plasmon_core::operators::join::{self, JoinSpec};
 use plasmon_core::operators::limit::Limit;
@@ -30,6 +31,9 @@ use plasmon_core::{Config, Error, Result};
 
 use crate::ir::{Node, Plan, Relation};
 use stream::{Stream, Streams};
+
+/// Partitions of an exchange that names no number, a worker: so many that uneven ones even out.
+const PARTITIONS_PER_THREAD: usize = 8;
 
 /// The pipelines of `plan`, ending in `sink`.
 pub fn lower(plan: &Plan, sink: Arc<dyn Sink>, config: &Config) -> Result<Graph> {
@@ -91,7 +95,9 @@ impl<'a> Lowering<'a> {
                 self.pass(input, node, waits.clone(), operator)?
             }
             Node::Join { .. } => self.join(relation, node, &waits)?,
-            Node::Aggregate { .. } | Node::Sort { .. } | Node::Window { .. } => self.breaker(relation, node, &waits)?,
+            Node::Aggregate { .. } | Node::Sort { .. } | Node::Window { .. } | Node::Exchange { .. } => {
+                self.breaker(relation, node, &waits)?
+            }
             Node::Union { inputs } => {
                 let mut streams = Streams::default();
                 let mut child = node + 1;
@@ -152,6 +158,14 @@ impl<'a> Lowering<'a> {
                     types: types(input),
                 };
                 (input, window(spec)?)
+            }
+            Node::Exchange { input, keys, partitions } => {
+                let distribution = match &keys[..] {
+                    [] => Distribution::InTurn,
+                    keys => Distribution::Keys(keys.to_vec()),
+                };
+                let partitions = partitions.unwrap_or(self.config.threads * PARTITIONS_PER_THREAD);
+                (input, Exchange::new(ExchangeSpec { distribution, partitions, types: types(input) })?.breaker())
             }
             other => return Err(Error::internal(format!("{other:?} is no breaker"))),
         };

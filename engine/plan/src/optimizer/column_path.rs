@@ -31,7 +31,7 @@ pub(super) fn visit_scans(
             let table_column = projection[column];
             visit(relation, table_column);
         }
-        Node::Filter { input, .. } => visit_scans(input, column, nulls, visit),
+        Node::Filter { input, .. } | Node::Exchange { input, .. } => visit_scans(input, column, nulls, visit),
         Node::Sort { input, offset: 0, fetch: None, .. } => visit_scans(input, column, nulls, visit),
         Node::Project { input, expressions } => {
             if let Kind::Column(below) = expressions[column].kind {
@@ -108,7 +108,11 @@ fn visit_join(
 }
 
 /// Which input an output column of a join comes from, and its ordinal there; none for a mark.
-fn output_column((left_width, right_width): (usize, usize), join: &Join, column: usize) -> Option<(bool, usize)> {
+pub(super) fn output_column(
+    (left_width, right_width): (usize, usize),
+    join: &Join,
+    column: usize,
+) -> Option<(bool, usize)> {
     let full = match &join.projection {
         Some(projection) => *projection.get(column)?,
         None => column,

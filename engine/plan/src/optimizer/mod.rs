@@ -7,16 +7,18 @@
 //! 2. `share`: what occurs more than once is computed once.
 //! 3. `join_order`: inner joins are put into the cheapest order, semi joins low where they drop rows.
 //! 4. `build_side`: the smaller input of each join is its right one, which is built.
-//! 5. `runtime_filters`: a build's keys restrict the scans of the probe side.
-//! 6. `top_n_threshold`: a top-N's worst kept key restricts its scan.
-//! 7. `prune_columns`: nothing is scanned, joined or carried that is not read above.
-//! 8. `estimate`: every node gets its estimated number of rows, for EXPLAIN and lowering.
+//! 5. `late_materialization`: wide columns of a top-N's rows are read once those are chosen.
+//! 6. `runtime_filters`: a build's keys restrict the scans of the probe side.
+//! 7. `top_n_threshold`: a top-N's worst kept key restricts its scan.
+//! 8. `prune_columns`: nothing is scanned, joined or carried that is not read above.
+//! 9. `estimate`: every node gets its estimated number of rows, for EXPLAIN and lowering.
 
 mod build_side;
 mod column_path;
 mod form;
 mod join_graph;
 mod join_order;
+mod late_materialization;
 mod prune_columns;
 mod runtime_filters;
 mod selectivity;
@@ -36,11 +38,12 @@ use crate::ir::Plan;
 type Pass = fn(Plan) -> Result<Plan>;
 
 /// Every pass in the order in which it runs. Names are those of `Config::disabled_passes`.
-pub const PASSES: [(&str, Pass); 8] = [
+pub const PASSES: [(&str, Pass); 9] = [
     ("simplify", simplify::run),
     ("share", share::run),
     ("join_order", join_order::run),
     ("build_side", build_side::run),
+    ("late_materialization", late_materialization::run),
     ("runtime_filters", runtime_filters::run),
     ("top_n_threshold", top_n_threshold::run),
     ("prune_columns", prune_columns::run),

@@ -102,6 +102,13 @@ fn prune(relation: Relation, read: &Read) -> Result<Pruned> {
             let node = Node::Sort { input: Box::new(input.relation), keys, offset, fetch, threshold };
             Ok(Pruned { relation: Relation::new(node, schema), place })
         }
+        Node::Exchange { input, keys, partitions } => {
+            let input = prune(*input, &reads(read.clone(), &keys))?;
+            let keys = input.map_all(&keys);
+            let (schema, place) = (input.relation.schema.clone(), input.place);
+            let node = Node::Exchange { input: Box::new(input.relation), keys, partitions };
+            Ok(Pruned { relation: Relation::new(node, schema), place })
+        }
         Node::Limit { input, offset, fetch } => {
             let Pruned { relation, place } = prune(*input, read)?;
             let schema = relation.schema.clone();

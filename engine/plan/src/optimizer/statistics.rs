@@ -127,6 +127,7 @@ impl Estimates {
                 input.rows = (input.rows - *offset as f64).max(0.0).min(fetch.map_or(f64::INFINITY, |f| f as f64));
                 input
             }
+            Node::Exchange { .. } => inputs.remove(0),
             Node::Union { .. } => {
                 let rows = inputs.iter().map(|i| i.rows).sum();
                 let mut profile = inputs.remove(0);
@@ -175,8 +176,10 @@ fn scan_profile(table: &dyn Table, projection: &[usize], filters: &[Expression],
     let statistics = table.statistics();
     let base_rows = base_rows(&statistics);
     let base = next_base();
-    let all: Vec<ColumnProfile> =
+    let mut all: Vec<ColumnProfile> =
         (0..table.schema().fields().len()).map(|c| column_profile(&statistics, c, base_rows, base)).collect();
+    // The row number, where there is one.
+    all.push(ColumnProfile { domain: Some(base_rows.max(1.0)), base_rows, base, bounds: None, null_fraction: 0.0 });
     let mut rows = base_rows * selectivity(filters, &all);
     if base_rows >= 1.0 {
         rows = rows.max(1.0);

@@ -7,7 +7,7 @@ use plasmon_core::expression::{Expression, Kind};
 use plasmon_core::operators::join::JoinKind;
 use plasmon_core::{Error, Result};
 
-use crate::ir::{Join, Node, Plan, Relation, types};
+use crate::ir::{Join, Node, Plan, Relation, scannable, types};
 
 /// An internal error that names the first node that is wrong.
 pub(super) fn verify(plan: &Plan) -> Result<()> {
@@ -18,7 +18,7 @@ pub(super) fn verify(plan: &Plan) -> Result<()> {
 fn relation(relation_: &Relation, plan: &Plan) -> Result<()> {
     relation_.children().into_iter().try_for_each(|child| relation(child, plan))?;
     let inputs: Vec<DataType> = match &relation_.node {
-        Node::Scan { table, .. } => types(&table.schema()).cloned().collect(),
+        Node::Scan { table, .. } => types(&scannable(table.as_ref())).cloned().collect(),
         _ => relation_.children().iter().flat_map(|c| types(&c.schema).cloned()).collect(),
     };
     match &relation_.node {
@@ -71,7 +71,7 @@ fn output_types(relation: &Relation, inputs: Vec<DataType>, plan: &Plan) -> Resu
             Some(shared) => types(&shared.schema).cloned().collect(),
             None => return Err(wrong(relation, "there is no such shared sub-plan")),
         },
-        Node::Filter { .. } | Node::Sort { .. } | Node::Limit { .. } => inputs,
+        Node::Filter { .. } | Node::Sort { .. } | Node::Limit { .. } | Node::Exchange { .. } => inputs,
         Node::Recursive { initial, .. } => types(&initial.schema).cloned().collect(),
         Node::Unnest { .. } | Node::WorkTable { .. } => types(&relation.schema).cloned().collect(),
     })

@@ -55,6 +55,10 @@ impl Table for TestTable {
         true
     }
 
+    fn numbers_rows(&self) -> bool {
+        true
+    }
+
     fn scan(&self, _request: &ScanRequest) -> Result<Arc<dyn Source>> {
         Err(Error::internal("test tables cannot be scanned"))
     }

@@ -5,7 +5,7 @@ mod tpch;
 
 use plasmon_core::Config;
 
-use crate::ir::Plan;
+use crate::ir::{Node, Plan, Relation};
 use crate::sql::{Statement, plan_statement};
 use catalog::TestCatalog;
 
@@ -19,5 +19,34 @@ fn plan_with(sql: &str, config: &Config) -> Plan {
         Ok(Statement::Query(plan)) => plan,
         Ok(other) => panic!("no query: {other:?}"),
         Err(error) => panic!("{error}\n{sql}"),
+    }
+}
+
+/// The scans of a relation, each with its columns' names, in plan order.
+fn scans(relation: &Relation) -> Vec<String> {
+    let own = matches!(relation.node, Node::Scan { .. }).then(|| {
+        let names: Vec<&str> = relation.schema.fields().iter().map(|f| f.name().as_str()).collect();
+        names.join(",")
+    });
+    own.into_iter().chain(relation.children().into_iter().flat_map(scans)).collect()
+}
+
+#[test]
+fn a_top_n_reads_wide_columns_late() {
+    let ordered = |sql: &str| scans(&plan(sql).root);
+    let late = ordered(
+        "SELECT l_comment, o_orderdate, l_extendedprice FROM lineitem JOIN orders ON l_orderkey = o_orderkey ORDER BY l_extendedprice LIMIT 10",
+    );
+    assert_eq!(late[0], "l_comment,row number", "{late:?}");
+    assert!(late[1..].iter().all(|scan| !scan.contains("l_comment")), "{late:?}");
+    assert!(late[1..].iter().any(|scan| scan.contains("row number")), "{late:?}");
+    // Too many rows, nothing wide, a column that orders, or a row that may be padded: read at once.
+    for sql in [
+        "SELECT l_comment FROM lineitem ORDER BY l_extendedprice LIMIT 100000",
+        "SELECT l_quantity FROM lineitem ORDER BY l_extendedprice LIMIT 10",
+        "SELECT l_comment FROM lineitem ORDER BY l_comment LIMIT 10",
+        "SELECT o_comment FROM part LEFT JOIN orders ON o_custkey = p_partkey ORDER BY p_retailprice LIMIT 10",
+    ] {
+        assert!(!ordered(sql).concat().contains("row number"), "{sql}: {:?}", ordered(sql));
     }
 }

@@ -5,11 +5,10 @@
 
 use std::ops::Range;
 
-use plasmon_kernels::hash::{combine, hash_bytes, hash_word};
-
 use super::share::Share;
 use crate::batch::{Column, Encoding, Values};
 use crate::error::Result;
+use crate::operators::key_hash::hash_keys;
 
 /// All groups of one table.
 pub(super) struct Run {
@@ -96,8 +95,7 @@ impl Run {
     }
 
     fn cut_by_hash(&self, partitions: usize) -> Result<Vec<Piece>> {
-        let mut hashes = vec![0u64; self.groups];
-        self.keys.iter().try_for_each(|k| combine_hashes(k, &mut hashes))?;
+        let hashes = hash_keys(&self.keys, self.groups);
         let mut members = vec![Vec::new(); partitions];
         hashes.iter().enumerate().for_each(|(group, hash)| {
             members[(hash >> 40) as usize % partitions].push(group as u32);
@@ -167,22 +165,4 @@ fn rows_below(key: &Column, splitter: i64) -> usize {
 /// Every `step`th value of an ascending column.
 pub(super) fn samples(key: &Column, step: usize, out: &mut Vec<i64>) {
     with_integers!(key, values => out.extend(values.iter().step_by(step).map(|&v| v as i64)), ())
-}
-
-/// Hashes by value (not by interned id, which differs between workers).
-fn combine_hashes(key: &Column, hashes: &mut [u64]) -> Result<()> {
-    macro_rules! integers {
-        ($($variant:ident),*) => {
-            match key.flat_values() {
-                $(Values::$variant(v) => hashes.iter_mut().zip(v.iter()).for_each(|(h, &x)| *h = combine(*h, hash_word(x as i64 as u64))),)*
-                Values::Float64(v) => hashes.iter_mut().zip(v.iter()).for_each(|(h, &x)| *h = combine(*h, hash_word(x.to_bits()))),
-                Values::Float32(v) => hashes.iter_mut().zip(v.iter()).for_each(|(h, &x)| *h = combine(*h, hash_word(x.to_bits() as u64))),
-                Values::View(v) => hashes.iter_mut().enumerate().for_each(|(row, h)| *h = combine(*h, if key.is_valid(row) { hash_bytes(v.value(row)) } else { 0 })),
-                // Rare key types leave the partition to the other keys.
-                _ => {}
-            }
-        };
-    }
-    integers!(Int8, Int16, Int32, Int64, Int128, UInt8, UInt16, UInt32, UInt64);
-    Ok(())
 }

@@ -4,7 +4,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion_common::{DFSchema, JoinType, NullEquality};
 use datafusion_expr::logical_plan::{FetchType, SkipType};
 use datafusion_expr::{
-    Distinct, Limit, LogicalPlan, Projection, RecursiveQuery, TableScan, Unnest as LogicalUnnest, Values,
+    Distinct, Limit, LogicalPlan, Partitioning, Projection, RecursiveQuery, TableScan, Unnest as LogicalUnnest, Values,
 };
 use plasmon_core::expression::{CastMode, Expression};
 use plasmon_core::operators::aggregate::AggregatePhase;
@@ -70,6 +70,18 @@ impl Translator {
             }
             LogicalPlan::RecursiveQuery(query) => self.recursive(query),
             LogicalPlan::Unnest(unnest) => self.unnest(unnest),
+            LogicalPlan::Repartition(repartition) => {
+                let input = self.relation(&repartition.input)?;
+                let (keys, partitions) = match &repartition.partitioning_scheme {
+                    Partitioning::RoundRobinBatch(partitions) => (&[][..], Some(*partitions)),
+                    Partitioning::Hash(keys, partitions) => (&keys[..], Some(*partitions)),
+                    Partitioning::DistributeBy(keys) => (&keys[..], None),
+                    other => return Err(Error::unsupported(format!("partitioning {other:?}"))),
+                };
+                let keys =
+                    keys.iter().map(|k| self.expression(k, repartition.input.schema())).collect::<Result<_>>()?;
+                Ok(Relation::new(Node::Exchange { input: Box::new(input), keys, partitions }, schema))
+            }
             other => Err(Error::unsupported(format!("plan node {}", other.display()))),
         }
     }

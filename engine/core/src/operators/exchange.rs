@@ -1,0 +1,312 @@
+//! Exchange: deals rows to partitions, each of which one worker then reads as a whole.
+//!
+//! By keys (rows of equal keys meet in one partition: `DISTRIBUTE BY`, a host's shuffle) or in turn, a batch at a time (which only spreads
+//! the work of a source that feeds one worker). What grows: all rows, under a reservation. Rows that one worker brought keep their order within a partition.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use arrow_schema::DataType;
+use plasmon_kernels::partition::partition_rows;
+
+use super::Breaker;
+use super::key_hash::hash_keys;
+use crate::batch::{Batch, Column};
+use crate::error::{Error, Result};
+use crate::expression::{Expression, evaluate};
+use crate::memory::Reservation;
+use crate::metrics::OperatorMetrics;
+use crate::pipeline::{Flow, Next, Sink, SinkState, Source, SourceState, TaskContext};
+
+/// Most partitions: a batch is cut into as many pieces.
+const PARTITIONS_MAX: usize = 4096;
+
+/// Which partition a row goes to.
+#[derive(Debug, Clone)]
+pub enum Distribution {
+    /// Equal keys, the same partition; nulls equal each other.
+    Keys(Vec<Expression>),
+    /// Whole batches in turn.
+    InTurn,
+}
+
+/// An exchange of rows with these columns.
+#[derive(Debug, Clone)]
+pub struct ExchangeSpec {
+    pub distribution: Distribution,
+    /// 1..=4096.
+    pub partitions: usize,
+    pub types: Vec<DataType>,
+}
+
+/// Sink and sources of an exchange.
+#[derive(Debug)]
+pub struct Exchange {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    spec: ExchangeSpec,
+    /// Pieces of each partition; taken by its reader.
+    partitions: Vec<Mutex<Vec<Batch>>>,
+    reservations: Mutex<Vec<Reservation>>,
+    /// Batches dealt in turn so far.
+    dealt: AtomicUsize,
+    /// The next partition to be read.
+    cursor: AtomicUsize,
+}
+
+impl Exchange {
+    /// Checks the spec.
+    pub fn new(spec: ExchangeSpec) -> Result<Self> {
+        if spec.partitions == 0 || spec.partitions > PARTITIONS_MAX {
+            return Err(Error::unsupported(format!("{} partitions; 1 to {PARTITIONS_MAX} are", spec.partitions)));
+        }
+        let partitions = (0..spec.partitions).map(|_| Mutex::default()).collect();
+        Ok(Exchange {
+            shared: Arc::new(Shared {
+                spec,
+                partitions,
+                reservations: Mutex::default(),
+                dealt: AtomicUsize::new(0),
+                cursor: AtomicUsize::new(0),
+            }),
+        })
+    }
+
+    /// Takes rows.
+    pub fn sink(&self) -> Arc<dyn Sink> {
+        Arc::new(ExchangeSink { shared: self.shared.clone() })
+    }
+
+    /// Gives all partitions, each to one worker.
+    pub fn source(&self) -> Arc<dyn Source> {
+        Arc::new(ExchangeSource { shared: self.shared.clone(), only: None })
+    }
+
+    /// Gives one partition, for hosts that read each on a task of its own.
+    pub fn partition(&self, index: usize) -> Result<Arc<dyn Source>> {
+        if index >= self.shared.spec.partitions {
+            return Err(Error::internal(format!("partition {index} of {}", self.shared.spec.partitions)));
+        }
+        Ok(Arc::new(ExchangeSource { shared: self.shared.clone(), only: Some(index) }))
+    }
+
+    /// Both halves, for plans.
+    pub fn breaker(&self) -> Breaker {
+        Breaker { sink: self.sink(), source: self.source() }
+    }
+}
+
+#[derive(Debug)]
+struct ExchangeSink {
+    shared: Arc<Shared>,
+}
+
+impl Sink for ExchangeSink {
+    fn name(&self) -> &'static str {
+        "Exchange"
+    }
+
+    fn open(&self, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SinkState>> {
+        Ok(Box::new(ExchangeState {
+            partitions: vec![Vec::new(); self.shared.spec.partitions],
+            shared: self.shared.clone(),
+            reservation: Some(task.memory.reservation("Exchange")),
+            metrics: metrics.clone(),
+        }))
+    }
+}
+
+/// One worker's rows by partition.
+struct ExchangeState {
+    shared: Arc<Shared>,
+    partitions: Vec<Vec<Batch>>,
+    reservation: Option<Reservation>,
+    metrics: Arc<OperatorMetrics>,
+}
+
+impl SinkState for ExchangeState {
+    fn push(&mut self, batch: Batch) -> Result<Flow> {
+        let batch = batch.compact();
+        if let Some(reservation) = &self.reservation {
+            reservation.grow(batch.memory_bytes())?;
+            self.metrics.reserved(reservation.held());
+        }
+        match &self.shared.spec.distribution {
+            Distribution::InTurn => {
+                let turn = self.shared.dealt.fetch_add(1, Ordering::Relaxed) % self.partitions.len();
+                self.partitions[turn].push(batch);
+            }
+            Distribution::Keys(keys) => {
+                let keys = keys.iter().map(|key| evaluate(key, &batch)).collect::<Result<Vec<_>>>()?;
+                self.cut(&batch, &hash_keys(&keys, batch.rows()));
+            }
+        }
+        Ok(Flow::NeedInput)
+    }
+
+    fn combine(&mut self) -> Result<()> {
+        for (own, all) in self.partitions.iter_mut().zip(&self.shared.partitions) {
+            all.lock().unwrap_or_else(|e| e.into_inner()).append(own);
+        }
+        self.shared.reservations.lock().unwrap_or_else(|e| e.into_inner()).extend(self.reservation.take());
+        Ok(())
+    }
+}
+
+impl ExchangeState {
+    fn cut(&mut self, batch: &Batch, hashes: &[u64]) {
+        let (mut rows, mut ends) = (Vec::new(), Vec::new());
+        partition_rows(hashes, self.partitions.len() as u32, &mut rows, &mut ends);
+        let mut start = 0;
+        for (partition, end) in self.partitions.iter_mut().zip(ends) {
+            let rows = &rows[std::mem::replace(&mut start, end as usize)..end as usize];
+            if !rows.is_empty() {
+                let columns = batch.columns().iter().map(|column| column.gather(rows)).collect();
+                partition.push(Batch::new(columns, rows.len()));
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ExchangeSource {
+    shared: Arc<Shared>,
+    only: Option<usize>,
+}
+
+impl Source for ExchangeSource {
+    fn name(&self) -> &'static str {
+        "ExchangeSource"
+    }
+
+    fn max_workers(&self) -> usize {
+        if self.only.is_some() { 1 } else { self.shared.spec.partitions }
+    }
+
+    fn open(&self, task: &TaskContext, _metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SourceState>> {
+        Ok(Box::new(ExchangeSourceState {
+            shared: self.shared.clone(),
+            only: self.only,
+            pieces: Vec::new().into_iter(),
+            batch_rows: task.config.batch_rows.max(1),
+        }))
+    }
+}
+
+struct ExchangeSourceState {
+    shared: Arc<Shared>,
+    /// The one partition to read, until it is taken.
+    only: Option<usize>,
+    pieces: std::vec::IntoIter<Batch>,
+    batch_rows: usize,
+}
+
+impl SourceState for ExchangeSourceState {
+    fn next(&mut self) -> Result<Next> {
+        while self.pieces.as_slice().is_empty() {
+            let next = self.only.take().unwrap_or_else(|| self.shared.cursor.fetch_add(1, Ordering::Relaxed));
+            let Some(partition) = self.shared.partitions.get(next) else { return Ok(Next::Finished) };
+            let pieces = std::mem::take(&mut *partition.lock().unwrap_or_else(|e| e.into_inner()));
+            self.pieces = pieces.into_iter();
+        }
+        self.together().map(Next::Batch)
+    }
+}
+
+impl ExchangeSourceState {
+    /// The next pieces as one batch, as many as fit.
+    fn together(&mut self) -> Result<Batch> {
+        let mut rows = 0;
+        let fits = |piece: &&Batch| {
+            rows += piece.rows();
+            rows <= self.batch_rows
+        };
+        let count = self.pieces.as_slice().iter().take_while(fits).count().max(1);
+        let pieces: Vec<Batch> = self.pieces.by_ref().take(count).collect();
+        let [_, _, ..] = &pieces[..] else {
+            return pieces.into_iter().next().ok_or_else(|| Error::internal("a partition without its pieces"));
+        };
+        let types = self.shared.spec.types.iter().enumerate();
+        let columns = types.map(|(index, data_type)| {
+            Column::concat(&pieces.iter().map(|p| p.column(index).clone()).collect::<Vec<_>>(), data_type)
+        });
+        Ok(Batch::new(columns.collect::<Result<_>>()?, pieces.iter().map(Batch::rows).sum()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::random_rows::{self, Random, drive, scalars};
+    use super::*;
+    use crate::config::Config;
+
+    fn sorted(rows: Vec<Vec<crate::expression::Scalar>>) -> Vec<String> {
+        // Narrow decimals may come out wide.
+        let text = |row: Vec<crate::expression::Scalar>| format!("{row:?}").replace("Int64", "Int128");
+        let mut rows: Vec<String> = rows.into_iter().map(text).collect();
+        rows.sort();
+        rows
+    }
+
+    #[test]
+    fn rows_of_equal_keys_meet_and_none_is_lost() {
+        for seed in 0..60 {
+            let mut random = Random(seed);
+            let key = random.pick(&random_rows::types());
+            let types = vec![key.clone(), DataType::Utf8, DataType::Int64];
+            let batches: Vec<Batch> = (0..random.below(8))
+                .map(|i| {
+                    let rows = random.below(90) as usize;
+                    random_rows::batch(&mut random, &types[..2], rows, i as i64 * 100)
+                })
+                .collect();
+            let distribution = match random.below(3) {
+                0 => Distribution::InTurn,
+                _ => Distribution::Keys(vec![Expression::column(0, key)]),
+            };
+            let partitions = 1 + random.below(9) as usize;
+            let task = TaskContext::new(Config { batch_rows: random.pick(&[1, 7, 4096]), ..Config::default() });
+            let exchange = Exchange::new(ExchangeSpec { distribution, partitions, types }).expect("a spec");
+            let all = drive(&exchange.breaker(), batches.clone(), 1 + random.below(3) as usize, &task).expect("runs");
+            assert_eq!(sorted(scalars(&all)), sorted(scalars(&batches)), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_partition_has_all_rows_of_its_keys() {
+        for seed in 0..40 {
+            let mut random = Random(seed);
+            let types = vec![random.pick(&random_rows::types()), DataType::Int64];
+            if matches!(types[0], DataType::List(_)) {
+                continue;
+            }
+            let batches: Vec<Batch> =
+                (0..5).map(|i| random_rows::batch(&mut random, &types[..1], 50, i * 50)).collect();
+            let keys = vec![Expression::column(0, types[0].clone())];
+            let spec = ExchangeSpec { distribution: Distribution::Keys(keys), partitions: 4, types };
+            let exchange = Exchange::new(spec).expect("a spec");
+            let task = TaskContext::new(Config::default());
+            let metrics = OperatorMetrics::new();
+            let mut state = exchange.sink().open(&task, &metrics).expect("opens");
+            batches.into_iter().filter(|b| b.selected_rows() > 0).for_each(|b| drop(state.push(b).expect("takes")));
+            state.combine().expect("combines");
+            let mut owner = std::collections::HashMap::new();
+            for partition in 0..4 {
+                let mut source = exchange.partition(partition).expect("exists").open(&task, &metrics).expect("opens");
+                while let Next::Batch(batch) = source.next().expect("gives") {
+                    for row in scalars(&[batch]) {
+                        // −0 and 0, and every NaN, are one key.
+                        let key = format!("{:?}", row[0]).replace("-0.0", "0.0").replace("-NaN", "NaN");
+                        assert_eq!(*owner.entry(key).or_insert(partition), partition, "seed {seed}: {row:?}");
+                    }
+                }
+            }
+        }
+        assert!(
+            Exchange::new(ExchangeSpec { distribution: Distribution::InTurn, partitions: 0, types: vec![] }).is_err()
+        );
+    }
+}
