@@ -109,37 +109,54 @@ def canonical_ours(text, like):
     return text
 
 
-def close(a, b):
+def close(a, b, half):
+    """Whether two texts are one value: floats to seven digits, averages of decimals to half a unit of our last place (`half`)."""
     if a == b:
         return True
-    try:
-        x, y = float(a), float(b)
-    except (TypeError, ValueError):
+    if a is None or b is None:
         return False
-    # An average of decimals is a decimal with us: half a unit of its last place.
-    places = len(a.partition(".")[2]) if "e" not in a else 0
-    unit = 10.0 ** -places if 4 <= places < 9 else 0.0
-    return abs(x - y) <= max(1e-7 * max(abs(x), abs(y), 1e-2), unit)
+    try:
+        if half is not None:
+            ours, theirs = decimal.Decimal(a), decimal.Decimal(b)
+            return abs(ours - theirs) <= half + abs(theirs) * DOUBLE_ERROR
+        x, y = float(a), float(b)
+    except (ValueError, decimal.InvalidOperation):
+        return False
+    return abs(x - y) <= 1e-7 * max(abs(x), abs(y), 1e-2)
 
 
-def same(ours, theirs, ordered):
+# What DuckDB's sum and division in doubles may be off.
+DOUBLE_ERROR = decimal.Decimal("1e-14")
+
+
+def half_unit(data_type, like):
+    """Where we answer with a decimal and DuckDB with a float (an average of decimals): half a unit of the decimal's last place."""
+    scale = re.fullmatch(r"Decimal\d+\(\d+, (-?\d+)\)", data_type)
+    return decimal.Decimal(5).scaleb(-int(scale[1]) - 1) if scale and isinstance(like, float) else None
+
+
+def same(ours, types, theirs, ordered):
     """Whether the rows are equal; floats to seven digits."""
     width = len(theirs[0]) if theirs else 0
     like = [next((row[i] for row in theirs if row[i] is not None), None) for i in range(width)]
-    theirs = [[canonical(v) for v in row] for row in theirs]
     if len(ours) != len(theirs):
         return False
-    ours = [[canonical_ours(v, l) for v, l in zip(row, like)] for row in ours]
+    halves = [half_unit(t, l) for t, l in zip(types, like)]
+    theirs = [[repr(v) if h is not None and v is not None else canonical(v) for v, h in zip(row, halves)] for row in theirs]
+    ours = [[v if h is not None else canonical_ours(v, l) for v, l, h in zip(row, like, halves)] for row in ours]
+    match = lambda a, b: all(map(close, a, b, halves))
     if ordered:
-        return all(all(map(close, a, b)) for a, b in zip(ours, theirs))
-    key = lambda row: [(v is None, v or "") for v in row]
+        return all(map(match, ours, theirs))
+    # What is not exact comes last, so that rows of both sides still meet.
+    places = sorted(range(width), key=lambda i: (halves[i] is not None, isinstance(like[i], float)))
+    key = lambda row: [(row[i] is None, row[i] or "") for i in places]
     ours, theirs = sorted(ours, key=key), sorted(theirs, key=key)
-    if ours == theirs or all(all(map(close, a, b)) for a, b in zip(ours, theirs)):
+    if ours == theirs or all(map(match, ours, theirs)):
         return True
     left = collections.Counter(map(tuple, theirs)) - collections.Counter(map(tuple, ours))
     extra = list((collections.Counter(map(tuple, ours)) - collections.Counter(map(tuple, theirs))).elements())
     for row in left.elements():
-        found = next((i for i, other in enumerate(extra) if all(map(close, other, row))), None)
+        found = next((i for i, other in enumerate(extra) if match(other, row)), None)
         if found is None:
             return False
         extra.pop(found)
@@ -175,7 +192,7 @@ def verdict(ours, theirs, ordered):
         return f"our error: {error[:300]}"
     if their_error:
         return f"their error: {their_error[:300]}"
-    return "same" if same(ours["rows"], theirs, ordered) else "rows differ"
+    return "same" if same(ours["rows"], ours["types"], theirs, ordered) else "rows differ"
 
 
 # ---- running

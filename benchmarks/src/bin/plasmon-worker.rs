@@ -1,7 +1,7 @@
 //! Runs statements for the peer benchmark: one JSON request a line on stdin, one JSON answer a line on stdout.
 //!
-//! Request `{"setup": "SQL"}` or `{"sql": "SQL"}`; answer `{"seconds": s, "peak_kilobytes": k, "columns": [...], "rows": [[...]]}` or `{"error": "..."}`.
-//! Values are texts; the time covers planning, running and receiving every batch, not the formatting of rows.
+//! Request `{"setup": "SQL"}` or `{"sql": "SQL"}`; answer `{"seconds": s, "peak_kilobytes": k, "columns": [...], "types": [...], "rows": [[...]]}` or
+//! `{"error": "..."}`. Values are texts; the time covers planning, running and receiving every batch, not the formatting of rows.
 
 use std::io::{BufRead, Write};
 use std::time::Instant;
@@ -46,7 +46,10 @@ fn answer(session: &Session, request: &Value) -> Result<Value, Box<dyn std::erro
         }
     }
     let columns: Vec<_> = schema.fields().iter().map(|f| f.name().clone()).collect();
-    Ok(json!({ "seconds": seconds, "peak_kilobytes": peak_kilobytes, "columns": columns, "rows": rows }))
+    let types: Vec<_> = schema.fields().iter().map(|f| f.data_type().to_string()).collect();
+    Ok(
+        json!({ "seconds": seconds, "peak_kilobytes": peak_kilobytes, "columns": columns, "types": types, "rows": rows }),
+    )
 }
 
 fn cell(column: &arrow::array::ArrayRef, row: usize) -> Result<Value, arrow::error::ArrowError> {

@@ -59,6 +59,11 @@ pub(super) fn selectivity(conjuncts: &[Expression], columns: &[ColumnProfile]) -
         let Some(bounds) = columns[column].bounds else { continue };
         let step = if bounds.is_integer { 1.0 } else { 0.0 };
         let width = (bounds.max - bounds.min + step).max(f64::MIN_POSITIVE);
+        // Infinite values, or such that are too far apart for a difference: nothing is known of what lies between.
+        if !width.is_finite() {
+            share *= COMPARISON;
+            continue;
+        }
         let kept = (high.min(bounds.max) - low.max(bounds.min) + step).max(0.0);
         let least = 1.0 / columns[column].domain_or_guess();
         share *= (kept / width).clamp(least.min(0.5) * f64::from(u8::from(kept > 0.0)), 1.0);

@@ -21,6 +21,9 @@ const UNKNOWN_ROWS: f64 = 100_000.0;
 /// Rows of a recursive query's work table.
 const WORK_TABLE_ROWS: f64 = 1_000.0;
 
+/// Estimates stop here: products of two of them are still numbers.
+const ROWS_MAX: f64 = 1e100;
+
 /// The least rows and the most bits a row for which a column's compressed size tells of its values.
 const BYTES_TELL_ROWS: f64 = 10_000.0;
 const BYTES_TELL_BITS: f64 = 14.0;
@@ -95,7 +98,13 @@ impl Estimates {
     }
 
     /// The estimate of a relation whose inputs have these.
-    pub(super) fn node(&self, relation: &Relation, mut inputs: Vec<Profile>) -> Profile {
+    pub(super) fn node(&self, relation: &Relation, inputs: Vec<Profile>) -> Profile {
+        let mut profile = self.unbounded(relation, inputs);
+        profile.rows = profile.rows.min(ROWS_MAX);
+        profile
+    }
+
+    fn unbounded(&self, relation: &Relation, mut inputs: Vec<Profile>) -> Profile {
         let width = relation.schema.fields().len();
         match &relation.node {
             Node::Scan { table, projection, filters, fetch, .. } => {
@@ -310,7 +319,7 @@ fn join_profile(left: &Profile, right: &Profile, join: &Join) -> Profile {
 
 fn aggregate_profile(input: &Profile, group_by: &[Expression], grouping_sets: usize, width: usize) -> Profile {
     let mut keys: Vec<ColumnProfile> = group_by.iter().map(|k| expression_profile(k, input)).collect();
-    let domain = composite_domain(&keys.iter().collect::<Vec<_>>()).0;
+    let domain = composite_domain(&keys.iter().collect::<Vec<_>>()).0.max(1.0);
     let groups = if group_by.is_empty() {
         1.0
     } else {

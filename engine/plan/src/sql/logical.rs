@@ -71,7 +71,7 @@ pub(super) fn optimize(plan: LogicalPlan, functions: &Registry) -> Result<Logica
         "simplify_expressions" => Arc::new(numbers::CheckedSimplify::new()) as Rule,
         "extract_equijoin_predicate" => Arc::new(held_rules::NullSafeKeys::new()),
         "push_down_filter" => Arc::new(held_rules::FiltersAboveTotals::new()),
-        "eliminate_cross_join" => Arc::new(held_rules::NullSafeCrossJoins::new()),
+        "eliminate_cross_join" => Arc::new(held_rules::WholeCrossJoins::new()),
         _ => rule,
     });
     Optimizer::with_rules(rules.collect()).optimize(plan, &config, |_, _| {})

@@ -19,6 +19,7 @@ use super::rows::SortedRows;
 use super::{WindowExpression, custom};
 use crate::batch::{Bitmap, Column, Physical, Values};
 use crate::error::{Error, Result};
+use crate::expression::divide_rounded;
 use crate::operators::aggregate::AggregateFunction;
 use crate::operators::sort::{KeyOrder, KeyParts, Layout};
 
@@ -224,7 +225,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// `sum × 10^shift / count`, cut towards zero.
+    /// `sum × 10^shift / count`, rounded half away from zero as grouped averages are.
     fn decimal_average(&self, sums: impl ExactSizeIterator<Item = (i256, u64)>, shift: i32) -> Result<Column> {
         let unit = i256::from_i128(10).wrapping_pow(shift.max(0) as u32);
         let mut present = Vec::with_capacity(sums.len());
@@ -234,7 +235,7 @@ impl<'a> Call<'a> {
                 let scaled = sum
                     .checked_mul(unit)
                     .ok_or_else(|| Error::data(format!("a window average does not fit {}", self.result)))?;
-                Ok(scaled.checked_div(i256::from_i128(count.max(1) as i128)).unwrap_or(i256::ZERO))
+                Ok(divide_rounded(scaled, i256::from_i128(count.max(1) as i128)).unwrap_or(i256::ZERO))
             })
             .collect::<Result<Vec<i256>>>()?;
         let validity = Some(Bitmap::from_bools(present.into_iter()));
