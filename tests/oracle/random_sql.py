@@ -22,13 +22,17 @@ class Expr:
 
 
 class Source:
-    """A relation in FROM: a table, a sub-query or a CTE's name, under an alias, with how it joins what is before it."""
+    """A relation in FROM: a table, a sub-query or a CTE's name, under an alias, with how it joins what is before it.
 
-    def __init__(self, relation, alias, join=None, on=(), using=()):
-        self.relation, self.alias, self.join, self.on, self.using = relation, alias, join, list(on), list(using)
+    `lateral`: a sub-query that may read what is before it."""
+
+    def __init__(self, relation, alias, join=None, on=(), using=(), lateral=False):
+        self.relation, self.alias, self.join, self.on, self.using, self.lateral = relation, alias, join, list(on), list(using), lateral
 
     def render(self, dialect):
         relation = self.relation if isinstance(self.relation, str) else f"({self.relation.render(dialect)})"
+        if self.lateral:
+            relation = "LATERAL " + relation
         text = f"{relation} AS {self.alias}"
         if self.join is None:
             return text
@@ -364,7 +368,38 @@ class Grammar:
         query = self.query(depth, kinds=["int"], outer=outer, simple=True)
         scope = query.scope
         query.distinct, query.order, query.limit, query.offset, query.set_operations = False, None, None, None, []
-        query.select = [("v", Expr(kind, self.random.choice(["min({0})", "max({0})"]), [self.leaf(scope, kind)], safe=False))]
+        names = ["min({0})", "max({0})"]
+        if kind == "int":
+            names += ["count({0})", "count(*)", "count(DISTINCT {0})", "coalesce(max({0}), -1)", "count({0}) + 1"]
+        argument = self.mixed(scope, outer, kind) if outer and self.chance(0.2) else self.leaf(scope, kind)
+        query.select = [("v", Expr(kind, self.random.choice(names), [argument], safe=False))]
+        if self.chance(0.1):
+            query.group = []
+            query.having.append(Expr("bool", "(count(*) " + self.random.choice(COMPARE[:6]) + " {0})", [self.literal("int")]))
+        return query
+
+    def mixed(self, scope, outer, kind):
+        """A value of this query or the one around it. It reads a column of this one: what reads none is an aggregate of the outer query."""
+        return Expr(kind, "CASE WHEN {0} IS NOT NULL THEN {1} END", [Expr("int", self.random.choice(scope).text), self.leaf(scope + outer, kind)])
+
+    def lateral(self, scope):
+        """A sub-query in FROM that reads columns of what is before it: filtered, aggregated, or its first row in a total order."""
+        r = self.random
+        kinds = [self.kind(scope) for _ in range(r.choice([1, 2, 2, 3]))]
+        query = self.query(1, kinds=kinds, outer=scope, simple=True)
+        inner, keys = query.scope + scope, [c for c in query.scope if c.unique]
+        style = r.random()
+        if style < 0.35:
+            query.distinct = False
+            mixed = Expr(kinds[0], r.choice(["min({0})", "max({0})"]), [self.mixed(query.scope, scope, kinds[0])], safe=False)
+            query.select = self.named([a for a in [self.aggregate(query.scope)] if not a.fuzzy] + [mixed, Expr("int", "count(*)", safe=False)][: r.choice([1, 2])])
+        elif style < 0.6 and len(keys) == len(query.sources) == 1:
+            query.distinct = False
+            query.select = self.named([self.expr(inner, k, 1) for k in kinds] + [Expr("int", keys[0].text)])
+            query.order = [(p, self.direction()) for p in [len(query.select)] + list(range(1, len(query.select)))]
+            query.limit, query.offset = r.choice([1, 1, 2, 5]), r.choice([None, None, 1])
+        elif style < 0.85:
+            query.select = self.named([self.expr(inner, k, 1) for k in kinds])
         return query
 
     # ---- queries
@@ -396,7 +431,7 @@ class Grammar:
                 name = f"w{i}"
                 query.ctes.append((name, self.query(1, plain=True, ctes=ctes)))
                 ctes.append(query.ctes[-1])
-        scope, unique = self.joins(query, depth, ctes, 1 if simple else r.choice([1, 1, 1, 2, 2, 2, 3, 3, 4, 5] if top else [1, 1, 1, 2, 2, 3]))
+        scope, unique = self.joins(query, depth, ctes, r.choice([1, 1, 1, 1, 2]) if simple else r.choice([1, 1, 1, 2, 2, 2, 3, 3, 4, 5] if top else [1, 1, 1, 2, 2, 3]))
         query.scope = scope
         inner = scope
         if outer:
@@ -404,8 +439,8 @@ class Grammar:
             fitting = [(a, b) for a in shared for b in outer if a.kind == b.kind and "." in b.text]
             if fitting:
                 a, b = r.choice(fitting)
-                query.where.append(Expr("bool", "({0} = {1})", [Expr(a.kind, a.text), Expr(b.kind, b.text)]))
-                if self.chance(0.25) and all(isinstance(source.relation, str) for source in query.sources):
+                query.where.append(Expr("bool", "({0} " + ("=" if self.chance(0.85) else r.choice(COMPARE)) + " {1})", [Expr(a.kind, a.text), Expr(b.kind, b.text)]))
+                if self.chance(0.25):
                     a, b = r.choice(fitting)
                     query.where.append(Expr("bool", "({0} " + r.choice(["<>", "<", ">="]) + " {1})", [Expr(a.kind, a.text), Expr(b.kind, b.text)]))
         for _ in range(r.choice([0, 0, 1, 1, 2, 3])):
@@ -443,12 +478,20 @@ class Grammar:
         for i in range(count):
             if i > 0 and size_so_far * min(len(t.rows) for t in self.tables) > ROWS_MAX:
                 break
-            relation, columns, size = self.source(depth, ctes, ROWS_MAX // max(size_so_far, 1))
+            lateral = i > 0 and depth > 1 and self.chance(0.12)
+            if lateral:
+                relation = self.lateral(scope)
+                columns, size = [(n, e.kind, e.safe, False) for n, e in relation.select], 10
+            else:
+                relation, columns, size = self.source(depth, ctes, ROWS_MAX // max(size_so_far, 1))
             size_so_far *= size
             alias = self.alias()
             mine = [Reference(f"{alias}.{n}", k, safe, u) for n, k, safe, u in columns]
             if i == 0:
                 query.sources.append(Source(relation, alias))
+            elif lateral:
+                kind = "," if commas else r.choice(["JOIN", "CROSS JOIN", "LEFT JOIN"])
+                query.sources.append(Source(relation, alias, kind, lateral=True))
             else:
                 kind = "," if commas else r.choice(["JOIN", "JOIN", "JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "CROSS JOIN"])
                 if kind in (",", "CROSS JOIN"):
@@ -612,6 +655,9 @@ def cuts(root, path):
                 if name in ("select", "sources") and len(getattr(node, name)) == 1:
                     continue
                 yield edited(root, path, lambda n, name=name, i=i: n.__getattribute__(name).pop(i) and None)
+        for i, s in enumerate(node.sources):
+            if s.lateral:
+                yield edited(root, path, lambda n, i=i: setattr(n.sources[i], "lateral", False))
         for name, empty in [("order", None), ("limit", None), ("offset", None), ("grouping", None), ("distinct", False)]:
             if getattr(node, name) not in (None, False):
                 yield edited(root, path, lambda n, name=name, empty=empty: setattr(n, name, empty))

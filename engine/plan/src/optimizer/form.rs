@@ -142,6 +142,14 @@ impl Forms {
         if !(gives_right || gives_left) || join.projection.is_some() {
             return None;
         }
+        // What is null for want of a partner must be so in the form, too.
+        let fills_left = matches!(join.kind, JoinKind::Right | JoinKind::Full);
+        let fills_right = matches!(join.kind, JoinKind::Left | JoinKind::Full);
+        if fills_left && !left.columns.iter().all(follows_nulls)
+            || fills_right && !right.columns.iter().all(follows_nulls)
+        {
+            return None;
+        }
         let (left_form, right_form) = (left.form?, right.form?);
         let left_keys = substitute_all(&join.left_keys, &left.columns);
         let right_keys = substitute_all(&join.right_keys, &right.columns);
@@ -515,6 +523,15 @@ fn same_join(a: &Join, b: &Join) -> bool {
 /// Whether a join's output holds columns of both sides.
 fn gives_right(kind: JoinKind) -> bool {
     matches!(kind, JoinKind::Inner | JoinKind::Left | JoinKind::Right | JoinKind::Full)
+}
+
+/// Whether an expression is null where the columns are that it reads.
+fn follows_nulls(expression: &Expression) -> bool {
+    match &expression.kind {
+        Kind::Column(_) => true,
+        Kind::Cast { operand, .. } => follows_nulls(operand),
+        _ => false,
+    }
 }
 
 /// An expression over a relation's columns as one over what those columns are.

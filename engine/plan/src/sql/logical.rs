@@ -63,7 +63,8 @@ pub(super) fn optimize(plan: LogicalPlan, functions: &Registry) -> Result<Logica
     let plan = set_operation::count_duplicates(plan, functions)?;
     let plan = distinct_on::into_aggregates(plan, functions)?;
     let plan = subquery::out_of_sort_keys(plan)?;
-    let plan = membership::rewrite(Analyzer::new().execute_and_check(plan, &OPTIONS, |_, _| {})?)?;
+    let plan = Analyzer::new().execute_and_check(plan, &OPTIONS, |_, _| {}).map_err(refused_correlation)?;
+    let plan = membership::rewrite(plan)?;
     let plan = RewriteSetComparison::new().rewrite(plan, &config)?.data;
     let plan = subquery::into_joins(plan, functions, &config)?;
     type Rule = Arc<dyn OptimizerRule + Send + Sync>;
@@ -75,6 +76,20 @@ pub(super) fn optimize(plan: LogicalPlan, functions: &Registry) -> Result<Logica
         _ => rule,
     });
     Optimizer::with_rules(rules.collect()).optimize(plan, &config, |_, _| {})
+}
+
+/// Forms of correlation that the library's analysis lets nobody run are no faults of the query.
+fn refused_correlation(error: DataFusionError) -> DataFusionError {
+    match error {
+        DataFusionError::Context(_, inner) => refused_correlation(*inner),
+        DataFusionError::Plan(message)
+            if message.contains("Accessing outer reference columns")
+                || message.contains("orrelated scalar subquery") =>
+        {
+            DataFusionError::NotImplemented(message)
+        }
+        other => other,
+    }
 }
 
 /// `FETCH FIRST n ROWS ONLY` as `LIMIT n`, which is all that the planner library knows.

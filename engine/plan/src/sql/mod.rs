@@ -11,6 +11,7 @@
 mod catalog;
 mod context;
 mod distinct_on;
+mod flatten;
 mod frames;
 mod held_rules;
 mod logical;

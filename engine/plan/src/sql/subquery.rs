@@ -5,13 +5,14 @@
 //!   has rows, or S has a null) THEN null ELSE false END`.
 //! - An uncorrelated EXISTS becomes a scalar sub-query that counts one row.
 //! - A correlated EXISTS becomes the mark of a mark join below its node.
+//! - Correlated sub-queries that the library would refuse or get wrong, and what LATERAL joins, are flattened ([`super::flatten`]).
 
 use std::sync::Arc;
 
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{
-    Column, DFSchema, DFSchemaRef, DataFusionError, ExprSchema, JoinType, ScalarValue, internal_datafusion_err,
-    internal_err,
+    Column, DFSchema, DFSchemaRef, DataFusionError, ExprSchema, JoinType, ScalarValue, TableReference,
+    internal_datafusion_err, internal_err,
 };
 use datafusion_expr::expr::{Exists, InSubquery};
 use datafusion_expr::expr_rewriter::NamePreserver;
@@ -22,7 +23,11 @@ use datafusion_expr::{
 use datafusion_optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
 use datafusion_optimizer::{OptimizerConfig, OptimizerRule};
 
+use super::flatten::{Correlation, Use, is_plain, outer_columns};
 use crate::function::Registry;
+
+/// The name of the value that a flattened sub-query gives.
+const VALUE: &str = "value";
 
 type Result<T> = std::result::Result<T, DataFusionError>;
 
@@ -87,7 +92,7 @@ pub(super) fn into_joins(plan: LogicalPlan, functions: &Registry, config: &dyn O
 fn any_subquery(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply(|node| {
-        found |= node.expressions().iter().any(holds_subquery);
+        found |= node.expressions().iter().any(holds_subquery) || matches!(node, LogicalPlan::Subquery(_));
         Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     Ok(found)
@@ -100,7 +105,11 @@ struct Rewriter<'a> {
 
 impl Rewriter<'_> {
     fn node(&self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-        if !node.expressions().iter().any(holds_test) {
+        let node = match node {
+            LogicalPlan::Join(join) if lateral(&join.right).is_some() => return self.lateral_join(join),
+            other => other,
+        };
+        if !node.expressions().iter().any(|e| holds_test(e) || finds(e, is_correlated_value)) {
             return Ok(Transformed::no(node));
         }
         match node {
@@ -119,8 +128,119 @@ impl Rewriter<'_> {
             .into_iter()
             .map(|conjunct| if stands_alone(&conjunct) { Ok(conjunct) } else { self.explicit(conjunct, &schema) })
             .collect::<Result<Vec<_>>>()?;
-        let predicate = conjunction(conjuncts).unwrap_or_else(|| lit(true));
-        Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(predicate, filter.input)?)))
+        let (mut input, mut rest) = (Arc::unwrap_or_clone(filter.input), Vec::new());
+        for conjunct in conjuncts {
+            match self.test_of_rows(&input, &conjunct)? {
+                Some(joined) => input = joined,
+                None => rest.push(conjunct),
+            }
+        }
+        let (input, rest) = self.flattened(input, rest, true)?;
+        let is_wider = input.schema().fields().len() > schema.fields().len();
+        let predicate = conjunction(rest).unwrap_or_else(|| lit(true));
+        let filtered = LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?);
+        Ok(Transformed::yes(match is_wider {
+            true => {
+                LogicalPlanBuilder::from(filtered).project(schema.columns().into_iter().map(Expr::from))?.build()?
+            }
+            false => filtered,
+        }))
+    }
+
+    /// A conjunct that is a test of a sub-query that must be flattened, as a semi or anti join with `input`.
+    fn test_of_rows(&self, input: &LogicalPlan, conjunct: &Expr) -> Result<Option<LogicalPlan>> {
+        let (test, not) = match conjunct {
+            Expr::Not(operand) => (operand.as_ref(), true),
+            other => (other, false),
+        };
+        let (subquery, sought, negated) = match test {
+            Expr::Exists(test) => (&test.subquery.subquery, None, test.negated != not),
+            Expr::InSubquery(test) => (&test.subquery.subquery, Some(test.expr.as_ref().clone()), test.negated != not),
+            _ => return Ok(None),
+        };
+        let usage = if sought.is_some() { Use::Members } else { Use::Rows };
+        if is_plain(subquery, usage, input.schema())? {
+            return Ok(None);
+        }
+        let alias = TableReference::bare(self.config.alias_generator().next("__rows"));
+        let value = Expr::from(Column::new(Some(alias.clone()), VALUE));
+        let (condition, kind) = match (sought, negated) {
+            (Some(_), true) => return refused("NOT IN (its correlation cannot be turned into a join)"),
+            (Some(sought), false) => (Some(sought.eq(value)), JoinType::LeftSemi),
+            (None, true) => (None, JoinType::LeftAnti),
+            (None, false) => (None, JoinType::LeftSemi),
+        };
+        let output: &[&str] = if condition.is_some() { &[VALUE] } else { &[] };
+        let correlation = self.correlation(input, subquery)?;
+        Ok(Some(correlation.join(input.clone(), subquery, &alias, output, kind, condition)?))
+    }
+
+    fn correlation(&self, outer: &LogicalPlan, subquery: &LogicalPlan) -> Result<Correlation<'_>> {
+        let correlation = Correlation::new(outer, subquery, self.functions, self.config.alias_generator())?;
+        correlation.map_or_else(|| refused("a sub-query that reads columns from further out only"), Ok)
+    }
+
+    /// The input joined with what sub-queries in `expressions` that must be flattened give, and the expressions with it in their place.
+    /// `library`: whether the library's rules see to values that are plain.
+    fn flattened(
+        &self,
+        mut input: LogicalPlan,
+        expressions: Vec<Expr>,
+        library: bool,
+    ) -> Result<(LogicalPlan, Vec<Expr>)> {
+        let mut flatten = |e: Expr| -> Result<Transformed<Expr>> {
+            let (subquery, usage) = match &e {
+                Expr::ScalarSubquery(subquery) => (&subquery.subquery, Use::Value),
+                Expr::Exists(test) => (&test.subquery.subquery, Use::Rows),
+                _ => return Ok(Transformed::no(e)),
+            };
+            let by_library = library || usage == Use::Rows || outer_columns(subquery)?.is_empty();
+            if by_library && is_plain(subquery, usage, input.schema())? {
+                return Ok(Transformed::no(e));
+            }
+            let alias = TableReference::bare(self.config.alias_generator().next("__flat"));
+            let (kind, output, column): (_, &[&str], _) = match usage {
+                Use::Value => (JoinType::Left, &[VALUE], VALUE),
+                _ => (JoinType::LeftMark, &[], "mark"),
+            };
+            let correlation = self.correlation(&input, subquery)?;
+            input = correlation.join(input.clone(), subquery, &alias, output, kind, None)?;
+            let column = Expr::from(Column::new(Some(alias), column));
+            Ok(Transformed::yes(if matches!(&e, Expr::Exists(test) if test.negated) { !column } else { column }))
+        };
+        let expressions =
+            expressions.into_iter().map(|e| Ok(e.transform_down(&mut flatten)?.data)).collect::<Result<Vec<_>>>()?;
+        Ok((input, expressions))
+    }
+
+    /// `left, LATERAL (sub-query)`, inner or left.
+    fn lateral_join(&self, join: Join) -> Result<Transformed<LogicalPlan>> {
+        let aliases = self.config.alias_generator();
+        let Some((alias, subquery)) = lateral(&join.right) else { return Ok(Transformed::no(LogicalPlan::Join(join))) };
+        let correlation = Correlation::new(&join.left, subquery, self.functions, aliases)?;
+        let Some(correlation) = correlation else { return Ok(Transformed::no(LogicalPlan::Join(join))) };
+        if !matches!(join.join_type, JoinType::Inner | JoinType::Left) {
+            return refused("a RIGHT or FULL JOIN, by LATERAL");
+        }
+        let alias = alias.unwrap_or_else(|| TableReference::bare(aliases.next("__lateral")));
+        let keys = join.on.iter().map(|(l, r)| l.clone().eq(r.clone()));
+        let condition = conjunction(keys.chain(join.filter.clone()));
+        if condition.as_ref().is_some_and(holds_subquery) {
+            return refused("a condition of a join with LATERAL");
+        }
+        let fields = subquery.schema().fields();
+        let names: Vec<&str> = fields.iter().map(|f| f.name().as_str()).collect();
+        let left = join.left.as_ref().clone();
+        let joined = correlation.join(left, subquery, &alias, &names, join.join_type, condition)?;
+        let own = join.left.schema().fields().len();
+        let columns = join.schema.columns().into_iter().enumerate().map(|(i, column)| match i < own {
+            true => Expr::from(column),
+            false => {
+                Expr::from(Column::new(Some(alias.clone()), &column.name)).alias_qualified(column.relation, column.name)
+            }
+        });
+        let list = Projection::try_new(columns.collect(), Arc::new(joined))?;
+        Ok(Transformed::yes(LogicalPlan::Projection(list)))
     }
 
     /// An inner join's tests move into a filter above it; an outer join's onto the input that may be filtered.
@@ -155,6 +275,7 @@ impl Rewriter<'_> {
             node.expressions().into_iter().map(|e| self.explicit(e, &schema)).collect::<Result<Vec<_>>>()?;
         let input = node.inputs().first().map(|i| (*i).clone());
         let input = input.ok_or_else(|| internal_datafusion_err!("a select list without input"))?;
+        let (input, expressions) = self.flattened(input, expressions, matches!(node, LogicalPlan::Projection(_)))?;
         let (input, expressions) = self.marks(input, expressions)?;
         let expressions: Vec<Expr> = expressions.into_iter().zip(names).map(|(e, name)| name.restore(e)).collect();
         let node = match node {
@@ -338,11 +459,27 @@ fn columns_of(expression: &Expr) -> Result<Vec<Column>> {
     Ok(columns)
 }
 
-fn subquery_of(expression: &Expr) -> Option<&Subquery> {
+pub(super) fn subquery_of(expression: &Expr) -> Option<&Subquery> {
     match expression {
         Expr::InSubquery(InSubquery { subquery, .. }) | Expr::Exists(Exists { subquery, .. }) => Some(subquery),
         Expr::SetComparison(comparison) => Some(&comparison.subquery),
         Expr::ScalarSubquery(subquery) => Some(subquery),
+        _ => None,
+    }
+}
+
+fn is_correlated_value(expression: &Expr) -> bool {
+    matches!(expression, Expr::ScalarSubquery(s) if outer_columns(&s.subquery).map_or(true, |c| !c.is_empty()))
+}
+
+/// The sub-query that a join's right side runs for each row of the left one, and the name of its rows.
+fn lateral(right: &LogicalPlan) -> Option<(Option<TableReference>, &LogicalPlan)> {
+    let (alias, right) = match right {
+        LogicalPlan::SubqueryAlias(alias) => (Some(alias.alias.clone()), alias.input.as_ref()),
+        other => (None, other),
+    };
+    match right {
+        LogicalPlan::Subquery(subquery) => Some((alias, &subquery.subquery)),
         _ => None,
     }
 }

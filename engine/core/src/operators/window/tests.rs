@@ -135,6 +135,10 @@ fn bound(random: &mut Random, is_start: bool, distance: &mut dyn FnMut(&mut Rand
 }
 
 // ---------------------------------------------------------------- Oracle
+/// Half away from zero.
+fn rounded(sum: i128, count: i128) -> i128 {
+    (2 * sum + sum.signum() * count) / (2 * count)
+}
 
 struct Oracle<'a> {
     spec: &'a WindowSpec,
@@ -297,7 +301,7 @@ impl Oracle<'_> {
             (F::Sum, DataType::Int64) | (F::Custom(_), _) => Scalar::Int64(wide as i64),
             (F::Sum, _) => Scalar::Int128(wide),
             (F::Avg, DataType::Float64) => Scalar::Float64(sum / values.len() as f64),
-            (F::Avg, _) => Scalar::Int128(wide * 10_000 / values.len() as i128),
+            (F::Avg, _) => Scalar::Int128(rounded(wide * 10_000, values.len() as i128)),
             (F::Min, _) => {
                 values.iter().copied().min_by(|a, b| compare(a, b, false, false)).cloned().unwrap_or(Scalar::Null)
             }
