@@ -4,9 +4,11 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use plasmon_kernels::arithmetic::{Side, map2, min_max_i64};
+use plasmon_kernels::decode::{decompress_eights, delta_integers, join_byte_streams, unpack_u32};
 use plasmon_kernels::group::{TupleTable, WordTable, add_i64};
 use plasmon_kernels::join_table::{Cursor, JoinTableBuilder, KeyPart, matches};
 use plasmon_kernels::like::LikePattern;
+use plasmon_kernels::membership::{bitmap_contains, lookup_bits};
 use plasmon_kernels::pack::{Field, pack};
 use plasmon_kernels::partition::partition_rows;
 use plasmon_kernels::select::{Comparison, bits_to_selection, compare_constant};
@@ -185,5 +187,108 @@ fn like(criterion: &mut Criterion) {
     });
 }
 
+/// Codes and keys of which few are wanted.
+fn membership(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("membership");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    let mut out = Vec::new();
+    for bits in [1 << 10, 1 << 17, 1 << 21] {
+        let table = vec![1u64 << 17; bits / 64];
+        let keys: Vec<i64> = numbers(BATCH).iter().map(|v| (v % bits as u64) as i64).collect();
+        let codes: Vec<u32> = keys.iter().map(|&k| k as u32).collect();
+        group.bench_function(format!("codes, table of {bits}"), |b| {
+            b.iter(|| {
+                out.clear();
+                lookup_bits(black_box(&table), &codes, &mut out);
+            })
+        });
+        group.bench_function(format!("keys, bitmap of {bits}"), |b| {
+            b.iter(|| {
+                out.clear();
+                bitmap_contains(black_box(&table), 0, bits as u64 - 1, &keys, &mut out);
+            })
+        });
+    }
+}
+
+/// Snappy blocks like dictionary pages of keys, against the `snap` crate.
+fn snappy(criterion: &mut Criterion) {
+    let keys = |spread: u64| -> Vec<u8> {
+        numbers(LARGE / 8).iter().enumerate().flat_map(|(i, v)| (i as u64 * 4 + v % spread).to_le_bytes()).collect()
+    };
+    let random = numbers(LARGE / 8).iter().flat_map(|v| (v % 2_000_000).to_le_bytes()).collect();
+    let mut group = criterion.benchmark_group("snappy");
+    group.throughput(Throughput::Bytes(LARGE as u64));
+    for (name, bytes) in [("rising keys", keys(1)), ("rising keys with gaps", keys(4)), ("random keys", random)] {
+        let block = snap::raw::Encoder::new().compress_vec(&bytes).expect("compresses");
+        let mut out = Vec::new();
+        group.bench_function(format!("{name}, ours"), |b| b.iter(|| decompress_eights(black_box(&block), &mut out)));
+        let mut out = vec![0; bytes.len()];
+        group.bench_function(format!("{name}, snap"), |b| {
+            b.iter(|| snap::raw::Decoder::new().decompress(black_box(&block), &mut out))
+        });
+    }
+}
+
+/// Dictionary codes, against a loop that reads each from the bytes that hold it.
+fn unpack(criterion: &mut Criterion) {
+    let bytes: Vec<u8> = numbers(BATCH).iter().flat_map(|v| v.to_le_bytes()).collect();
+    let one = |width: usize, index: usize| {
+        let bit = index * width;
+        let word = bytes[bit / 8..bit / 8 + 8].try_into().map_or(0, u64::from_le_bytes);
+        (word >> (bit % 8)) as u32 & ((1u64 << width) - 1) as u32
+    };
+    let mut group = criterion.benchmark_group("unpack");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    for width in [1, 4, 7, 12, 17, 24, 31] {
+        let mut out = Vec::with_capacity(BATCH);
+        group.bench_function(format!("{width} bits, ours"), |b| {
+            b.iter(|| {
+                out.clear();
+                unpack_u32(black_box(&bytes), width, BATCH, &mut out)
+            })
+        });
+        group.bench_function(format!("{width} bits, plain"), |b| {
+            b.iter(|| {
+                out.clear();
+                out.extend((0..BATCH).map(|index| one(black_box(width as usize), index)));
+            })
+        });
+    }
+}
+
+/// Rising integers in blocks of 128, of 7 bits a difference.
+fn delta(criterion: &mut Criterion) {
+    let mut stream = vec![0x80, 1, 4];
+    let count = LARGE as u64 + 1;
+    stream.extend([count as u8 & 0x7f | 0x80, (count >> 7) as u8 & 0x7f | 0x80, (count >> 14) as u8, 0]);
+    for block in numbers(LARGE / 128 * 14).chunks(14) {
+        stream.extend([2, 7, 7, 7, 7]);
+        stream.extend(block.iter().flat_map(|v| v.to_le_bytes()));
+    }
+    let mut group = criterion.benchmark_group("delta");
+    group.throughput(Throughput::Elements(LARGE as u64));
+    let mut out = Vec::new();
+    group.bench_function("7 bits a difference", |b| {
+        b.iter(|| {
+            out.clear();
+            delta_integers(black_box(&stream), 0, LARGE + 1, &mut out).expect("decodes")
+        })
+    });
+}
+
+fn byte_stream(criterion: &mut Criterion) {
+    let bytes: Vec<u8> = numbers(BATCH).iter().flat_map(|v| v.to_le_bytes()).collect();
+    let mut group = criterion.benchmark_group("byte_stream");
+    group.throughput(Throughput::Bytes(bytes.len() as u64));
+    let mut out = Vec::new();
+    for size in [4, 8] {
+        group.bench_function(format!("{size} bytes a value"), |b| {
+            b.iter(|| join_byte_streams(black_box(&bytes), size, &mut out))
+        });
+    }
+}
+
+criterion_group!(decoding, membership, snappy, unpack, delta, byte_stream);
 criterion_group!(kernels, select, movement, arithmetic, grouping, sorting, joins, partitioning, like);
-criterion_main!(kernels);
+criterion_main!(kernels, decoding);

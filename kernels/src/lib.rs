@@ -24,6 +24,7 @@ pub mod hash;
 pub mod isa;
 pub mod join_table;
 pub mod like;
+pub mod membership;
 #[cfg(test)]
 mod oracle;
 pub mod pack;

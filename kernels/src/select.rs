@@ -7,6 +7,8 @@
 //! register (never compress-store to memory: microcoded on Zen 4); other tiers walk the set bits.
 //! Benchmarks: `benchmarks/benches/kernels.rs`.
 
+pub use crate::membership::lookup_bits;
+
 /// A value with the engine's total order.
 pub trait Ordered: Copy {
     /// What is compared instead of the value.
@@ -244,110 +246,6 @@ pub fn or3(a: (&[u64], Option<&[u64]>), b: (&[u64], Option<&[u64]>)) -> (Vec<u64
     (values, Some(validity))
 }
 
-/// Bit `code` of `table` for each code (each < the table's bits) → bits appended to `out`: a predicate evaluated once per dictionary value.
-pub fn lookup_bits(table: &[u64], codes: &[u32], out: &mut Vec<u64>) {
-    #[cfg(target_arch = "x86_64")]
-    if crate::isa::isa() == crate::isa::Isa::Avx512 {
-        // SAFETY: the tier says that the CPU has AVX-512 F.
-        match table.len() {
-            0..=16 => return unsafe { lookup_bits_avx512::<1>(table, codes, out) },
-            17..=32 => return unsafe { lookup_bits_avx512::<2>(table, codes, out) },
-            33..=64 => return unsafe { lookup_bits_avx512::<4>(table, codes, out) },
-            _ => {}
-        }
-    }
-    lookup_tiered(table, codes, out);
-}
-
-crate::tiered! { fn lookup_tiered(table: &[u64], codes: &[u32], out: &mut Vec<u64>) = lookup_bits_scalar; }
-
-#[inline(always)]
-fn lookup_bits_scalar(table: &[u64], codes: &[u32], out: &mut Vec<u64>) {
-    let bit = |code: u32| table[code as usize / 64] >> (code % 64) & 1;
-    out.extend(
-        codes.chunks(64).map(|block| block.iter().enumerate().fold(0, |bits, (i, &code)| bits | bit(code) << i)),
-    );
-}
-
-/// A table of up to `PAIRS` × 1,024 bits stays in registers: a two-register permutation finds a code's word, a shift its bit.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn lookup_bits_avx512<const PAIRS: usize>(table: &[u64], codes: &[u32], out: &mut Vec<u64>) {
-    use std::arch::x86_64::*;
-    assert!(table.len() <= PAIRS * 16);
-    let load = |words: &[u64]| {
-        let mut lanes = [0u64; 8];
-        lanes[..words.len()].copy_from_slice(words);
-        // SAFETY: `lanes` is 64 bytes long and the load is unaligned.
-        unsafe { _mm512_loadu_epi64(lanes.as_ptr().cast()) }
-    };
-    let mut words = table.chunks(8);
-    let pairs: [_; PAIRS] =
-        std::array::from_fn(|_| (load(words.next().unwrap_or_default()), load(words.next().unwrap_or_default())));
-    let lookup = |codes: &[u32; 16]| {
-        // SAFETY: 16 codes are 64 bytes; the load is unaligned.
-        let codes = unsafe { _mm512_loadu_epi32(codes.as_ptr().cast()) };
-        let word = _mm512_srli_epi32::<5>(codes);
-        let mut found = _mm512_permutex2var_epi32(pairs[0].0, word, pairs[0].1);
-        for (pair, (low, high)) in pairs.iter().enumerate().skip(1) {
-            let is_here = _mm512_cmpeq_epi32_mask(_mm512_srli_epi32::<10>(codes), _mm512_set1_epi32(pair as i32));
-            found = _mm512_mask_blend_epi32(is_here, found, _mm512_permutex2var_epi32(*low, word, *high));
-        }
-        let bits = _mm512_srlv_epi32(found, _mm512_and_si512(codes, _mm512_set1_epi32(31)));
-        u64::from(_mm512_test_epi32_mask(bits, _mm512_set1_epi32(1)))
-    };
-    let (blocks, tail) = codes.as_chunks::<64>();
-    out.reserve(blocks.len() + 1);
-    for block in blocks {
-        let (quarters, _) = block.as_chunks::<16>();
-        out.push(quarters.iter().enumerate().fold(0, |bits, (i, quarter)| bits | lookup(quarter) << (i * 16)));
-    }
-    if !tail.is_empty() {
-        lookup_bits_scalar(table, tail, out);
-    }
-}
-
-/// Whether each value lies in `min..=min + span` and bit `value - min` of `bits` is set → bits appended to `out`: keys of a join.
-pub fn bitmap_contains<T: Copy + Into<i64>>(bits: &[u64], min: i64, span: u64, values: &[T], out: &mut Vec<u64>) {
-    assert!(span < bits.len() as u64 * 64, "a span of {span} in {} words", bits.len());
-    contains_tiered(bits, min, span, values, out);
-}
-
-/// Whether each value lies in `min..=min + span` → bits appended to `out`.
-pub fn range_contains<T: Copy + Into<i64>>(min: i64, span: u64, values: &[T], out: &mut Vec<u64>) {
-    range_tiered(min, span, values, out);
-}
-
-crate::tiered! { fn contains_tiered<T: KeyValue>(bits: &[u64], min: i64, span: u64, values: &[T], out: &mut Vec<u64>) = contains_body::<T>; }
-crate::tiered! { fn range_tiered<T: KeyValue>(min: i64, span: u64, values: &[T], out: &mut Vec<u64>) = range_body::<T>; }
-
-/// What a key can be stored as.
-trait KeyValue: Copy + Into<i64> {}
-impl<T: Copy + Into<i64>> KeyValue for T {}
-
-#[inline(always)]
-fn contains_body<T: KeyValue>(bits: &[u64], min: i64, span: u64, values: &[T], out: &mut Vec<u64>) {
-    out.extend(values.chunks(64).map(|block| {
-        block.iter().enumerate().fold(0, |word, (i, &value)| {
-            // Keys below the least wrap to huge offsets: one comparison checks both ends.
-            let offset = value.into().wrapping_sub(min) as u64;
-            let is_inside = offset <= span;
-            let index = if is_inside { offset } else { 0 };
-            // SAFETY: index ≤ span, which the caller's assertion found in range.
-            let bit = unsafe { bits.get_unchecked((index / 64) as usize) } >> (index % 64) & u64::from(is_inside);
-            word | bit << i
-        })
-    }));
-}
-
-#[inline(always)]
-fn range_body<T: KeyValue>(min: i64, span: u64, values: &[T], out: &mut Vec<u64>) {
-    out.extend(values.chunks(64).map(|block| {
-        let is_inside = |value: T| u64::from(value.into().wrapping_sub(min) as u64 <= span);
-        block.iter().enumerate().fold(0, |word, (i, &value)| word | is_inside(value) << i)
-    }));
-}
-
 /// Whether the codes count up by one: a column of distinct values in the order of its dictionary.
 pub fn is_sequence(codes: &[u32]) -> bool {
     match codes {
@@ -425,39 +323,6 @@ mod tests {
             let mut all = vec![];
             filter_selection(&(0..rows.len() as u16).collect::<Vec<_>>(), &words, &mut all);
             prop_assert_eq!(&all, &expected);
-        }
-
-        #[test]
-        fn codes_look_up_their_bits(
-            values in prop::sample::select(vec![1usize, 7, 64, 1000, 1024, 1025, 2500, 4096, 4097, 9000]),
-            picks in prop::collection::vec(any::<prop::sample::Index>(), 0..300),
-            seed in any::<u64>(),
-        ) {
-            let table: Vec<u64> = (0..values.div_ceil(64) as u64).map(|i| crate::hash::hash_word(i ^ seed)).collect();
-            let codes: Vec<u32> = picks.iter().map(|p| p.index(values) as u32).collect();
-            let expected: Vec<bool> = codes.iter().map(|&c| table[c as usize / 64] >> (c % 64) & 1 == 1).collect();
-            let (mut fast, mut scalar) = (vec![], vec![]);
-            lookup_bits(&table, &codes, &mut fast);
-            lookup_bits_scalar(&table, &codes, &mut scalar);
-            prop_assert_eq!(bits(&fast, codes.len()), expected);
-            prop_assert_eq!(fast, scalar);
-        }
-
-        #[test]
-        fn keys_are_found_in_ranges_and_bitmaps(
-            min in prop::sample::select(vec![i64::MIN, -100, 0, i64::MAX - 200]),
-            words in prop::collection::vec(any::<u64>(), 1..4),
-            keys in prop::collection::vec(prop_oneof![-150i64..300, any::<i64>(), Just(i64::MIN), Just(i64::MAX)], 0..200),
-        ) {
-            let span = (words.len() * 64 - 1).min(i64::MAX.wrapping_sub(min) as u64 as usize) as u64;
-            let max = min.wrapping_add(span as i64);
-            let inside = |key: i64| key >= min && key <= max;
-            let (mut range, mut bitmap) = (vec![], vec![]);
-            range_contains(min, span, &keys, &mut range);
-            bitmap_contains(&words, min, span, &keys, &mut bitmap);
-            let set = |key: i64| words[key.wrapping_sub(min) as usize / 64] >> (key.wrapping_sub(min) % 64) & 1 == 1;
-            prop_assert_eq!(bits(&range, keys.len()), keys.iter().map(|&k| inside(k)).collect::<Vec<_>>());
-            prop_assert_eq!(bits(&bitmap, keys.len()), keys.iter().map(|&k| inside(k) && set(k)).collect::<Vec<_>>());
         }
 
         #[test]

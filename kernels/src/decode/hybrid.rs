@@ -71,6 +71,50 @@ impl HybridCursor {
         Ok(greatest)
     }
 
+    /// Appends those of the next `count` values that are at `positions` (ascending, below `count`) and answers the greatest of them. For few
+    /// positions: each is taken out of the packed bits by itself.
+    pub fn read_at(
+        &mut self,
+        bytes: &[u8],
+        count: usize,
+        positions: &[u16],
+        out: &mut Vec<u32>,
+    ) -> Result<u32, Malformed> {
+        let (mut done, mut left, mut greatest) = (0, positions, 0);
+        while done < count {
+            let wanted = count - done;
+            let taken = match &mut self.run {
+                Run::Repeat { left: 0, .. } => {
+                    self.next_run(bytes)?;
+                    continue;
+                }
+                Run::Packed { index, len, .. } if index == len => {
+                    self.next_run(bytes)?;
+                    continue;
+                }
+                Run::Repeat { left, .. } => wanted.min(*left),
+                Run::Packed { index, len, .. } => wanted.min(*len - *index),
+            };
+            let (here, rest) = left.split_at(left.partition_point(|&p| (p as usize) < done + taken));
+            match &mut self.run {
+                Run::Repeat { value, left } => {
+                    out.extend(here.iter().map(|_| *value));
+                    *left -= taken;
+                }
+                Run::Packed { start, index, .. } => {
+                    let packed = &bytes[*start..];
+                    out.extend(here.iter().map(|&p| packed_value(packed, self.width, *index + p as usize - done)));
+                    *index += taken;
+                }
+            }
+            (done, left) = (done + taken, rest);
+        }
+        for value in &out[out.len() - positions.len()..] {
+            greatest = greatest.max(*value);
+        }
+        Ok(greatest)
+    }
+
     /// The next `count` values of a stream of 1-bit values, as ⌈count / 64⌉ words.
     pub fn read_bits(&mut self, bytes: &[u8], count: usize) -> Result<Vec<u64>, Malformed> {
         assert_eq!(self.width, 1);
@@ -178,6 +222,17 @@ impl HybridCursor {
     }
 }
 
+/// Value `index` of packed values of `width` bits, which `packed` must hold.
+fn packed_value(packed: &[u8], width: u32, index: usize) -> u32 {
+    let bit = index * width as usize;
+    let mut word = [0u8; 8];
+    // Up to 32 bits, from any bit of a byte on, lie in 5 bytes.
+    let rest = &packed[bit / 8..];
+    let present = rest.len().min(8);
+    word[..present].copy_from_slice(&rest[..present]);
+    (u64::from_le_bytes(word) >> (bit % 8)) as u32 & (((1u64 << width) - 1) as u32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,6 +273,23 @@ mod tests {
                 assert!(chunk.len() % 64 == 0 || words[chunk.len() / 64] >> (chunk.len() % 64) == 0);
             }
             assert!(cursor.read_bits(&stream, 1).is_err());
+        }
+    }
+
+    #[test]
+    fn picks_what_reading_all_gives() {
+        for piece in [1, 4, 7, 15] {
+            for mask in 0u32..1 << piece {
+                let mut cursor = HybridCursor::new(4, 0).unwrap();
+                for chunk in expected().chunks(piece) {
+                    let positions: Vec<u16> = (0..chunk.len() as u16).filter(|p| mask >> p & 1 == 1).collect();
+                    let wanted: Vec<u32> = positions.iter().map(|&p| chunk[p as usize]).collect();
+                    let mut out = vec![99];
+                    let greatest = cursor.read_at(&STREAM, chunk.len(), &positions, &mut out).unwrap();
+                    assert_eq!((&out[1..], greatest), (&wanted[..], wanted.iter().copied().max().unwrap_or(0)));
+                }
+                assert!(cursor.read_at(&STREAM, 1, &[], &mut vec![]).is_err());
+            }
         }
     }
 

@@ -22,6 +22,26 @@ pub fn plain_byte_arrays(bytes: &[u8], start: usize, count: usize, out: &mut Vec
     Ok(position)
 }
 
+/// Like [`plain_byte_arrays`], but only of the values at `positions` (ascending, below `count`).
+pub fn plain_byte_arrays_at(
+    bytes: &[u8],
+    start: usize,
+    count: usize,
+    positions: &[u16],
+    out: &mut Vec<u128>,
+) -> Result<usize, Malformed> {
+    if bytes.len() > i32::MAX as usize {
+        return Err(Malformed("a page of 2 GiB or more"));
+    }
+    let (mut at, mut passed) = (start, 0);
+    for &position in positions {
+        let (from, to) = value_range(bytes, skip_byte_arrays(bytes, at, position as usize - passed)?)?;
+        out.push(view(&bytes[from..to], from));
+        (at, passed) = (to, position as usize + 1);
+    }
+    skip_byte_arrays(bytes, at, count - passed)
+}
+
 /// Passes over `count` values from byte `start`; answers the offset behind the last.
 pub fn skip_byte_arrays(bytes: &[u8], start: usize, count: usize) -> Result<usize, Malformed> {
     (0..count).try_fold(start, |position, _| Ok(value_range(bytes, position)?.1))
@@ -39,7 +59,7 @@ fn value_range(bytes: &[u8], position: usize) -> Result<(usize, usize), Malforme
 }
 
 #[inline(always)]
-fn view(value: &[u8], offset: usize) -> u128 {
+pub(super) fn view(value: &[u8], offset: usize) -> u128 {
     let len = value.len();
     let mut bytes = [0u8; 16];
     bytes[..4].copy_from_slice(&(len as u32).to_le_bytes());
@@ -92,6 +112,12 @@ mod tests {
         assert_eq!(views[0], u128::from_le_bytes(*b"\x03\0\0\0abc\0\0\0\0\0\0\0\0\0"));
         assert_eq!((views[1] as u32, (views[1] >> 96) as u32), (24, 11));
         assert_eq!(skip_byte_arrays(&bytes, 0, 1), Ok(7));
+        for positions in [&[][..], &[0], &[1], &[0, 1]] {
+            let mut some = vec![];
+            assert_eq!(plain_byte_arrays_at(&bytes, 0, 2, positions, &mut some), Ok(bytes.len()));
+            assert_eq!(some, positions.iter().map(|&p| views[p as usize]).collect::<Vec<_>>());
+            assert!(plain_byte_arrays_at(&bytes[..20], 0, 2, positions, &mut some).is_err());
+        }
         assert!(plain_byte_arrays(&bytes, 0, 3, &mut views).is_err());
         assert!(plain_byte_arrays(&bytes[..20], 0, 2, &mut views).is_err());
         assert!(plain_byte_arrays(&bytes, 0, usize::MAX, &mut views).is_err());
