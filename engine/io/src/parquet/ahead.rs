@@ -9,7 +9,7 @@ use plasmon_core::expression::Expression;
 use plasmon_core::pipeline::CancelToken;
 use plasmon_core::table::ScanRequest;
 
-use super::{ParquetFile, guarded};
+use super::{Morsel, ParquetFile, page_index};
 use crate::store::ByteSource;
 
 /// Row groups under way beyond those that workers read: enough to hide a store's latency, few enough to hold in memory.
@@ -31,24 +31,24 @@ impl ReadAhead {
     pub(super) fn take(
         &self,
         index: usize,
-        morsels: &[(usize, usize)],
+        morsels: &[Morsel],
         files: &[ParquetFile],
         columns: &[&str],
         cancel: &CancelToken,
     ) -> Result<Arc<dyn ByteSource>> {
         let mut started = self.0.lock().unwrap_or_else(|e| e.into_inner());
         for morsel in started.next..morsels.len().min(index + 1 + GROUPS_AHEAD) {
-            let (file, group) = morsels[morsel];
-            let source = files[file].file.open(Some(cancel))?;
-            if files[file].file.is_remote() {
-                source.announce(&chunk_ranges(&files[file], group, columns));
+            let file = &files[morsels[morsel].file];
+            let source = file.file.open(Some(cancel))?;
+            if file.file.is_remote() {
+                source.announce(&wanted_bytes(file, &morsels[morsel], columns));
             }
             started.sources.insert(morsel, source);
             started.next = morsel + 1;
         }
         match started.sources.remove(&index) {
             Some(source) => Ok(source),
-            None => files[morsels[index].0].file.open(Some(cancel)),
+            None => files[morsels[index].file].file.open(Some(cancel)),
         }
     }
 }
@@ -63,13 +63,10 @@ pub(super) fn needed_columns<'a>(request: &ScanRequest, schema: &'a arrow::datat
     needed.into_iter().map(|c| schema.field(c).name().as_str()).collect()
 }
 
-fn chunk_ranges(file: &ParquetFile, group: usize, columns: &[&str]) -> Vec<Range<u64>> {
-    let group = file.metadata.metadata().row_group(group);
-    let wanted = group
-        .columns()
-        .iter()
-        .filter(|c| c.column_path().parts().first().is_some_and(|p| columns.contains(&p.as_str())));
-    // A chunk that lies nowhere is told when it is read.
-    let ranges = wanted.filter_map(|c| guarded("", || Ok(c.byte_range())).ok());
-    ranges.map(|(start, len)| start..start.saturating_add(len)).collect()
+/// Where a morsel's columns lie.
+fn wanted_bytes(file: &ParquetFile, morsel: &Morsel, columns: &[&str]) -> Vec<Range<u64>> {
+    let metadata = file.metadata.metadata();
+    let chunks = metadata.row_group(morsel.group).columns().iter().enumerate();
+    let wanted = chunks.filter(|(_, c)| c.column_path().parts().first().is_some_and(|p| columns.contains(&p.as_str())));
+    wanted.flat_map(|(leaf, _)| page_index::byte_ranges(metadata, morsel.group, leaf, &morsel.rows)).collect()
 }

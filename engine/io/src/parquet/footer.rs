@@ -7,7 +7,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::PageIndexPolicy;
 use plasmon_core::Result;
 
-use super::{guarded, reading_schema};
+use super::{guarded, page_index, reading_schema};
 use crate::schema::check_names;
 use crate::store::{ByteSource, ChunkSource, DataFile};
 
@@ -53,15 +53,12 @@ fn begin(file: &DataFile) -> Result<Arc<dyn ByteSource>> {
 }
 
 fn read(file: &DataFile, source: Arc<dyn ByteSource>) -> Result<ArrowReaderMetadata> {
-    let footer = guarded(&file.name, || {
-        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let metadata = ArrowReaderMetadata::load(&ChunkSource(source), options)?;
-        let hint = reading_schema(&metadata);
-        let options =
-            ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional).with_schema(Arc::new(hint));
-        // A hint that the reader does not take is left out.
-        Ok(ArrowReaderMetadata::try_new(metadata.metadata().clone(), options).unwrap_or(metadata))
-    })?;
+    // Indexes of pages are optional: a file with broken ones is read without.
+    let indexed = load(file, &source, PageIndexPolicy::Optional);
+    let footer = match indexed.ok().filter(|footer| page_index::is_consistent(footer.metadata())) {
+        Some(footer) => footer,
+        None => load(file, &source, PageIndexPolicy::Skip)?,
+    };
     check_names(footer.schema(), &file.name)?;
     if let Some(identity) = file.identity() {
         let mut kept = KEPT.lock().unwrap_or_else(|e| e.into_inner());
@@ -71,4 +68,14 @@ fn read(file: &DataFile, source: Arc<dyn ByteSource>) -> Result<ArrowReaderMetad
         kept.insert(identity, footer.clone());
     }
     Ok(footer)
+}
+
+fn load(file: &DataFile, source: &Arc<dyn ByteSource>, indexes: PageIndexPolicy) -> Result<ArrowReaderMetadata> {
+    guarded(&file.name, || {
+        let options = ArrowReaderOptions::new().with_page_index_policy(indexes);
+        let metadata = ArrowReaderMetadata::load(&ChunkSource(source.clone()), options.clone())?;
+        let options = options.with_schema(Arc::new(reading_schema(&metadata)));
+        // A hint that the reader does not take is left out.
+        Ok(ArrowReaderMetadata::try_new(metadata.metadata().clone(), options).unwrap_or(metadata))
+    })
 }

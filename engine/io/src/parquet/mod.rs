@@ -1,11 +1,18 @@
 //! Parquet files as a table: footers read once and kept, statistics for the planner, a scan that prunes and filters.
 
 mod ahead;
+mod coalesce;
+mod cut;
 mod footer;
+mod library;
 mod native;
+mod page_index;
 mod prune;
+mod ranges;
 mod scan;
 mod statistics;
+#[cfg(test)]
+mod test_files;
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,6 +27,7 @@ use plasmon_core::{Error, Result};
 use crate::format::Options;
 use crate::partition::NameColumns;
 use crate::store::DataFile;
+use ranges::RowRanges;
 
 /// A text column whose chunks hold at most this many bytes a value is read as dictionary codes.
 const DICTIONARY_BYTES_PER_VALUE: i64 = 4;
@@ -40,6 +48,14 @@ struct ParquetFile {
     metadata: ArrowReaderMetadata,
     /// By the table's column.
     columns: Vec<ColumnPlace>,
+}
+
+/// A worker's step through a table: rows of one row group.
+#[derive(Debug, Clone)]
+struct Morsel {
+    file: usize,
+    group: usize,
+    rows: RowRanges,
 }
 
 /// Where a file has a column of the table.

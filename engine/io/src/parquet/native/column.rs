@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, TimeUnit};
-use arrow_buffer::{Buffer, ScalarBuffer};
+use arrow::datatypes::DataType;
+use arrow_buffer::Buffer;
 use bytes::Bytes;
-use parquet::basic::{Encoding, LogicalType, TimeUnit as ParquetTimeUnit, Type as PhysicalType};
+use parquet::basic::Encoding;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnDescriptor;
@@ -15,137 +15,19 @@ use plasmon_core::{Error, Result};
 use plasmon_kernels::decode::{self, HybridCursor, Malformed};
 use plasmon_kernels::select::is_sequence;
 
+use super::super::coalesce::join;
+use super::layout::Layout;
 use super::page::Pages;
+use super::values::{PageValues, Read, check_text};
 
-/// How a chunk's stored values become a column's.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Layout {
-    Int32,
-    /// 32-bit decimals, whose columns are 64 bits wide.
-    Int32AsInt64,
-    Int64,
-    Float32,
-    Float64,
-    View {
-        is_text: bool,
-    },
-    /// Big-endian decimals of `size` bytes.
-    BigEndian {
-        size: usize,
-        is_narrow: bool,
-    },
-}
-
-impl Layout {
-    /// The layout for a chunk read as `data_type`; `None` when this decoder cannot read it.
-    #[expect(deprecated, reason = "old writers list the bit-packed encoding for levels that have no bits")]
-    pub(super) fn of(descriptor: &ColumnDescriptor, chunk: &ColumnChunkMetaData, data_type: &DataType) -> Option<Self> {
-        let readable = |e: Encoding| {
-            matches!(
-                e,
-                Encoding::PLAIN
-                    | Encoding::RLE
-                    | Encoding::BIT_PACKED
-                    | Encoding::PLAIN_DICTIONARY
-                    | Encoding::RLE_DICTIONARY
-            )
-        };
-        let is_flat =
-            descriptor.max_rep_level() == 0 && descriptor.max_def_level() <= 1 && descriptor.path().parts().len() == 1;
-        if !is_flat || !chunk.encodings().all(readable) {
-            return None;
-        }
-        let unit_is = |unit: &TimeUnit| match descriptor.logical_type_ref() {
-            Some(LogicalType::Timestamp(stored)) => matches!(
-                (&stored.unit, unit),
-                (ParquetTimeUnit::MILLIS, TimeUnit::Millisecond)
-                    | (ParquetTimeUnit::MICROS, TimeUnit::Microsecond)
-                    | (ParquetTimeUnit::NANOS, TimeUnit::Nanosecond)
-            ),
-            _ => false,
-        };
-        match (descriptor.physical_type(), data_type) {
-            (PhysicalType::INT32, DataType::Int32 | DataType::Date32) => Some(Layout::Int32),
-            (PhysicalType::INT32, DataType::Decimal128(precision, _)) if *precision <= 18 => Some(Layout::Int32AsInt64),
-            (PhysicalType::INT64, DataType::Int64) => Some(Layout::Int64),
-            (PhysicalType::INT64, DataType::Decimal128(precision, _)) if *precision <= 18 => Some(Layout::Int64),
-            (PhysicalType::INT64, DataType::Timestamp(unit, _)) if unit_is(unit) => Some(Layout::Int64),
-            (PhysicalType::FLOAT, DataType::Float32) => Some(Layout::Float32),
-            (PhysicalType::DOUBLE, DataType::Float64) => Some(Layout::Float64),
-            (PhysicalType::BYTE_ARRAY, DataType::Utf8View) => Some(Layout::View { is_text: true }),
-            (PhysicalType::BYTE_ARRAY, DataType::BinaryView) => Some(Layout::View { is_text: false }),
-            (PhysicalType::FIXED_LEN_BYTE_ARRAY, DataType::Decimal128(precision, _)) => {
-                let size = usize::try_from(descriptor.type_length()).ok().filter(|s| (1..=16).contains(s))?;
-                Some(Layout::BigEndian { size, is_narrow: *precision <= 18 })
-            }
-            _ => None,
-        }
-    }
-
-    /// Bytes of a stored value; 0 = they differ.
-    pub(super) fn stored_size(self) -> usize {
-        match self {
-            Layout::Int32 | Layout::Int32AsInt64 | Layout::Float32 => 4,
-            Layout::Int64 | Layout::Float64 => 8,
-            Layout::BigEndian { size, .. } => size,
-            Layout::View { .. } => 0,
-        }
-    }
-
-    /// All values of plain fixed-width `bytes`; those are used as they are where the memory layout is the stored one.
-    fn fixed(self, bytes: Bytes) -> Values {
-        macro_rules! little_endian {
-            ($stored:ty, $wanted:ty) => {{
-                let is_native = cfg!(target_endian = "little") && size_of::<$stored>() == size_of::<$wanted>();
-                if is_native && bytes.as_ptr().cast::<$wanted>().is_aligned() {
-                    let len = bytes.len() / size_of::<$wanted>();
-                    ScalarBuffer::<$wanted>::new(Buffer::from(bytes), 0, len)
-                } else {
-                    let (chunks, _) = bytes.as_chunks::<{ size_of::<$stored>() }>();
-                    ScalarBuffer::<$wanted>::from(
-                        chunks.iter().map(|&b| <$stored>::from_le_bytes(b) as $wanted).collect::<Vec<$wanted>>(),
-                    )
-                }
-            }};
-        }
-        match self {
-            Layout::Int32 => Values::Int32(little_endian!(i32, i32)),
-            Layout::Int32AsInt64 => Values::Int64(little_endian!(i32, i64)),
-            Layout::Int64 => Values::Int64(little_endian!(i64, i64)),
-            Layout::Float32 => Values::Float32(little_endian!(f32, f32)),
-            Layout::Float64 => Values::Float64(little_endian!(f64, f64)),
-            Layout::BigEndian { size, is_narrow } => {
-                let mut wide = Vec::with_capacity(bytes.len() / size);
-                decode::plain_big_endian(&bytes, size, &mut wide);
-                if is_narrow {
-                    Values::Int64(wide.iter().map(|&v| v as i64).collect())
-                } else {
-                    Values::Int128(wide.into())
-                }
-            }
-            Layout::View { .. } => Values::View(Views { views: Vec::new().into(), buffers: Arc::from([]) }),
-        }
-    }
-}
+/// Rows are decoded one by one when fewer than one in this many is wanted.
+const SPARSE_FRACTION: usize = 8;
 
 /// A page whose values are being read.
 struct OpenPage {
     rows_left: usize,
     levels: Option<(Bytes, HybridCursor)>,
-    body: Bytes,
     values: PageValues,
-}
-
-enum PageValues {
-    Codes(HybridCursor),
-    /// The index of the next value.
-    Fixed(usize),
-    /// The offset of the next value; whether every byte of the page is ASCII.
-    ByteArrays {
-        offset: usize,
-        buffers: Arc<[Buffer]>,
-        is_ascii: bool,
-    },
 }
 
 /// Decodes one column of one row group.
@@ -156,8 +38,9 @@ pub(super) struct ColumnReader {
     is_optional: bool,
     bounds: Option<Bounds>,
     dictionary: Option<Arc<Dictionary>>,
-    /// The dictionary has so many values that codes tell little: they are looked up at once.
     is_near_unique: bool,
+    has_only_codes: bool,
+    has_no_nulls: bool,
     /// A page that nobody has decompressed yet, of which the first rows may have been passed over.
     waiting: Option<(super::page::DataPage, usize)>,
     page: Option<OpenPage>,
@@ -180,49 +63,96 @@ impl ColumnReader {
             .transpose()?;
         let is_near_unique =
             dictionary.as_ref().is_some_and(|d| d.values.len() as u64 * 2 > chunk.num_values().max(0) as u64);
-        let bounds = match chunk.statistics() {
-            Some(Statistics::Int32(s)) => {
-                s.min_opt().zip(s.max_opt()).map(|(&min, &max)| Bounds { min: min.into(), max: max.into() })
-            }
-            Some(Statistics::Int64(s)) => s.min_opt().zip(s.max_opt()).map(|(&min, &max)| Bounds { min, max }),
-            _ => None,
-        };
         let is_optional = descriptor.max_def_level() == 1;
         Ok(ColumnReader {
             pages,
             layout,
             data_type,
             is_optional,
-            bounds,
+            bounds: bounds_of(chunk, layout),
             dictionary,
             is_near_unique,
+            has_only_codes: has_only_codes(chunk),
+            has_no_nulls: !is_optional || chunk.statistics().and_then(|s| s.null_count_opt()) == Some(0),
             waiting: None,
             page: None,
             position: 0,
         })
     }
 
-    /// The rows `start..start + rows` of the row group, or of them those at `positions`. Windows come in ascending order.
+    /// The rows `start..start + rows` of the row group, or of them those at `positions`. Windows come in ascending order. Codes stay codes,
+    /// however many values the dictionary has.
     pub(super) fn read(&mut self, start: usize, rows: usize, positions: Option<&[u16]>) -> Result<Column> {
-        self.pass(start - self.position)?;
+        let pieces = match positions {
+            Some(positions) => self.pieces_at(start, positions)?,
+            None => self.pieces(start, rows)?,
+        };
+        let column = match &pieces[..] {
+            [] => null_column(&self.data_type, 0),
+            [piece] => piece.clone(),
+            _ => join(&pieces, &self.data_type)?,
+        };
+        Ok(column.with_bounds(self.bounds))
+    }
+
+    /// Whether the dictionary has so many values that codes tell little: they are best looked up at once.
+    pub(super) fn is_near_unique(&self) -> bool {
+        self.is_near_unique
+    }
+
+    /// The dictionary, when all pages hold codes of it.
+    pub(super) fn whole_dictionary(&self) -> Option<&Arc<Dictionary>> {
+        self.dictionary.as_ref().filter(|_| self.has_only_codes)
+    }
+
+    /// Whether the file says that no row is null.
+    pub(super) fn has_no_nulls(&self) -> bool {
+        self.has_no_nulls
+    }
+
+    /// The rows of a window, a piece a page.
+    fn pieces(&mut self, start: usize, rows: usize) -> Result<Vec<Column>> {
+        self.pass_to(start)?;
         let mut pieces = Vec::with_capacity(1);
         let mut wanted = rows;
         while wanted > 0 {
             let mut page = self.open_page()?;
             let count = wanted.min(page.rows_left);
             pieces.push(self.piece(&mut page, count)?);
-            page.rows_left -= count;
             wanted -= count;
-            self.page = Some(page);
+            self.close_page(page, count);
         }
-        self.position = start + rows;
-        let column = if pieces.len() == 1 { pieces.remove(0) } else { join(&pieces, &self.data_type)? };
-        let column = match positions {
-            Some(positions) => column.gather(positions),
-            None => column,
-        };
-        let column = if self.is_near_unique { look_up(column) } else { column };
-        Ok(column.with_bounds(self.bounds))
+        Ok(pieces)
+    }
+
+    /// The rows at these distances from `start`, a piece a page; what lies between is passed over.
+    fn pieces_at(&mut self, start: usize, positions: &[u16]) -> Result<Vec<Column>> {
+        let mut pieces = Vec::with_capacity(1);
+        let mut left = positions;
+        while let Some(&first) = left.first() {
+            self.pass_to(start + first as usize)?;
+            let mut page = self.open_page()?;
+            let here = left.partition_point(|&p| start + (p as usize) < self.position + page.rows_left);
+            let of_page: Vec<u16> = left[..here].iter().map(|&p| p - first).collect();
+            let count = of_page[here - 1] as usize + 1;
+            pieces.push(self.piece_at(&mut page, count, &of_page)?);
+            left = &left[here..];
+            self.close_page(page, count);
+        }
+        Ok(pieces)
+    }
+
+    /// Leaves a page of which `count` more rows were read.
+    fn close_page(&mut self, mut page: OpenPage, count: usize) {
+        page.rows_left -= count;
+        self.position += count;
+        self.page = Some(page);
+    }
+
+    fn pass_to(&mut self, row: usize) -> Result<()> {
+        self.pass(row - self.position)?;
+        self.position = row;
+        Ok(())
     }
 
     /// Passes over rows; pages that are passed whole are not decompressed.
@@ -289,25 +219,8 @@ impl ColumnReader {
             };
             levels = Some((stored, HybridCursor::new(1, 0).map_err(|e| self.malformed(e))?));
         }
-        let values = match (raw.encoding, self.layout) {
-            (Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY, _) => {
-                // A page of nulls only may have no body at all.
-                let width = body.first().copied().unwrap_or(0);
-                PageValues::Codes(HybridCursor::new(u32::from(width), 1).map_err(|e| self.malformed(e))?)
-            }
-            (Encoding::PLAIN, Layout::View { .. }) => PageValues::ByteArrays {
-                offset: 0,
-                buffers: Arc::from([Buffer::from(body.clone())]),
-                is_ascii: body.is_ascii(),
-            },
-            (Encoding::PLAIN, _) => PageValues::Fixed(0),
-            (other, _) => {
-                return Err(self
-                    .pages
-                    .malformed(format!("a page of encoding {other} that the footer does not announce")));
-            }
-        };
-        let mut page = OpenPage { rows_left: raw.rows, levels, body, values };
+        let values = PageValues::open(&self.pages, self.layout, raw.encoding, body, raw.rows)?;
+        let mut page = OpenPage { rows_left: raw.rows, levels, values };
         if passed > 0 {
             self.pass_within(&mut page, passed)?;
             page.rows_left -= passed;
@@ -320,17 +233,7 @@ impl ColumnReader {
             None => rows,
             Some(validity) => validity.count_ones(),
         };
-        match &mut page.values {
-            PageValues::Codes(cursor) => cursor.skip(&page.body, count).map_err(|e| self.malformed(e)),
-            PageValues::Fixed(next) => {
-                *next += count;
-                Ok(())
-            }
-            PageValues::ByteArrays { offset, .. } => {
-                *offset = decode::skip_byte_arrays(&page.body, *offset, count).map_err(|e| self.malformed(e))?;
-                Ok(())
-            }
-        }
+        page.values.skip(&self.pages, count)
     }
 
     /// Which of the next `rows` rows are not null; `None` = all.
@@ -348,72 +251,66 @@ impl ColumnReader {
     /// The next `rows` rows of a page.
     fn piece(&self, page: &mut OpenPage, rows: usize) -> Result<Column> {
         let validity = self.validity(page, rows)?;
+        self.values(page, rows, validity)
+    }
+
+    /// Of the next `rows` rows of a page, those at `positions`.
+    fn piece_at(&self, page: &mut OpenPage, rows: usize, positions: &[u16]) -> Result<Column> {
+        let validity = self.validity(page, rows)?;
+        if validity.is_some() || positions.len() * SPARSE_FRACTION > rows {
+            return Ok(self.values(page, rows, validity)?.gather(positions));
+        }
+        self.column_of(page.values.read_at(&self.pages, rows, positions)?)
+    }
+
+    /// The next `rows` rows of a page whose validity has been read.
+    fn values(&self, page: &mut OpenPage, rows: usize, validity: Option<Bitmap>) -> Result<Column> {
         let count = validity.as_ref().map_or(rows, Bitmap::count_ones);
         if count == 0 {
             return Ok(null_column(&self.data_type, rows));
         }
-        if let PageValues::Codes(cursor) = &mut page.values {
-            let mut codes = Vec::new();
-            let greatest = cursor.read(&page.body, count, &mut codes).map_err(|e| self.malformed(e))?;
-            let dictionary =
-                self.dictionary.clone().ok_or_else(|| self.pages.malformed("codes without a dictionary"))?;
-            if greatest as usize >= dictionary.values.len() {
-                return Err(self
-                    .pages
-                    .malformed(format!("code {greatest} of a dictionary of {} values", dictionary.values.len())));
-            }
-            let codes = match &validity {
-                None => codes,
-                Some(validity) => decode::spread(&codes, validity.words(), rows),
-            };
-            return Ok(Column::dictionary(codes.into(), dictionary, validity));
+        let read = page.values.read(&self.pages, count)?;
+        let Some(bits) = &validity else { return self.column_of(read) };
+        if let Read::Codes { codes, greatest } = read {
+            let codes = decode::spread(&codes, bits.words(), rows);
+            return Ok(self.column_of(Read::Codes { codes, greatest })?.with_validity(validity));
         }
-        let (values, is_ascii) = self.plain(page, count)?;
-        let mut column = match &validity {
-            None => Column::flat(values),
-            Some(bits) => {
-                // Position of each row's value among the page's: nulls point at any.
-                let places: Vec<u32> = (0..count as u32).collect();
-                Column::flat_with_validity(
-                    values.gather(&decode::spread(&places, bits.words(), rows)),
-                    validity.clone(),
-                )
-            }
-        };
-        column.is_ascii = is_ascii;
-        Ok(column)
+        // Position of each row's value among the page's: nulls point at any.
+        let places: Vec<u32> = (0..count as u32).collect();
+        let places = decode::spread(&places, bits.words(), rows);
+        Ok(self.column_of(read)?.gather(&places).with_validity(validity))
     }
 
-    /// The next `count` values of a page of plain values; whether they are proven ASCII.
-    fn plain(&self, page: &mut OpenPage, count: usize) -> Result<(Values, bool)> {
-        match &mut page.values {
-            PageValues::ByteArrays { offset, buffers, is_ascii } => {
-                let mut views = Vec::new();
-                *offset =
-                    decode::plain_byte_arrays(&page.body, *offset, count, &mut views).map_err(|e| self.malformed(e))?;
-                let views = Views { views: views.into(), buffers: buffers.clone() };
-                if !*is_ascii {
-                    check_text(&self.pages, self.layout, &views)?;
-                }
-                Ok((Values::View(views), *is_ascii))
-            }
-            PageValues::Fixed(next) => {
-                let size = self.layout.stored_size();
-                let end = (*next + count) * size;
-                if end > page.body.len() {
-                    return Err(self.pages.malformed("a page holds fewer values than its header says"));
-                }
-                let values = self.layout.fixed(page.body.slice(*next * size..end));
-                *next += count;
-                Ok((values, false))
-            }
-            PageValues::Codes(_) => Err(Error::internal("a page of codes read as plain values")),
+    /// The values, or codes with the dictionary, which must have a value for each.
+    fn column_of(&self, read: Read) -> Result<Column> {
+        let (codes, greatest) = match read {
+            Read::Values(column) => return Ok(column),
+            Read::Codes { codes, greatest } => (codes, greatest),
+        };
+        let dictionary = self.dictionary.clone().ok_or_else(|| self.pages.malformed("codes without a dictionary"))?;
+        let len = dictionary.values.len();
+        if greatest as usize >= len {
+            return Err(self.pages.malformed(format!("code {greatest} of a dictionary of {len} values")));
         }
+        Ok(Column::dictionary(codes.into(), dictionary, None))
     }
 
     fn malformed(&self, error: Malformed) -> Error {
         self.pages.malformed(error.0)
     }
+}
+
+/// The bounds of signed integers that the footer tells.
+fn bounds_of(chunk: &ColumnChunkMetaData, layout: Layout) -> Option<Bounds> {
+    if !layout.is_signed_integer() {
+        return None;
+    }
+    let (min, max) = match chunk.statistics()? {
+        Statistics::Int32(s) => (i64::from(*s.min_opt()?), i64::from(*s.max_opt()?)),
+        Statistics::Int64(s) => (*s.min_opt()?, *s.max_opt()?),
+        _ => return None,
+    };
+    Some(Bounds { min, max })
 }
 
 fn decode_dictionary(
@@ -447,8 +344,18 @@ fn decode_dictionary(
     Ok(Arc::new(dictionary))
 }
 
+/// Whether every data page holds codes of the dictionary.
+fn has_only_codes(chunk: &ColumnChunkMetaData) -> bool {
+    let codes = [Encoding::PLAIN_DICTIONARY, Encoding::RLE_DICTIONARY];
+    match chunk.page_encoding_stats_mask() {
+        Some(pages) => codes.iter().any(|&e| pages.is_only(e)),
+        // Levels are run-length encoded; a plain dictionary looks like plain pages.
+        None => chunk.encodings().all(|e| codes.contains(&e) || e == Encoding::RLE),
+    }
+}
+
 /// Codes replaced by their values; those of a column that repeats nothing count up, and are a part of the dictionary as it is.
-fn look_up(column: Column) -> Column {
+pub(super) fn look_up(column: Column) -> Column {
     match column.encoding() {
         ColumnEncoding::Dictionary { codes, dictionary } if !codes.is_empty() && is_sequence(codes) => {
             let values = dictionary.values.slice(codes[0] as usize, codes.len());
@@ -458,36 +365,4 @@ fn look_up(column: Column) -> Column {
         }
         _ => column.flatten(),
     }
-}
-
-/// Text must be UTF-8, value by value: a character split between two values is no text.
-fn check_text(pages: &Pages, layout: Layout, views: &Views) -> Result<()> {
-    if layout != (Layout::View { is_text: true }) {
-        return Ok(());
-    }
-    match (0..views.views.len()).find(|&i| std::str::from_utf8(views.value(i)).is_err()) {
-        Some(index) => Err(pages.malformed(format!("value {index} of a page is not UTF-8"))),
-        None => Ok(()),
-    }
-}
-
-/// Pieces of neighbouring pages as one column: codes stay codes when all have them.
-fn join(pieces: &[Column], data_type: &DataType) -> Result<Column> {
-    let mut codes: Vec<u32> = Vec::new();
-    let mut shared: Option<Arc<Dictionary>> = None;
-    for piece in pieces {
-        match piece.encoding() {
-            ColumnEncoding::Dictionary { codes: own, dictionary } => {
-                codes.extend_from_slice(own);
-                shared = Some(dictionary.clone());
-            }
-            _ => return Column::concat(pieces, data_type),
-        }
-    }
-    let Some(dictionary) = shared else { return Column::concat(pieces, data_type) };
-    let validity = pieces.iter().any(|p| p.validity().is_some()).then(|| {
-        let bits: Vec<bool> = pieces.iter().flat_map(|p| (0..p.len()).map(|i| p.is_valid(i))).collect();
-        Bitmap::from_bools(bits.into_iter())
-    });
-    Ok(Column::dictionary(codes.into(), dictionary, validity))
 }

@@ -1,24 +1,27 @@
 //! Row groups decoded by our own column readers: predicates first, each once per dictionary value; other columns only where rows survive.
 
 mod column;
+mod layout;
 mod page;
 mod test;
 #[cfg(test)]
 mod tests;
+mod values;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
-use plasmon_core::Result;
 use plasmon_core::batch::{Batch, Column, Selection};
 use plasmon_core::expression::{Expression, Scalar, select};
-use plasmon_core::table::ScanRequest;
+use plasmon_core::{Error, Result};
 use plasmon_kernels::select::{bits_to_selection, filter_selection};
 
-use super::{ColumnPlace, ParquetFile};
+use super::scan::ScanContext;
+use super::{ColumnPlace, Morsel, page_index};
 use crate::store::{BufferPool, ByteSource};
-use column::{ColumnReader, Layout};
+use column::{ColumnReader, look_up};
+use layout::Layout;
 use page::Pages;
 use test::ColumnTest;
 
@@ -32,8 +35,8 @@ pub(super) type PassRates = HashMap<usize, (u64, u64)>;
 pub(super) struct GroupScan {
     file: Arc<dyn ByteSource>,
     pool: Arc<BufferPool>,
-    table: Arc<Vec<ParquetFile>>,
-    schema: SchemaRef,
+    context: Arc<ScanContext>,
+    /// File and row group.
     place: (usize, usize),
     /// Leaf and layout of each needed column, and its reader once somebody asked.
     columns: HashMap<usize, (usize, Layout, Option<ColumnReader>)>,
@@ -43,10 +46,10 @@ pub(super) struct GroupScan {
     tests: Vec<ColumnTest>,
     /// Filters that read several columns.
     filters: Vec<Expression>,
-    projection: Vec<usize>,
     batch_rows: usize,
-    rows: usize,
-    position: usize,
+    /// Rows of the row group, and the ranges of them that are still to be read.
+    group_rows: usize,
+    ranges: VecDeque<Range<usize>>,
 }
 
 /// The surviving rows of a window.
@@ -63,24 +66,23 @@ struct Window {
 }
 
 impl GroupScan {
-    /// The scan of row group `place.1` of file `place.0`; `None` when a needed column is stored in a way that only the library reads.
+    /// The scan of a morsel; `None` when a needed column is stored in a way that only the library reads.
     pub(super) fn open(
         (file, pool): (Arc<dyn ByteSource>, Arc<BufferPool>),
-        table: Arc<Vec<ParquetFile>>,
-        schema: SchemaRef,
-        place: (usize, usize),
-        request: &ScanRequest,
+        context: &Arc<ScanContext>,
+        morsel: &Morsel,
         rates: &PassRates,
     ) -> Option<Self> {
-        let metadata = table[place.0].metadata.metadata();
-        let group = metadata.row_group(place.1);
+        let ScanContext { files, schema, request } = &**context;
+        let metadata = files[morsel.file].metadata.metadata();
+        let group = metadata.row_group(morsel.group);
         let descriptor = metadata.file_metadata().schema_descr();
         let mut needed = request.projection.clone();
         needed.extend(request.filters.iter().flat_map(Expression::referenced_columns));
         needed.extend(request.runtime_filters.iter().map(|t| t.column));
         let (mut columns, mut constants) = (HashMap::new(), HashMap::new());
         for column in needed {
-            match &table[place.0].columns[column] {
+            match &files[morsel.file].columns[column] {
                 ColumnPlace::Stored => {}
                 ColumnPlace::Cast => return None,
                 ColumnPlace::Constant(value) => {
@@ -97,7 +99,7 @@ impl GroupScan {
                 .filter(|_| chunk.num_values() == group.num_rows())?;
             columns.insert(column, (leaf, layout, None));
         }
-        let mut tests = test::of_request(request, &schema);
+        let mut tests = test::of_request(request, schema);
         let cost = |t: &ColumnTest| {
             let Some(&(leaf, ..)) = columns.get(&t.column) else { return 0.0 };
             let (before, after) = rates.get(&t.column).copied().unwrap_or((10, 3));
@@ -106,38 +108,30 @@ impl GroupScan {
         };
         tests.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
         let filters = request.filters.iter().filter(|f| f.referenced_columns().len() != 1).cloned().collect();
-        let rows = usize::try_from(group.num_rows()).ok()?;
-        let (projection, batch_rows) = (request.projection.clone(), request.batch_rows.max(1));
         Some(GroupScan {
             file,
             pool,
-            table,
-            schema,
-            place,
+            context: context.clone(),
+            place: (morsel.file, morsel.group),
             columns,
             constants,
             tests,
             filters,
-            projection,
-            batch_rows,
-            rows,
-            position: 0,
+            batch_rows: request.batch_rows.max(1),
+            group_rows: usize::try_from(group.num_rows()).ok()?,
+            ranges: morsel.rows.iter().collect(),
         })
     }
 
     /// The next batch with a surviving row; `None` at the end of the row group.
     pub(super) fn next(&mut self, rates: &mut PassRates) -> Result<Option<Batch>> {
-        while self.position < self.rows {
-            let rows = self.batch_rows.min(self.rows - self.position);
-            let window = Window {
-                start: self.position,
-                rows,
-                positions: None,
-                selection: None,
-                len: rows,
-                columns: HashMap::new(),
-            };
-            self.position += rows;
+        while let Some(range) = self.ranges.front_mut() {
+            let (start, rows) = (range.start, self.batch_rows.min(range.len()));
+            range.start += rows;
+            if range.start == range.end {
+                self.ranges.pop_front();
+            }
+            let window = Window { start, rows, positions: None, selection: None, len: rows, columns: HashMap::new() };
             if let Some(batch) = self.filter(window, rates)? {
                 return Ok(Some(batch));
             }
@@ -145,9 +139,40 @@ impl GroupScan {
         Ok(None)
     }
 
+    /// Goes on with the morsel when it is of the same row group and lies behind what was read.
+    pub(super) fn extend(&mut self, morsel: &Morsel) -> bool {
+        let is_next = self.place == (morsel.file, morsel.group);
+        if is_next {
+            self.ranges.extend(morsel.rows.iter());
+        }
+        is_next
+    }
+
+    /// Whether some row may pass, going by dictionaries; so a row group is left before any page of it is read.
+    pub(super) fn may_pass(&mut self) -> Result<bool> {
+        let rows: usize = self.ranges.iter().map(|r| r.len()).sum();
+        for index in 0..self.tests.len() {
+            let column = self.tests[index].column;
+            let Some(reader) = self.reader(column)? else { continue };
+            let Some(dictionary) = reader.whole_dictionary().cloned() else { continue };
+            // The best test reads every row anyway; the others what it leaves, which may be less than a large dictionary has values.
+            if reader.is_near_unique() && (index > 0 || dictionary.values.len() > rows) {
+                continue;
+            }
+            let may_be_null = !reader.has_no_nulls();
+            if !self.tests[index].may_pass(&dictionary, may_be_null) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn filter(&mut self, mut window: Window, rates: &mut PassRates) -> Result<Option<Batch>> {
         for index in 0..self.tests.len() {
-            let column = self.read(&mut window, self.tests[index].column)?;
+            let mut column = self.read(&mut window, self.tests[index].column)?;
+            if !self.tests[index].has_table(&column) {
+                column = self.values(&mut window, self.tests[index].column)?;
+            }
             let test = &mut self.tests[index];
             let words = test.passing(&column)?;
             let rate = rates.entry(test.column).or_default();
@@ -160,7 +185,7 @@ impl GroupScan {
         }
         for index in 0..self.filters.len() {
             let read = self.filters[index].referenced_columns();
-            let columns = read.iter().map(|&c| self.read(&mut window, c)).collect::<Result<Vec<_>>>()?;
+            let columns = read.iter().map(|&c| self.values(&mut window, c)).collect::<Result<Vec<_>>>()?;
             let filter = self.filters[index].map_columns(&|c| read.binary_search(&c).unwrap_or(c));
             let mut batch = Batch::new(columns, window.len);
             if let Some(selection) = &window.selection {
@@ -174,8 +199,9 @@ impl GroupScan {
                 return Ok(None);
             }
         }
-        let projection = self.projection.clone();
-        let columns = projection.into_iter().map(|c| self.read(&mut window, c)).collect::<Result<Vec<_>>>()?;
+        let context = self.context.clone();
+        let projection = context.request.projection.iter();
+        let columns = projection.map(|&c| self.values(&mut window, c)).collect::<Result<Vec<_>>>()?;
         let batch = Batch::new(columns, window.len);
         Ok(Some(match window.selection {
             Some(selection) => batch.with_selection(Selection::new(selection)),
@@ -183,37 +209,49 @@ impl GroupScan {
         }))
     }
 
-    /// The column's values at the window's present rows.
+    /// The column at the window's present rows, as codes only where those tell something.
+    fn values(&mut self, window: &mut Window, column: usize) -> Result<Column> {
+        let present = self.read(window, column)?;
+        if !self.reader(column)?.is_some_and(|r| r.is_near_unique()) {
+            return Ok(present);
+        }
+        let values = look_up(present);
+        window.columns.insert(column, values.clone());
+        Ok(values)
+    }
+
+    /// The column at the window's present rows.
     fn read(&mut self, window: &mut Window, column: usize) -> Result<Column> {
         if let Some(present) = window.columns.get(&column) {
             return Ok(present.clone());
         }
-        let (file, group) = self.place;
-        let source = &self.table[file];
-        if let Some(value) = self.constants.get(&column) {
-            let values = value.to_column(self.schema.field(column).data_type(), window.len)?;
-            window.columns.insert(column, values.clone());
-            return Ok(values);
-        }
-        let Some((leaf, layout, reader)) = self.columns.get_mut(&column) else {
-            return Err(plasmon_core::Error::internal(format!("column {column} was not opened")));
+        let values = match self.constants.get(&column) {
+            Some(value) => value.to_column(self.context.schema.field(column).data_type(), window.len)?,
+            None => match self.reader(column)? {
+                Some(reader) => reader.read(window.start, window.rows, window.positions.as_deref())?,
+                None => return Err(Error::internal(format!("column {column} was not opened"))),
+            },
         };
-        let reader = match reader {
-            Some(reader) => reader,
-            None => {
-                let metadata = source.metadata.metadata();
-                let chunk = metadata.row_group(group).column(*leaf);
-                let field = self.schema.field(column);
-                let context = format!("{}, row group {group}, column {}", source.name(), field.name());
-                let pages =
-                    Pages::open(self.file.as_ref(), chunk, self.rows, layout.stored_size() == 8, &self.pool, context)?;
-                let descriptor = metadata.file_metadata().schema_descr().column(*leaf);
-                reader.insert(ColumnReader::open(pages, &descriptor, chunk, *layout, field.data_type().clone())?)
-            }
-        };
-        let values = reader.read(window.start, window.rows, window.positions.as_deref())?;
         window.columns.insert(column, values.clone());
         Ok(values)
+    }
+
+    /// The reader of a column that the file stores, opened when somebody asks first.
+    fn reader(&mut self, column: usize) -> Result<Option<&mut ColumnReader>> {
+        let Some((leaf, layout, reader)) = self.columns.get_mut(&column) else { return Ok(None) };
+        if reader.is_none() {
+            let (file, group) = self.place;
+            let ScanContext { files, schema, .. } = &*self.context;
+            let metadata = files[file].metadata.metadata();
+            let (chunk, field) = (metadata.row_group(group).column(*leaf), schema.field(column));
+            let name = format!("{}, row group {group}, column {}", files[file].name(), field.name());
+            let locations = page_index::pages(metadata, group, *leaf);
+            let source = (&self.file, &self.pool);
+            let pages = Pages::open(source, chunk, self.group_rows, locations, layout.stored_size() == 8, name)?;
+            let descriptor = metadata.file_metadata().schema_descr().column(*leaf);
+            *reader = Some(ColumnReader::open(pages, &descriptor, chunk, *layout, field.data_type().clone())?);
+        }
+        Ok(reader.as_mut())
     }
 }
 

@@ -7,6 +7,7 @@ use parquet::basic::{Compression, Encoding};
 use parquet::column::page::{Page, PageReader};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 use plasmon_core::{Error, Result};
@@ -15,27 +16,43 @@ use plasmon_kernels::decode::{DECODE_SLACK, decompress_eights, snappy_len};
 use crate::store::{BufferPool, ByteSource};
 
 /// The bytes of one column chunk, addressed by their offsets in the file.
-struct ChunkBytes {
-    start: u64,
-    bytes: Bytes,
+enum ChunkBytes {
+    /// Read in one go, from `start` on.
+    Whole { start: u64, bytes: Bytes },
+    /// Read page by page: those that nobody reads stay where they are, and those read are still in the cache when they are decoded.
+    Paged { file: Arc<dyn ByteSource>, pool: Arc<BufferPool> },
 }
 
 impl ChunkBytes {
-    fn slice(&self, start: u64, len: Option<usize>) -> ParquetResult<Bytes> {
-        let from =
-            start.checked_sub(self.start).and_then(|o| usize::try_from(o).ok()).filter(|&o| o <= self.bytes.len());
-        let from = from.ok_or_else(|| ParquetError::EOF(format!("offset {start} is outside the column chunk")))?;
+    fn slice(&self, offset: u64, len: Option<usize>) -> ParquetResult<Bytes> {
+        let (start, bytes) = match self {
+            ChunkBytes::Whole { start, bytes } => (*start, bytes),
+            ChunkBytes::Paged { file, pool } => return read_page(file.as_ref(), pool, offset, len),
+        };
+        let from = offset.checked_sub(start).and_then(|o| usize::try_from(o).ok()).filter(|&o| o <= bytes.len());
+        let from = from.ok_or_else(|| ParquetError::EOF(format!("offset {offset} is outside the column chunk")))?;
         match len {
-            None => Ok(self.bytes.slice(from..)),
-            Some(len) if len <= self.bytes.len() - from => Ok(self.bytes.slice(from..from + len)),
-            Some(len) => Err(ParquetError::EOF(format!("{len} bytes at offset {start} reach past the column chunk"))),
+            None => Ok(bytes.slice(from..)),
+            Some(len) if len <= bytes.len() - from => Ok(bytes.slice(from..from + len)),
+            Some(len) => Err(ParquetError::EOF(format!("{len} bytes at offset {offset} reach past the column chunk"))),
         }
     }
 }
 
+fn read_page(file: &dyn ByteSource, pool: &Arc<BufferPool>, offset: u64, len: Option<usize>) -> ParquetResult<Bytes> {
+    let len = len.ok_or_else(|| ParquetError::General(format!("a page of unknown length at offset {offset}")))?;
+    file.read_pooled(offset..offset.saturating_add(len as u64), pool).map_err(|error| match error {
+        Error::Io { message, .. } => ParquetError::General(message),
+        other => ParquetError::External(Box::new(other)),
+    })
+}
+
 impl Length for ChunkBytes {
     fn len(&self) -> u64 {
-        self.start + self.bytes.len() as u64
+        match self {
+            ChunkBytes::Whole { start, bytes } => start + bytes.len() as u64,
+            ChunkBytes::Paged { file, .. } => file.size(),
+        }
     }
 }
 
@@ -64,6 +81,8 @@ pub(super) struct DataPage {
 /// The pages of a column chunk, in order.
 pub(super) struct Pages {
     reader: SerializedPageReader<ChunkBytes>,
+    /// Pages are found by the file's index, which tells how many rows each has.
+    is_indexed: bool,
     /// Snappy pages come raw, so that pages nobody reads are not decompressed and incompressible ones are borrowed; the other codecs'
     /// pages come decompressed from the library.
     is_snappy: bool,
@@ -74,22 +93,25 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// Reads the chunk's bytes in one go.
+    /// The pages of a chunk: read when they are wanted where the file tells their `locations`, else all in one go.
     pub(super) fn open(
-        file: &dyn ByteSource,
+        (file, pool): (&Arc<dyn ByteSource>, &Arc<BufferPool>),
         chunk: &ColumnChunkMetaData,
         rows: usize,
+        locations: Option<&[PageLocation]>,
         are_eights: bool,
-        pool: &Arc<BufferPool>,
         context: String,
     ) -> Result<Self> {
         let (start, len) = super::super::guarded(&context, || Ok(chunk.byte_range()))?;
-        let end = start.checked_add(len).unwrap_or(u64::MAX);
-        let bytes = file.read_pooled(start..end, pool).map_err(|e| match e {
-            Error::Io { message, .. } => Error::io(&context, message),
-            other => other,
-        })?;
-        let source = Arc::new(ChunkBytes { start, bytes });
+        let source = if locations.is_some() {
+            ChunkBytes::Paged { file: file.clone(), pool: pool.clone() }
+        } else {
+            let bytes = file.read_pooled(start..start.saturating_add(len), pool).map_err(|e| match e {
+                Error::Io { message, .. } => Error::io(&context, message),
+                other => other,
+            })?;
+            ChunkBytes::Whole { start, bytes }
+        };
         let is_snappy = chunk.compression() == Compression::SNAPPY;
         let reader = super::super::guarded(&context, || {
             let raw = if is_snappy {
@@ -97,9 +119,9 @@ impl Pages {
             } else {
                 chunk.clone()
             };
-            SerializedPageReader::new(source, &raw, rows, None)
+            SerializedPageReader::new(Arc::new(source), &raw, rows, locations.map(<[PageLocation]>::to_vec))
         })?;
-        Ok(Pages { reader, is_snappy, are_eights, pool: pool.clone(), context })
+        Ok(Pages { reader, is_indexed: locations.is_some(), is_snappy, are_eights, pool: pool.clone(), context })
     }
 
     /// The dictionary page's body, number of values and encoding, when the chunk begins with one.
@@ -119,8 +141,21 @@ impl Pages {
 
     /// The next data page; `None` behind the last.
     pub(super) fn next(&mut self) -> Result<Option<DataPage>> {
-        let reader = &mut self.reader;
-        let page = super::super::guarded(&self.context, || reader.get_next_page())?;
+        let (reader, is_indexed) = (&mut self.reader, self.is_indexed);
+        let (expected, page) = super::super::guarded(&self.context, || {
+            let announced = if is_indexed { reader.peek_next_page()? } else { None };
+            Ok((announced.and_then(|page| page.num_rows), reader.get_next_page()?))
+        })?;
+        let page = self.data_page(page)?;
+        match (expected, &page) {
+            (Some(expected), Some(page)) if expected != page.rows => {
+                Err(self.malformed(format!("a page of {} rows where the index tells {expected}", page.rows)))
+            }
+            _ => Ok(page),
+        }
+    }
+
+    fn data_page(&self, page: Option<Page>) -> Result<Option<DataPage>> {
         let is_raw = self.is_snappy;
         match page {
             None => Ok(None),

@@ -10,7 +10,8 @@ use plasmon_core::config::BATCH_ROWS_MAX;
 use plasmon_core::expression::{Expression, select};
 use plasmon_core::operators::runtime_filter::KeyFilter;
 use plasmon_core::table::ScanRequest;
-use plasmon_kernels::select::{bitmap_contains, lookup_bits, range_contains, selection_to_bits};
+use plasmon_kernels::membership::{Key, bitmap_contains, lookup_bits, range_contains};
+use plasmon_kernels::select::selection_to_bits;
 
 /// All tests of one column.
 pub(super) struct ColumnTest {
@@ -52,6 +53,20 @@ pub(super) fn of_request(request: &ScanRequest, schema: &SchemaRef) -> Vec<Colum
 }
 
 impl ColumnTest {
+    /// Whether some value of a dictionary passes, or a null where there may be one.
+    pub(super) fn may_pass(&mut self, dictionary: &Arc<Dictionary>, may_be_null: bool) -> bool {
+        let table = self.table_of(dictionary);
+        table.is_none_or(|(values, null)| may_be_null && *null || values.iter().any(|&word| word != 0))
+    }
+
+    /// Whether it is known which values of the column's dictionary pass.
+    pub(super) fn has_table(&self, column: &Column) -> bool {
+        match (column.encoding(), &self.table) {
+            (Encoding::Dictionary { dictionary, .. }, Some((id, Some(_)))) => dictionary.id == *id,
+            _ => false,
+        }
+    }
+
     /// A bit per row of `column`: whether it passes all tests.
     pub(super) fn passing(&mut self, column: &Column) -> Result<Vec<u64>> {
         if let Encoding::Dictionary { codes, dictionary } = column.encoding()
@@ -137,7 +152,7 @@ fn passing_keys(keys: &KeyFilter, column: &Column) -> Vec<u64> {
     words
 }
 
-fn key_bits<T: Copy + Into<i64>>(keys: &KeyFilter, values: &[T]) -> Vec<u64> {
+fn key_bits<T: Key>(keys: &KeyFilter, values: &[T]) -> Vec<u64> {
     let mut words = Vec::with_capacity(values.len().div_ceil(64));
     match keys {
         KeyFilter::Bitmap { min, max, bits } => {

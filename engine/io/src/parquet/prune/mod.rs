@@ -1,131 +1,155 @@
-//! Row groups that cannot hold a wanted row, by their footers' bounds.
-//!
-//! Every conjunct is evaluated over the bounds: a comparison with a constant fails for all rows when the bound on the right side fails it. Bounds of text may be
-//! truncated (a prefix that is still a bound), so equality of bounds proves nothing and only order is used. NaN makes float bounds useless: floats
-//! do not prune.
+//! What a scan need not read, cheapest evidence first: values that files do not store, bounds of row groups, bounds of pages; then, when a
+//! row group's turn comes, its Bloom filters, and the dictionaries that its columns are read by anyway (`native`).
 
-use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
-use plasmon_core::batch::arrow::import_column;
-use plasmon_core::expression::{CompareOp, Expression, Kind, Scalar};
-use plasmon_core::table::ScanRequest;
+mod bloom;
+mod bounds;
+mod evidence;
+#[cfg(test)]
+mod tests;
 
 use arrow::datatypes::SchemaRef;
+use plasmon_core::expression::Expression;
+use plasmon_core::metrics::OperatorMetrics;
+use plasmon_core::operators::runtime_filter::KeyFilter;
+use plasmon_core::table::ScanRequest;
 
-use super::{ColumnPlace, ParquetFile};
+use super::page_index::{page_rows, pages};
+use super::ranges::RowRanges;
+use super::{Morsel, ParquetFile};
 use crate::partition::file_may_pass;
+pub(super) use bloom::BloomTests;
+use bounds::{ColumnBounds, ValueBounds};
+use evidence::{Evidence, may_pass};
 
-/// Bounds of one column per row group.
-struct GroupBounds {
-    mins: Vec<Scalar>,
-    maxes: Vec<Scalar>,
+/// How much was left out, and by what.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Pruned {
+    pub(super) groups: usize,
+    /// Row groups of files whose one value of some column does not pass.
+    pub(super) groups_by_constants: usize,
+    pub(super) groups_by_bounds: usize,
+    /// Pages that cannot pass a test of their column.
+    pub(super) pages_by_bounds: usize,
 }
 
-/// For each row group of the file, whether it may hold a row that passes.
-pub(super) fn wanted_groups(file: &ParquetFile, schema: &SchemaRef, request: &ScanRequest) -> Vec<bool> {
-    let count = file.metadata.metadata().num_row_groups();
-    if !file_may_pass(&|column| file.constant(column).cloned(), schema, request) {
-        return vec![false; count];
-    }
-    let mut wanted = vec![true; count];
-    for filter in &request.filters {
-        let Some(column) = compared_column(filter) else { continue };
-        let Some(bounds) = group_bounds(file, schema, column) else { continue };
-        wanted
-            .iter_mut()
-            .enumerate()
-            .for_each(|(group, wanted)| *wanted &= may_pass(filter, &bounds.mins[group], &bounds.maxes[group]));
-    }
-    for target in &request.runtime_filters {
-        let (Some(keys), Some(bounds)) = (target.filter.keys(), group_bounds(file, schema, target.column)) else {
-            continue;
+impl Pruned {
+    /// Tells EXPLAIN ANALYZE.
+    pub(super) fn note(&self, metrics: &OperatorMetrics) {
+        let wanted = self.groups - self.groups_by_constants - self.groups_by_bounds;
+        metrics.note("row groups", format!("{wanted} of {}", self.groups));
+        let note = |name: &str, count: usize| {
+            if count > 0 {
+                metrics.note(name, count.to_string());
+            }
         };
-        for (group, wanted) in wanted.iter_mut().enumerate() {
-            if let (Some(min), Some(max)) = (bounds.mins[group].as_i64(), bounds.maxes[group].as_i64()) {
-                *wanted &= keys.may_overlap(min, max);
+        note("row groups pruned by constants", self.groups_by_constants);
+        note("row groups pruned by bounds", self.groups_by_bounds);
+        note("pages pruned by bounds", self.pages_by_bounds);
+    }
+}
+
+/// What is left to read.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// The rows of all files that may pass, by row group.
+    pub(super) morsels: Vec<Morsel>,
+    /// What was left out.
+    pub(super) pruned: Pruned,
+    /// What is tested when a row group's turn comes.
+    pub(super) bloom: BloomTests,
+}
+
+/// Prunes by footers, page indexes and the runtime filters that are known by now.
+pub(super) fn wanted(files: &[ParquetFile], schema: &SchemaRef, request: &ScanRequest) -> Wanted {
+    let (mut morsels, mut pruned) = (Vec::new(), Pruned::default());
+    for (file, parquet) in files.iter().enumerate() {
+        let count = parquet.metadata.metadata().num_row_groups();
+        pruned.groups += count;
+        if !file_may_pass(&|column| parquet.constant(column).cloned(), schema, request) {
+            pruned.groups_by_constants += count;
+            continue;
+        }
+        let tests = column_tests(parquet, schema, request);
+        for group in 0..count {
+            let rows = rows_of_group(parquet, group, &tests, &mut pruned);
+            if rows.is_empty() {
+                pruned.groups_by_bounds += 1;
+            } else {
+                morsels.push(Morsel { file, group, rows });
             }
         }
     }
-    wanted
+    Wanted { morsels, pruned, bloom: BloomTests::of(files, schema, request) }
 }
 
-fn group_bounds(file: &ParquetFile, schema: &SchemaRef, column: usize) -> Option<GroupBounds> {
-    // Bounds of another type than the table's say nothing about its values.
-    if file.columns[column] != ColumnPlace::Stored {
-        return None;
+/// The request's tests of one column, and the column's bounds in one file.
+struct ColumnTests<'a> {
+    bounds: ColumnBounds<'a>,
+    filters: Vec<&'a Expression>,
+    keys: Vec<&'a KeyFilter>,
+}
+
+/// Tests of every column with bounds.
+fn column_tests<'a>(file: &'a ParquetFile, schema: &'a SchemaRef, request: &'a ScanRequest) -> Vec<ColumnTests<'a>> {
+    let filters: Vec<_> = request.filters.iter().filter_map(|f| Some((compared_column(f)?, f))).collect();
+    let keys = request.runtime_filters.iter().filter_map(|t| Some((t.column, t.filter.keys()?.as_ref())));
+    let keys: Vec<_> = keys.collect();
+    let mut columns: Vec<usize> = filters.iter().map(|f| f.0).chain(keys.iter().map(|k| k.0)).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    let tests = columns.into_iter().filter_map(|column| {
+        let bounds = ColumnBounds::of(file, schema, column)?;
+        let filters = filters.iter().filter(|f| f.0 == column).map(|f| f.1).collect();
+        let keys = keys.iter().filter(|k| k.0 == column).map(|k| k.1).collect();
+        Some(ColumnTests { bounds, filters, keys })
+    });
+    tests.collect()
+}
+
+impl ColumnTests<'_> {
+    /// Whether values within the bounds may pass all tests.
+    fn may_pass(&self, bounds: &ValueBounds) -> bool {
+        self.filters.iter().all(|f| may_pass(f, bounds))
+            && self.keys.iter().all(|keys| match (bounds.min.as_i64(), bounds.max.as_i64()) {
+                (Some(min), Some(max)) => keys.may_overlap(min, max),
+                // A null equals no key.
+                _ => bounds.may_be_valid(),
+            })
     }
-    let name = schema.field(column).name();
-    let converter = StatisticsConverter::try_new(name, file.metadata.schema(), file.metadata.parquet_schema()).ok()?;
-    let groups = file.metadata.metadata().row_groups();
-    let scalars = |array: arrow::array::ArrayRef| -> Option<Vec<Scalar>> {
-        let column = import_column(&array).ok()?;
-        Some((0..column.len()).map(|row| Scalar::from_column(&column, row)).collect())
-    };
-    Some(GroupBounds {
-        mins: scalars(converter.row_group_mins(groups).ok()?)?,
-        maxes: scalars(converter.row_group_maxes(groups).ok()?)?,
-    })
+
+    /// The rows on pages that may pass; counts the pages.
+    fn passing_rows(&self, file: &ParquetFile, group: usize, pruned: &mut Pruned) -> Option<RowRanges> {
+        let metadata = file.metadata.metadata();
+        let pages = pages(metadata, group, self.bounds.leaf())?;
+        let held: Vec<_> = page_rows(pages, metadata.row_group(group).num_rows().max(0) as usize).collect();
+        // The bounds of an only page are those of the row group.
+        if held.len() < 2 {
+            return None;
+        }
+        let bounds = self.bounds.pages(group, &held)?;
+        let passing = held.into_iter().zip(&bounds).filter(|(_, page)| self.may_pass(page)).map(|(rows, _)| rows);
+        let passing: Vec<_> = passing.collect();
+        pruned.pages_by_bounds += bounds.len() - passing.len();
+        Some(RowRanges::of(passing))
+    }
+}
+
+/// The rows of a row group that may pass all tests.
+fn rows_of_group(file: &ParquetFile, group: usize, tests: &[ColumnTests], pruned: &mut Pruned) -> RowRanges {
+    if !tests.iter().all(|test| test.may_pass(&test.bounds.groups[group])) {
+        return RowRanges::of([]);
+    }
+    let mut rows = RowRanges::all(file.metadata.metadata().row_group(group).num_rows().max(0) as usize);
+    for passing in tests.iter().filter_map(|test| test.passing_rows(file, group, pruned)) {
+        rows = rows.intersect(&passing);
+    }
+    rows
 }
 
 /// The one column that a prunable filter reads.
 fn compared_column(filter: &Expression) -> Option<usize> {
     match filter.referenced_columns()[..] {
         [column] => Some(column),
-        _ => None,
-    }
-}
-
-/// Whether some value within the bounds may make the filter true; unknown counts as yes.
-fn may_pass(filter: &Expression, min: &Scalar, max: &Scalar) -> bool {
-    match &filter.kind {
-        Kind::And(operands) => operands.iter().all(|o| may_pass(o, min, max)),
-        Kind::Or(operands) => operands.iter().any(|o| may_pass(o, min, max)),
-        Kind::Compare { op, left, right } => match (&left.kind, &right.kind) {
-            (Kind::Column(_), Kind::Literal(value)) => may_compare(*op, value, min, max),
-            (Kind::Literal(value), Kind::Column(_)) => may_compare(flipped(*op), value, min, max),
-            _ => true,
-        },
-        Kind::InList { operand, list, negated: false } if matches!(operand.kind, Kind::Column(_)) => {
-            list.iter().any(|item| {
-                if let Kind::Literal(value) = &item.kind {
-                    may_compare(CompareOp::Equal, value, min, max)
-                } else {
-                    true
-                }
-            })
-        }
-        _ => true,
-    }
-}
-
-fn flipped(op: CompareOp) -> CompareOp {
-    match op {
-        CompareOp::Less => CompareOp::Greater,
-        CompareOp::LessEqual => CompareOp::GreaterEqual,
-        CompareOp::Greater => CompareOp::Less,
-        CompareOp::GreaterEqual => CompareOp::LessEqual,
-        same => same,
-    }
-}
-
-fn may_compare(op: CompareOp, value: &Scalar, min: &Scalar, max: &Scalar) -> bool {
-    let before = |a: &Scalar, b: &Scalar| ordered(a, b).is_some_and(|o| o.is_lt());
-    let at_or_before = |a: &Scalar, b: &Scalar| ordered(a, b).is_some_and(|o| o.is_le());
-    match op {
-        CompareOp::Equal => !before(value, min) && !before(max, value),
-        CompareOp::Less => !at_or_before(value, min),
-        CompareOp::LessEqual => !before(value, min),
-        CompareOp::Greater => !at_or_before(max, value),
-        CompareOp::GreaterEqual => !before(max, value),
-        _ => true,
-    }
-}
-
-fn ordered(a: &Scalar, b: &Scalar) -> Option<std::cmp::Ordering> {
-    match (a, b) {
-        (Scalar::Int64(a), Scalar::Int64(b)) => Some(a.cmp(b)),
-        (Scalar::UInt64(a), Scalar::UInt64(b)) => Some(a.cmp(b)),
-        (Scalar::Int128(a), Scalar::Int128(b)) => Some(a.cmp(b)),
-        (Scalar::Bytes(a), Scalar::Bytes(b)) => Some(a.cmp(b)),
         _ => None,
     }
 }

@@ -1,0 +1,218 @@
+//! Few survivors of many rows are passed on together: a batch costs every operator above it the same, however few rows it has.
+//!
+//! Batches keep their order. Rows are held back until there are enough for a batch, or until so many have been read since the first of
+//! them that whoever waits for it (a LIMIT) should not wait longer.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use plasmon_core::Result;
+use plasmon_core::batch::{Batch, Bitmap, Bounds, Column, Dictionary, Encoding, Physical, Values, Views};
+use plasmon_core::expression::Scalar;
+
+/// Batches of fewer rows than a full batch divided by this wait for more …
+const SMALL_FRACTION: usize = 4;
+/// … until together they are a full batch divided by this …
+const ENOUGH_FRACTION: usize = 2;
+/// … or this many rows of the file were gone through.
+const ROWS_PASSED_MAX: usize = 1 << 20;
+
+/// Small batches on their way to become a large one.
+pub(super) struct Coalescer {
+    types: Vec<DataType>,
+    batch_rows: usize,
+    /// Small batches without selections, and their rows in all.
+    held: Vec<Batch>,
+    rows: usize,
+    /// Rows gone through since the first held one.
+    passed: usize,
+    ready: VecDeque<Batch>,
+}
+
+impl Coalescer {
+    /// For batches of the projected columns; `rows_wanted` is how many rows somebody waits for at most.
+    pub(super) fn new(schema: &SchemaRef, projection: &[usize], batch_rows: usize, rows_wanted: Option<usize>) -> Self {
+        Coalescer {
+            types: projection.iter().map(|&c| schema.field(c).data_type().clone()).collect(),
+            batch_rows: batch_rows.min(rows_wanted.unwrap_or(batch_rows)).max(1),
+            held: Vec::new(),
+            rows: 0,
+            passed: 0,
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// The next batch that is large enough.
+    pub(super) fn take(&mut self) -> Option<Batch> {
+        self.ready.pop_front()
+    }
+
+    /// Adds a batch.
+    pub(super) fn push(&mut self, batch: Batch) -> Result<()> {
+        let rows = batch.selected_rows();
+        if rows == 0 {
+            return Ok(());
+        }
+        if rows * SMALL_FRACTION >= self.batch_rows {
+            self.flush()?;
+            self.ready.push_back(batch);
+            return Ok(());
+        }
+        self.held.push(batch.compact());
+        self.rows += rows;
+        if self.rows * ENOUGH_FRACTION >= self.batch_rows { self.flush() } else { Ok(()) }
+    }
+
+    /// Says that `rows` rows of the file were gone through.
+    pub(super) fn passed(&mut self, rows: usize) -> Result<()> {
+        self.passed += if self.held.is_empty() { 0 } else { rows };
+        if self.passed >= ROWS_PASSED_MAX { self.flush() } else { Ok(()) }
+    }
+
+    /// Makes a batch of what is held.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        let (mut held, rows) = (std::mem::take(&mut self.held), std::mem::take(&mut self.rows));
+        self.passed = 0;
+        if held.len() <= 1 {
+            self.ready.extend(held.pop());
+            return Ok(());
+        }
+        let mut pieces: Vec<_> = held.into_iter().map(|batch| batch.into_columns().into_iter()).collect();
+        let mut columns = Vec::with_capacity(self.types.len());
+        for data_type in &self.types {
+            let of_column: Vec<Column> = pieces.iter_mut().filter_map(Iterator::next).collect();
+            let joined = copied_texts(&of_column).map_or_else(|| join(&of_column, data_type), Ok)?;
+            columns.push(joined.with_bounds(union(&of_column)));
+        }
+        self.ready.push_back(Batch::new(columns, rows));
+        Ok(())
+    }
+}
+
+/// Columns one after the other: codes stay codes when all point into one dictionary, constants of one value a constant.
+pub(super) fn join(pieces: &[Column], data_type: &DataType) -> Result<Column> {
+    if let Some((codes, dictionary)) = common_codes(pieces) {
+        return Ok(Column::dictionary(codes.into(), dictionary, joined_validity(pieces)));
+    }
+    match common_constant(pieces) {
+        Some(value) => value.to_column(data_type, pieces.iter().map(Column::len).sum()),
+        None => Column::concat(pieces, data_type),
+    }
+}
+
+fn common_codes(pieces: &[Column]) -> Option<(Vec<u32>, Arc<Dictionary>)> {
+    let mut codes: Vec<u32> = Vec::with_capacity(pieces.iter().map(Column::len).sum());
+    let mut shared: Option<&Arc<Dictionary>> = None;
+    for piece in pieces {
+        let Encoding::Dictionary { codes: own, dictionary } = piece.encoding() else { return None };
+        if shared.is_some_and(|known| known.id != dictionary.id) {
+            return None;
+        }
+        shared = Some(dictionary);
+        codes.extend_from_slice(own);
+    }
+    Some((codes, shared?.clone()))
+}
+
+fn common_constant(pieces: &[Column]) -> Option<Scalar> {
+    pieces.first()?.as_constant()?;
+    let value = Scalar::from_column(&pieces[0], 0);
+    pieces.iter().all(|p| p.as_constant().is_some() && Scalar::from_column(p, 0) == value).then_some(value)
+}
+
+/// Texts of all pieces in a buffer of their own: a few must not keep alive the pages that they came from. `None`: no texts, or shared codes.
+fn copied_texts(pieces: &[Column]) -> Option<Column> {
+    if pieces.iter().any(|p| p.physical() != Physical::View) || common_codes(pieces).is_some() {
+        return None;
+    }
+    let flat = pieces.iter().map(|piece| match piece.flat_values() {
+        Values::View(views) => Some(views),
+        _ => None,
+    });
+    let flat = flat.collect::<Option<Vec<Views>>>()?;
+    let values = flat.iter().flat_map(|views| (0..views.views.len()).map(|row| views.value(row)));
+    let mut column = Column::flat_with_validity(Values::View(Views::from_values(values)), joined_validity(pieces));
+    column.is_ascii = pieces.iter().all(|p| p.is_ascii);
+    Some(column)
+}
+
+fn joined_validity(pieces: &[Column]) -> Option<Bitmap> {
+    if pieces.iter().all(|p| p.validity().is_none()) {
+        return None;
+    }
+    let bits: Vec<bool> = pieces.iter().flat_map(|p| (0..p.len()).map(|row| p.is_valid(row))).collect();
+    Some(Bitmap::from_bools(bits.into_iter()))
+}
+
+/// Bounds of all pieces, when all have some.
+fn union(pieces: &[Column]) -> Option<Bounds> {
+    let mut bounds = pieces.iter().map(|p| p.bounds);
+    let first = bounds.next()??;
+    bounds.try_fold(first, |all, own| own.map(|own| Bounds { min: all.min.min(own.min), max: all.max.max(own.max) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::datatypes::{Field, Schema};
+    use plasmon_core::batch::Selection;
+
+    /// Batches of the given numbers of rows of consecutive integers, their texts by dictionary, and a constant.
+    fn coalesced(sizes: &[usize], batch_rows: usize, passed: usize) -> Vec<Batch> {
+        let fields = [DataType::Int64, DataType::Utf8View, DataType::Int64].map(|t| Field::new("c", t, true));
+        let schema = Arc::new(Schema::new(fields.to_vec()));
+        let mut coalescer = Coalescer::new(&schema, &[0, 1, 2], batch_rows, None);
+        let (mut next, mut all) = (0i64, Vec::new());
+        for &rows in sizes {
+            let values: Vec<i64> = (next..next + rows as i64 + 1).collect();
+            next += rows as i64;
+            let texts = Views::from_values(values.iter().map(|v| format!("text number {v}")));
+            let columns = vec![
+                Column::flat(Values::Int64(values.into())).with_bounds(Some(Bounds { min: next, max: next + 1 })),
+                Column::flat(Values::View(texts)),
+                Scalar::Int64(7).to_column(&DataType::Int64, rows + 1).unwrap(),
+            ];
+            let selected = Selection::new((0..rows as u16).collect());
+            coalescer.push(Batch::new(columns, rows + 1).with_selection(selected)).unwrap();
+            coalescer.passed(passed).unwrap();
+            all.extend(std::iter::from_fn(|| coalescer.take()));
+        }
+        coalescer.flush().unwrap();
+        all.extend(std::iter::from_fn(|| coalescer.take()));
+        all
+    }
+
+    fn check(sizes: &[usize], batches: Vec<Batch>) {
+        let mut next = 0;
+        for batch in batches {
+            let batch = batch.compact();
+            assert!(batch.column(2).as_constant().is_some(), "constants stay");
+            for row in 0..batch.rows() {
+                assert_eq!(Scalar::from_column(batch.column(0), row), Scalar::Int64(next));
+                let text = Scalar::Bytes(format!("text number {next}").into_bytes().into());
+                assert_eq!(Scalar::from_column(batch.column(1), row), text);
+                next += 1;
+            }
+        }
+        assert_eq!(next as usize, sizes.iter().sum::<usize>());
+    }
+
+    #[test]
+    fn few_rows_wait_for_more_and_order_stays() {
+        let sizes = [3, 0, 90, 1, 2, 1, 24, 23, 24, 60, 5];
+        let batches = coalesced(&sizes, 100, 10);
+        let rows: Vec<usize> = batches.iter().map(Batch::selected_rows).collect();
+        assert_eq!(rows, [3, 90, 51, 24, 60, 5]);
+        assert_eq!(batches[2].column(0).bounds, Some(Bounds { min: 94, max: 145 }), "the bounds of all pieces");
+        check(&sizes, batches);
+    }
+
+    #[test]
+    fn nobody_waits_for_ever() {
+        let sizes = [1; 10];
+        let batches = coalesced(&sizes, 1000, ROWS_PASSED_MAX / 2);
+        assert_eq!(batches.len(), 5);
+        check(&sizes, batches);
+    }
+}

@@ -1,0 +1,118 @@
+//! Bloom filters: a row group is left when a column has none of the constants of which a filter wants one.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use parquet::basic::Type as PhysicalType;
+use parquet::bloom_filter::Sbbf;
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::schema::types::ColumnDescriptor;
+use plasmon_core::expression::Scalar;
+use plasmon_core::operators::runtime_filter::KeyFilter;
+use plasmon_core::table::ScanRequest;
+
+use super::super::scan::ScanContext;
+use super::super::{ColumnPlace, Morsel, ParquetFile, guarded};
+use super::compared_column;
+use super::evidence::wanted_constants;
+use crate::store::{ByteSource, ChunkSource};
+
+/// Constants and keys that are looked up at most: of more, some is likely to seem present.
+const CONSTANTS_MAX: usize = 64;
+
+/// What Bloom filters may answer of a request: columns, each with the constants or keys of which a passing row has one.
+#[derive(Debug)]
+pub(in super::super) struct BloomTests(Vec<(usize, Vec<Scalar>)>);
+
+impl BloomTests {
+    /// Of the equalities, lists and few keys that columns with Bloom filters are compared with.
+    pub(super) fn of(files: &[ParquetFile], schema: &SchemaRef, request: &ScanRequest) -> Self {
+        let has_filter = |column: usize| {
+            let name = schema.field(column).name();
+            let groups = files.iter().flat_map(|file| file.metadata.metadata().row_groups());
+            let mut chunks = groups.flat_map(|group| group.columns());
+            chunks.any(|c| c.bloom_filter_offset().is_some() && c.column_path().parts() == [name.clone()])
+        };
+        let constants = request.filters.iter().filter_map(|filter| {
+            let constants = wanted_constants(filter).filter(|c| c.len() <= CONSTANTS_MAX)?;
+            Some((compared_column(filter)?, constants.into_iter().cloned().collect()))
+        });
+        let keys = request.runtime_filters.iter();
+        let keys = keys.filter_map(|target| Some((target.column, few_keys(target.filter.keys()?)?)));
+        BloomTests(constants.chain(keys).filter(|(column, _)| has_filter(*column)).collect())
+    }
+
+    /// Whether a row of the morsel's row group may pass. A filter that cannot be read proves nothing.
+    pub(in super::super) fn may_pass(
+        &self,
+        context: &ScanContext,
+        morsel: &Morsel,
+        source: &Arc<dyn ByteSource>,
+    ) -> bool {
+        self.0.iter().all(|(column, values)| {
+            let Some((chunk, descriptor)) = stored_chunk(context, morsel, *column) else { return true };
+            let Some(filter) = read(chunk, source) else { return true };
+            values.iter().any(|value| may_contain(&filter, descriptor, value))
+        })
+    }
+}
+
+/// The keys, when they are few.
+fn few_keys(keys: &KeyFilter) -> Option<Vec<Scalar>> {
+    let KeyFilter::Bitmap { min, bits, .. } = keys else { return None };
+    let mut few = Vec::new();
+    for (index, &word) in bits.iter().enumerate() {
+        let mut left = word;
+        while left != 0 {
+            few.push(Scalar::Int64(min.wrapping_add(index as i64 * 64 + i64::from(left.trailing_zeros()))));
+            left &= left - 1;
+        }
+        if few.len() > CONSTANTS_MAX {
+            return None;
+        }
+    }
+    Some(few)
+}
+
+/// The column's chunk, when it is stored in the table's type and has a Bloom filter.
+fn stored_chunk<'a>(
+    context: &'a ScanContext,
+    morsel: &Morsel,
+    column: usize,
+) -> Option<(&'a ColumnChunkMetaData, &'a ColumnDescriptor)> {
+    let file = &context.files[morsel.file];
+    let leaves = file.metadata.parquet_schema().columns();
+    let name = context.schema.field(column).name();
+    let leaf = leaves.iter().position(|leaf| leaf.path().parts() == [name.clone()])?;
+    let chunk = file.metadata.metadata().row_group(morsel.group).column(leaf);
+    let is_stored = file.columns[column] == ColumnPlace::Stored;
+    (is_stored && chunk.bloom_filter_offset().is_some()).then(|| (chunk, leaves[leaf].as_ref()))
+}
+
+fn read(chunk: &ColumnChunkMetaData, source: &Arc<dyn ByteSource>) -> Option<Sbbf> {
+    let filter = guarded("", || Sbbf::read_from_column_chunk(chunk, &ChunkSource(source.clone()))).ok()??;
+    (filter.num_blocks() > 0).then_some(filter)
+}
+
+/// Whether the value may be stored, of which filters hash the stored form.
+fn may_contain(filter: &Sbbf, descriptor: &ColumnDescriptor, value: &Scalar) -> bool {
+    let integer = match value {
+        Scalar::Int64(v) => i128::from(*v),
+        Scalar::UInt64(v) => i128::from(*v),
+        Scalar::Int128(v) => *v,
+        Scalar::Bytes(bytes) if descriptor.physical_type() == PhysicalType::BYTE_ARRAY => {
+            return filter.check(bytes.as_ref());
+        }
+        // A comparison with null is true of no row.
+        Scalar::Null => return false,
+        // Floats that are equal may be stored differently.
+        _ => return true,
+    };
+    match (descriptor.physical_type(), usize::try_from(descriptor.type_length())) {
+        // Unsigned values are stored with the bits of signed ones.
+        (PhysicalType::INT32, _) => filter.check(&(integer as i32)),
+        (PhysicalType::INT64, _) => filter.check(&(integer as i64)),
+        (PhysicalType::FIXED_LEN_BYTE_ARRAY, Ok(size @ 1..=16)) => filter.check(&integer.to_be_bytes()[16 - size..]),
+        _ => true,
+    }
+}
