@@ -14,6 +14,10 @@
 //! value   00 00 00 00 00 00 07 2A       low 16 bits from the word, the others from `before`
 //! ```
 //!
+//! Where the next pair starts is only known once this one's tags are: a dozen cycles, most of them spent waiting. Where nearly all pairs have one
+//! size (sorted keys, random keys of 3 bytes), [`Stream::pairs_of`] goes on at that distance, and a comparison that the processor predicts finds the
+//! others.
+//!
 //! Stores and loads then all are 8 bytes wide at the same alignment, which store-to-load forwarding wants: a copy from the value just
 //! written would otherwise wait for two stores to retire. Everything that is no such pair goes through [`Stream::element`].
 //! Benchmarks: `benchmarks/benches/kernels.rs`, group `snappy`.
@@ -24,6 +28,13 @@ use super::Malformed;
 pub const SLACK: usize = 64;
 /// The densest element makes 64 bytes from 3: a preamble that promises more lies and must not size an allocation.
 const RATIO_MAX: usize = 32;
+
+/// Values after which the usual size of a pair is found again …
+const RUN: usize = 4096;
+/// … by this many of them.
+const SAMPLE: usize = 64;
+/// No usual size.
+const ANY: usize = 0;
 
 /// What follows from a copy's tag: which bits of the two bytes behind it and which fixed bits are its offset, and how many bits it copies.
 #[derive(Clone, Copy)]
@@ -58,22 +69,21 @@ pub fn decompress_eights(block: &[u8], out: &mut Vec<u8>) -> Result<(), Malforme
     out.clear();
     let (len, start) = preamble(block)?;
     out.reserve(len + SLACK);
-    decompress_tiered(block, start, len, out)
-}
-
-crate::tiered! { fn decompress_tiered(block: &[u8], start: usize, len: usize, out: &mut Vec<u8>) -> Result<(), Malformed> = decompress_body; }
-
-#[inline(always)]
-fn decompress_body(block: &[u8], start: usize, len: usize, out: &mut Vec<u8>) -> Result<(), Malformed> {
-    assert!(out.is_empty() && out.capacity() >= len + SLACK);
     let mut stream = Stream { input: block, at: start, out: out.as_mut_ptr(), len, done: 0 };
     // A pair copies from 8 or more bytes back.
     while stream.done < 8 && stream.at < block.len() {
         stream.element()?;
     }
+    // The first values compress otherwise than those that follow.
+    decode_some(&mut stream, RUN / 4)?;
     while stream.has_room() {
-        if !stream.pair() {
-            stream.element()?;
+        let (at, done) = (stream.at, stream.done);
+        decode_some(&mut stream, SAMPLE)?;
+        match usual_size(stream.at - at, (stream.done - done) / 8) {
+            4 => decode_fours(&mut stream, RUN)?,
+            5 => decode_fives(&mut stream, RUN)?,
+            6 => decode_sixes(&mut stream, RUN)?,
+            _ => decode_rest(&mut stream)?,
         }
     }
     while stream.at < block.len() {
@@ -85,6 +95,52 @@ fn decompress_body(block: &[u8], start: usize, len: usize, out: &mut Vec<u8>) ->
     // SAFETY: `done` counts bytes written from the start of the allocation, and all `len` are.
     unsafe { out.set_len(len) };
     Ok(())
+}
+
+// Each way is compiled by itself: beside each other they run short of registers.
+crate::tiered! { fn decode_rest(stream: &mut Stream<'_>) -> Result<(), Malformed> = decode_all; }
+crate::tiered! { fn decode_some(stream: &mut Stream<'_>, values: usize) -> Result<(), Malformed> = decode::<ANY>; }
+crate::tiered! { fn decode_fours(stream: &mut Stream<'_>, values: usize) -> Result<(), Malformed> = decode::<4>; }
+crate::tiered! { fn decode_fives(stream: &mut Stream<'_>, values: usize) -> Result<(), Malformed> = decode::<5>; }
+crate::tiered! { fn decode_sixes(stream: &mut Stream<'_>, values: usize) -> Result<(), Malformed> = decode::<6>; }
+
+/// Decodes values while there is room.
+#[inline(always)]
+fn decode_all(whole: &mut Stream<'_>) -> Result<(), Malformed> {
+    let mut stream = Stream { ..*whole };
+    while stream.has_room() {
+        if !stream.pair::<ANY>() {
+            stream.element()?;
+        }
+    }
+    *whole = stream;
+    Ok(())
+}
+
+/// Decodes about as many values as are asked for, guessing that pairs have `SIZE` bytes unless that is [`ANY`].
+#[inline(always)]
+fn decode<const SIZE: usize>(whole: &mut Stream<'_>, values: usize) -> Result<(), Malformed> {
+    let end = whole.len.min(whole.done + values * 8);
+    let mut stream = Stream { ..*whole };
+    while stream.at + 8 <= stream.input.len() && stream.done + 8 <= end {
+        if SIZE != ANY {
+            stream.pairs_of::<SIZE>(end);
+            if !stream.has_room() {
+                break;
+            }
+        }
+        if !stream.pair::<ANY>() {
+            stream.element()?;
+        }
+    }
+    *whole = stream;
+    Ok(())
+}
+
+/// The size that nearly all of `count` values had which took `bytes` bytes; else [`ANY`]: a wrong guess costs more than four right ones save.
+fn usual_size(bytes: usize, count: usize) -> usize {
+    let size = (bytes + count / 2) / count.max(1);
+    if bytes.abs_diff(size * count) * 8 <= count { size } else { ANY }
 }
 
 /// The promised length and the offset of the first element.
@@ -120,9 +176,20 @@ impl Stream<'_> {
         self.at + 8 <= self.input.len() && self.done + 8 <= self.len
     }
 
-    /// Decodes one value that is a literal and a copy; false when the next elements are something else. There must be room, and 8 bytes done.
+    /// Decodes pairs of `SIZE` bytes up to `end` bytes, while there is room and nothing else comes: where the next one starts is so known before this
+    /// one is read.
     #[inline(always)]
-    fn pair(&mut self) -> bool {
+    fn pairs_of<const SIZE: usize>(&mut self, end: usize) {
+        // A pair has at most 8 bytes.
+        let room = ((self.input.len() - self.at) / 8).min((end - self.done) / 8);
+        let end = self.done + room * 8;
+        while self.done < end && self.pair::<SIZE>() {}
+    }
+
+    /// Decodes one value that is a literal and a copy, of `SIZE` bytes unless that is [`ANY`]; false when the next elements are something else. There
+    /// must be room, and 8 bytes done.
+    #[inline(always)]
+    fn pair<const SIZE: usize>(&mut self) -> bool {
         debug_assert!(self.has_room() && self.done >= 8);
         // SAFETY: there is room, so 8 bytes of input are left.
         let word = u64::from_le(unsafe { self.input.as_ptr().add(self.at).cast::<u64>().read_unaligned() });
@@ -135,6 +202,11 @@ impl Stream<'_> {
         if bits + u64::from(known.bits) != 64 || offset.wrapping_sub(8) > self.done - 8 {
             return false;
         }
+        // The literal's tag and bytes, the copy's tag, and one or two bytes of offset.
+        let size = (tag >> 2) as usize + 4 + (copy >> 1 & 1) as usize;
+        if SIZE != ANY && size != SIZE {
+            return false;
+        }
         // SAFETY: 8 ≤ offset ≤ done, so the 8 bytes read are all written; done + 8 ≤ len, so those written are inside the allocation.
         unsafe {
             let before = u64::from_le(self.out.add(self.done - offset).cast::<u64>().read_unaligned());
@@ -142,8 +214,7 @@ impl Stream<'_> {
             self.out.add(self.done).cast::<u64>().write_unaligned(value.to_le());
         }
         self.done += 8;
-        // The literal's tag and bytes, the copy's tag, and one or two bytes of offset.
-        self.at += (tag >> 2) as usize + 4 + (copy >> 1 & 1) as usize;
+        self.at += if SIZE == ANY { size } else { SIZE };
         true
     }
 

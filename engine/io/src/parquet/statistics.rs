@@ -46,8 +46,8 @@ fn of_column(files: &[ParquetFile], index: usize, name: &str, rows: u64) -> Colu
             (Some(mins), Some(maxes)) => bounds.extend(mins.into_iter().zip(maxes)),
             _ => bounds.push((Scalar::Null, Scalar::Null)),
         }
-        let counted =
-            converter.row_group_null_counts(groups).ok().map(|c| c.iter().map(|n| n.unwrap_or(0)).sum::<u64>());
+        let converter = converter.with_missing_null_counts_as_zero(false);
+        let counted = converter.row_group_null_counts(groups).ok().and_then(|c| c.iter().sum::<Option<u64>>());
         nulls = nulls.zip(counted).map(|(a, b)| a + b);
         if let Some(leaf) = converter.parquet_column_index() {
             bytes += groups.iter().map(|g| g.column(leaf).compressed_size() as u64).sum::<u64>();

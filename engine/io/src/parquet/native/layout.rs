@@ -13,7 +13,7 @@ use plasmon_kernels::decode;
 
 /// How a chunk's stored values become a column's.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Layout {
+pub(in super::super) enum Layout {
     Boolean,
     /// Integers of less than 32 bits are stored as 32.
     Int8,
@@ -60,7 +60,8 @@ impl Layout {
         }
     }
 
-    fn of_type(descriptor: &ColumnDescriptor, data_type: &DataType) -> Option<Self> {
+    /// The layout for values of a flat column; they are stored as they are shown.
+    pub(in super::super) fn of_type(descriptor: &ColumnDescriptor, data_type: &DataType) -> Option<Self> {
         use PhysicalType::{BOOLEAN, BYTE_ARRAY, DOUBLE, FIXED_LEN_BYTE_ARRAY, FLOAT, INT32, INT64};
         let unit_is = |unit: &TimeUnit| match descriptor.logical_type_ref() {
             Some(LogicalType::Timestamp(stored)) => is_unit(&stored.unit, unit),

@@ -21,7 +21,7 @@ use super::scan::ScanContext;
 use super::{ColumnPlace, Morsel, page_index};
 use crate::store::{BufferPool, ByteSource};
 use column::{ColumnReader, look_up};
-use layout::Layout;
+pub(super) use layout::Layout;
 use page::Pages;
 use test::ColumnTest;
 

@@ -61,6 +61,8 @@ impl PageValues {
                 let width = body.first().copied().unwrap_or(0);
                 Form::Codes(HybridCursor::new(u32::from(width), 1).map_err(malformed)?)
             }
+            // Some writers store nothing of a page of nulls only.
+            _ if body.is_empty() => Form::Fixed(0),
             Encoding::PLAIN if is_view => {
                 Form::Texts { offset: 0, buffers: Arc::from([Buffer::from(body.clone())]), is_ascii: body.is_ascii() }
             }
@@ -126,7 +128,7 @@ impl PageValues {
             }
             Form::Fixed(next) => {
                 let size = self.layout.stored_size();
-                let from = advance(pages, next, count, self.body.len() / size)?;
+                let from = advance(pages, next, count, self.body.len().checked_div(size).unwrap_or(0))?;
                 let bytes = self.body.slice(from * size..(from + count) * size);
                 Ok(Read::Values(Column::flat(self.layout.fixed(bytes))))
             }

@@ -11,6 +11,7 @@ use plasmon_core::expression::Scalar;
 use plasmon_core::operators::runtime_filter::KeyFilter;
 use plasmon_core::table::ScanRequest;
 
+use super::super::native::Layout;
 use super::super::scan::ScanContext;
 use super::super::{ColumnPlace, Morsel, ParquetFile, guarded};
 use super::compared_column;
@@ -74,7 +75,7 @@ fn few_keys(keys: &KeyFilter) -> Option<Vec<Scalar>> {
     Some(few)
 }
 
-/// The column's chunk, when it is stored in the table's type and has a Bloom filter.
+/// The column's chunk, when it has a Bloom filter and stores the very values that the table shows: filters hash what is stored.
 fn stored_chunk<'a>(
     context: &'a ScanContext,
     morsel: &Morsel,
@@ -85,7 +86,8 @@ fn stored_chunk<'a>(
     let name = context.schema.field(column).name();
     let leaf = leaves.iter().position(|leaf| leaf.path().parts() == [name.clone()])?;
     let chunk = file.metadata.metadata().row_group(morsel.group).column(leaf);
-    let is_stored = file.columns[column] == ColumnPlace::Stored;
+    let is_stored = file.columns[column] == ColumnPlace::Stored
+        && Layout::of_type(&leaves[leaf], context.schema.field(column).data_type()).is_some();
     (is_stored && chunk.bloom_filter_offset().is_some()).then(|| (chunk, leaves[leaf].as_ref()))
 }
 
