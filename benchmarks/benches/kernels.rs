@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use plasmon_kernels::arithmetic::{Side, map2, min_max_i64};
+use plasmon_kernels::bloom::{bloom_contains, bloom_insert, bloom_words};
 use plasmon_kernels::decode::{decompress_eights, delta_integers, join_byte_streams, unpack_u32};
 use plasmon_kernels::group::{TupleTable, WordTable, add_i64};
 use plasmon_kernels::join_table::{Cursor, JoinTableBuilder, KeyPart, matches};
@@ -172,6 +173,21 @@ fn partitioning(criterion: &mut Criterion) {
     }
 }
 
+fn blooming(criterion: &mut Criterion) {
+    let keys: Vec<i64> = numbers(LARGE).iter().map(|&k| k as i64).collect();
+    let mut words = bloom_words(LARGE / 16);
+    keys.iter().step_by(16).for_each(|&key| bloom_insert(&mut words, key));
+    let mut bits = Vec::new();
+    let mut group = criterion.benchmark_group("bloom");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    group.bench_function("4,096 values, 64 K keys", |b| {
+        b.iter(|| {
+            bits.clear();
+            bloom_contains(&words, i64::MIN, u64::MAX, black_box(&keys[..BATCH]), &mut bits);
+        })
+    });
+}
+
 fn like(criterion: &mut Criterion) {
     let texts: Vec<String> = numbers(BATCH)
         .iter()
@@ -290,5 +306,5 @@ fn byte_stream(criterion: &mut Criterion) {
 }
 
 criterion_group!(decoding, membership, snappy, unpack, delta, byte_stream);
-criterion_group!(kernels, select, movement, arithmetic, grouping, sorting, joins, partitioning, like);
+criterion_group!(kernels, select, movement, arithmetic, grouping, sorting, joins, partitioning, blooming, like);
 criterion_main!(kernels, decoding);

@@ -54,7 +54,7 @@ def slt_counts():
     """Statements in the SQL files, and how many configurations run them."""
     files = list((ROOT / "tests/slt").rglob("*.slt"))
     statements = sum(len(re.findall(r"^(?:statement|query)\b", f.read_text(), re.M)) for f in files)
-    configurations = len(re.findall(r"run_all\(Config", (ROOT / "tests/integration/slt.rs").read_text()))
+    configurations = len(re.findall(r"^(?:    with_\w+: Config|fn with_)", (ROOT / "tests/integration/slt.rs").read_text(), re.M))
     return len(files), statements, configurations
 
 
@@ -86,6 +86,9 @@ def random_queries(worker, count):
     script = ROOT / "tests/oracle/random_queries.py"
     if not script.exists():
         return [(what, bar, "tests/oracle/random_queries.py is missing", None)]
-    run = subprocess.run([sys.executable, str(script), "--worker", str(worker), "--queries", str(count)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # The version that the tests compare with, where it is installed: what is explained is explained for that one.
+    oracle = ROOT / "target/oracle/bin/python"
+    python = str(oracle) if oracle.exists() else sys.executable
+    run = subprocess.run([python, str(script), "--worker", str(worker), "--queries", str(count)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     last = run.stdout.strip().splitlines()[-1] if run.stdout.strip() else "no output"
     return [(what, bar, last[:140], run.returncode == 0 and count >= 100_000)]

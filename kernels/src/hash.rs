@@ -1,7 +1,7 @@
 //! One 64-bit hash per key: keys column by column → hashes. Used by joins, aggregation, partitioning and Bloom filters.
 //!
 //! # Bit budget
-//! bits 63.. directory slot and partition (top bits) · bits 16..31 tag of a directory entry · bits 0..31 and 32..47 Bloom block and bits.
+//! bits 63.. directory slot and partition (top bits) · bits 16..31 tag of a directory entry · bits 0..31 Bloom word, 32..55 bits in it.
 //! Directory and partition may share bits; Bloom and tag must not depend on the directory's.
 //!
 //! # Equal values hash equal

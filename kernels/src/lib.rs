@@ -15,6 +15,7 @@
 //! Modules in the order in which data flows; the index with tiers and benchmarks is `README.md` beside this crate.
 
 pub mod arithmetic;
+pub mod bloom;
 pub mod byte_table;
 pub mod cast;
 pub mod decode;

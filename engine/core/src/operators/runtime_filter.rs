@@ -4,6 +4,8 @@
 
 use std::sync::{Arc, OnceLock, RwLock};
 
+use plasmon_kernels::bloom::bloom_may_contain;
+
 use crate::expression::Scalar;
 
 /// The place where a build side publishes its keys.
@@ -12,7 +14,7 @@ pub struct RuntimeFilter {
     keys: OnceLock<Arc<KeyFilter>>,
 }
 
-/// What is known of the build side's non-null keys: one column, integers (dates, decimals by unscaled 64-bit value) or hashed values.
+/// What is known of the build side's non-null keys: one column of integers (dates, decimals by unscaled 64-bit value).
 #[derive(Debug)]
 pub enum KeyFilter {
     /// No key: nothing can match.
@@ -21,8 +23,8 @@ pub enum KeyFilter {
     Bitmap { min: i64, max: i64, bits: Vec<u64> },
     /// Superset: keys lie in `min..=max`.
     Range { min: i64, max: i64 },
-    /// Superset over 64-bit hashes made by `plasmon_kernels::hash`; `min`/`max` bound the keys when they are integers.
-    Bloom { blocks: Vec<u64>, min: Option<i64>, max: Option<i64> },
+    /// Superset: keys lie in `min..=max` and pass a filter of `plasmon_kernels::bloom`.
+    Bloom { min: i64, max: i64, words: Vec<u64> },
     /// Everything may match (the build side is too large or too dense to filter).
     All,
 }
@@ -57,7 +59,7 @@ impl KeyFilter {
                 }
             }
             KeyFilter::Range { min, max } => key >= *min && key <= *max,
-            KeyFilter::Bloom { min, max, .. } => min.is_none_or(|m| key >= m) && max.is_none_or(|m| key <= m),
+            KeyFilter::Bloom { min, max, words } => key >= *min && key <= *max && bloom_may_contain(words, key),
             KeyFilter::All => true,
         }
     }
@@ -67,9 +69,12 @@ impl KeyFilter {
         match self {
             KeyFilter::Empty => false,
             KeyFilter::All => true,
-            KeyFilter::Range { min, max } | KeyFilter::Bitmap { min, max, .. } if high < *min || low > *max => false,
-            KeyFilter::Range { .. } => true,
-            KeyFilter::Bloom { min, max, .. } => min.is_none_or(|m| high >= m) && max.is_none_or(|m| low <= m),
+            KeyFilter::Range { min, max } | KeyFilter::Bitmap { min, max, .. } | KeyFilter::Bloom { min, max, .. }
+                if high < *min || low > *max =>
+            {
+                false
+            }
+            KeyFilter::Range { .. } | KeyFilter::Bloom { .. } => true,
             KeyFilter::Bitmap { min, max, bits } => {
                 let (from, to) = (low.max(*min).wrapping_sub(*min) as u64, high.min(*max).wrapping_sub(*min) as u64);
                 (from / 64..=to / 64).any(|word| {

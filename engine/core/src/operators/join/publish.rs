@@ -1,5 +1,7 @@
 //! Runtime filters from the build side's keys: the tightest form that is cheap to hold and to test.
 
+use plasmon_kernels::bloom::{bloom_insert, bloom_words};
+
 use crate::batch::{Column, Values};
 use crate::operators::runtime_filter::KeyFilter;
 
@@ -9,6 +11,8 @@ const BITMAP_BITS_MAX: u64 = 1 << 29;
 const BITMAP_BITS_PER_KEY: u64 = 256;
 /// … or always up to this many in all: 4 MB, within the caches of one core pair.
 const BITMAP_BITS_ALWAYS: u64 = 1 << 25;
+/// Keys of a Bloom filter, which then takes 32 to 64 MB: testing a larger one costs more than the join that it spares.
+const BLOOM_KEYS_MAX: u64 = 1 << 24;
 
 /// Of one key's columns, those of all `rows` rows of the build side.
 pub(super) fn key_filter(columns: &[Column], rows: usize) -> KeyFilter {
@@ -36,7 +40,12 @@ pub(super) fn key_filter(columns: &[Column], rows: usize) -> KeyFilter {
         });
         return KeyFilter::Bitmap { min, max, bits };
     }
-    KeyFilter::Range { min, max }
+    if keys > BLOOM_KEYS_MAX {
+        return KeyFilter::Range { min, max };
+    }
+    let mut words = bloom_words(keys as usize);
+    each_key(columns, &mut integers, |value| bloom_insert(&mut words, value));
+    KeyFilter::Bloom { min, max, words }
 }
 
 /// Calls `visit` for every valid integer key; clears `integers` when the keys are of another kind.
