@@ -4,8 +4,12 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 fn main() -> std::io::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or_else(|| std::io::Error::other("cargo sets OUT_DIR"))?);
+    // Asked for when it runs: a target folder may serve several checkouts.
+    let folder = |variable: &str| {
+        let unset = || std::io::Error::other(format!("cargo sets {variable}"));
+        std::env::var_os(variable).map(PathBuf::from).ok_or_else(unset)
+    };
+    let (root, out) = (folder("CARGO_MANIFEST_DIR")?.join("../.."), folder("OUT_DIR")?);
     embed(&root.join("benchmarks/tpch/queries"), "TPCH_QUERIES", "sql", &out.join("tpch_queries.rs"))?;
     embed(&root.join("benchmarks/tpch/answers/sf1"), "TPCH_ANSWERS_SF1", "csv", &out.join("tpch_answers_sf1.rs"))?;
     embed(&root.join("benchmarks/tpch/answers/sf10"), "TPCH_ANSWERS_SF10", "csv", &out.join("tpch_answers_sf10.rs"))?;
@@ -17,15 +21,14 @@ fn main() -> std::io::Result<()> {
 fn embed(folder: &Path, name: &str, extension: &str, target: &Path) -> std::io::Result<()> {
     println!("cargo:rerun-if-changed={}", folder.display());
     let mut files: Vec<(usize, String, PathBuf)> = Vec::new();
-    if folder.is_dir() {
-        for entry in std::fs::read_dir(folder)? {
-            let path = entry?.path();
-            let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-            let label = stem.trim_start_matches('q').trim_start_matches('0');
-            let digits: String = label.chars().take_while(char::is_ascii_digit).collect();
-            if let (Some(true), Ok(number)) = (path.extension().map(|e| e == extension), digits.parse()) {
-                files.push((number, label.to_string(), path.canonicalize()?));
-            }
+    let missing = |e: std::io::Error| std::io::Error::other(format!("{}: {e}", folder.display()));
+    for entry in std::fs::read_dir(folder).map_err(missing)? {
+        let path = entry?.path();
+        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+        let label = stem.trim_start_matches('q').trim_start_matches('0');
+        let digits: String = label.chars().take_while(char::is_ascii_digit).collect();
+        if let (Some(true), Ok(number)) = (path.extension().map(|e| e == extension), digits.parse()) {
+            files.push((number, label.to_string(), path.canonicalize()?));
         }
     }
     files.sort();

@@ -428,6 +428,14 @@ impl Column {
         }
     }
 
+    /// Flat when its dictionary has more values than it has rows; else as it is.
+    pub fn detach(&self) -> Column {
+        match &self.encoding {
+            Encoding::Dictionary { dictionary, .. } if dictionary.values.len() > self.len => self.flatten(),
+            _ => self.clone(),
+        }
+    }
+
     /// The flat values, looking up or repeating where needed.
     pub fn flat_values(&self) -> Values {
         match self.flatten().encoding {

@@ -80,6 +80,13 @@ impl Batch {
         Batch { columns, rows, selection: None }
     }
 
+    /// Compact, and without dictionaries that have more values than it has rows: for state that holds batches, each of which would keep its dictionary alive.
+    pub fn detach(self) -> Batch {
+        let batch = self.compact();
+        let columns = batch.columns.iter().map(Column::detach).collect();
+        Batch { columns, ..batch }
+    }
+
     /// Rows `offset..offset + len` of the *selected* rows.
     pub fn slice(&self, offset: usize, len: usize) -> Result<Batch> {
         if offset + len > self.selected_rows() {

@@ -129,7 +129,7 @@ struct ExchangeState {
 
 impl SinkState for ExchangeState {
     fn push(&mut self, batch: Batch) -> Result<Flow> {
-        let batch = batch.compact();
+        let batch = batch.detach();
         if let Some(reservation) = &self.reservation {
             reservation.grow(batch.memory_bytes())?;
             self.metrics.reserved(reservation.held());

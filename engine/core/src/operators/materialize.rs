@@ -81,7 +81,7 @@ struct MaterializeState {
 
 impl SinkState for MaterializeState {
     fn push(&mut self, batch: Batch) -> Result<Flow> {
-        let batch = batch.compact();
+        let batch = batch.detach();
         if let Some(reservation) = &self.reservation {
             reservation.grow(batch.memory_bytes())?;
             self.metrics.reserved(reservation.held());

@@ -149,7 +149,7 @@ fn tests(context: &ScanContext, file: &ParquetFile) -> Vec<(Vec<usize>, Test)> {
     for target in &request.runtime_filters {
         let Some(keys) = target.filter.keys().cloned() else { continue };
         let exists = file.metadata.schema().index_of(context.schema.field(target.column).name()).is_ok();
-        if exists && !matches!(*keys, KeyFilter::All | KeyFilter::Bloom { .. }) {
+        if exists && !matches!(*keys, KeyFilter::All) {
             tests.push((vec![target.column], Box::new(move |batch| Ok(passing_keys(&keys, batch.column(0))))));
         }
     }

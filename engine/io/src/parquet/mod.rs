@@ -9,6 +9,7 @@ mod native;
 mod page_index;
 mod prune;
 mod ranges;
+mod row_numbers;
 mod scan;
 mod statistics;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub struct ParquetTable {
     files: Arc<Vec<ParquetFile>>,
     schema: SchemaRef,
     statistics: OnceLock<TableStatistics>,
+    numbers_rows: OnceLock<bool>,
 }
 
 /// A file and its footer.
@@ -46,7 +48,7 @@ pub struct ParquetTable {
 struct ParquetFile {
     file: Arc<DataFile>,
     metadata: ArrowReaderMetadata,
-    /// By the table's column.
+    /// By the table's column; then the row number.
     columns: Vec<ColumnPlace>,
 }
 
@@ -67,6 +69,8 @@ enum ColumnPlace {
     Cast,
     /// Not stored: one value for the whole file, from its name or null.
     Constant(Scalar),
+    /// Not stored: numbers from this one on.
+    RowNumber(i64),
 }
 
 impl ParquetFile {
@@ -99,9 +103,15 @@ impl ParquetTable {
             let columns = columns.collect();
             ParquetFile { file, metadata, columns }
         };
-        let files: Vec<_> = files.into_iter().zip(footers).enumerate().map(file).collect();
-        let location = location.to_string();
-        Ok(Arc::new(ParquetTable { location, files: Arc::new(files), schema, statistics: OnceLock::new() }))
+        let mut files: Vec<_> = files.into_iter().zip(footers).enumerate().map(file).collect();
+        row_numbers::number(&mut files);
+        Ok(Arc::new(ParquetTable {
+            location: location.to_string(),
+            files: Arc::new(files),
+            schema,
+            statistics: OnceLock::new(),
+            numbers_rows: OnceLock::new(),
+        }))
     }
 }
 
@@ -188,8 +198,13 @@ impl Table for ParquetTable {
         true
     }
 
+    fn numbers_rows(&self) -> bool {
+        *self.numbers_rows.get_or_init(|| row_numbers::can_number(&self.files, &self.schema))
+    }
+
     fn scan(&self, request: &ScanRequest) -> Result<Arc<dyn Source>> {
-        Ok(Arc::new(scan::ParquetScan::new(self.files.clone(), self.schema.clone(), request.clone())))
+        let schema = row_numbers::with_row_number(&self.schema);
+        Ok(Arc::new(scan::ParquetScan::new(self.files.clone(), schema, request.clone())))
     }
 
     fn describe(&self) -> String {

@@ -33,6 +33,7 @@ pub(super) struct ParquetScan {
 #[derive(Debug)]
 pub(super) struct ScanContext {
     pub(super) files: Arc<Vec<ParquetFile>>,
+    /// The table's columns, and the row number.
     pub(super) schema: SchemaRef,
     pub(super) request: ScanRequest,
 }

@@ -25,7 +25,7 @@ fn of_column(files: &[ParquetFile], index: usize, name: &str, rows: u64) -> Colu
         let metadata = file.metadata.metadata();
         match &file.columns[index] {
             ColumnPlace::Stored => {}
-            ColumnPlace::Cast => return ColumnStatistics::default(),
+            ColumnPlace::Cast | ColumnPlace::RowNumber(_) => return ColumnStatistics::default(),
             ColumnPlace::Constant(value) => {
                 let rows = metadata.file_metadata().num_rows() as u64;
                 nulls = nulls.map(|n| if value.is_null() { n + rows } else { n });

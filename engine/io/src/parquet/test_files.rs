@@ -177,7 +177,7 @@ pub(super) fn write_any(random: &mut Random, batch: &RecordBatch, name: &str) ->
 pub(super) fn scan(path: &PathBuf, request: &ScanRequest) -> Result<(RecordBatch, Vec<(String, String)>)> {
     let table: Arc<dyn Table> =
         crate::open_table(&path.to_string_lossy(), Some(crate::Format::Parquet), &crate::Options::default())?;
-    let schema = Arc::new(table.schema().project(&request.projection)?);
+    let schema = Arc::new(super::row_numbers::with_row_number(&table.schema()).project(&request.projection)?);
     let source = table.scan(request)?;
     let metrics = OperatorMetrics::new();
     let mut state = source.open(&TaskContext::new(Config::default()), &metrics)?;

@@ -136,7 +136,7 @@ struct JoinBuildState {
 
 impl SinkState for JoinBuildState {
     fn push(&mut self, batch: Batch) -> Result<Flow> {
-        let batch = batch.compact();
+        let batch = batch.detach();
         let keys = self.shared.spec.right_keys.iter().map(|k| evaluate(k, &batch)).collect::<Result<Vec<_>>>()?;
         let (rows, types) = (batch.rows(), &self.shared.spec.right_types);
         let mut columns = batch.into_columns();

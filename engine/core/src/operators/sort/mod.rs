@@ -175,7 +175,7 @@ impl SinkState for SortState {
         if batch.selected_rows() == 0 {
             return Ok(Flow::NeedInput);
         }
-        let batch = batch.compact();
+        let batch = batch.detach();
         let mut columns = batch.columns().to_vec();
         for expression in &shared.run.computed_keys {
             columns.push(evaluate(expression, &batch)?);

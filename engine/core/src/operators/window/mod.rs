@@ -220,7 +220,7 @@ struct WindowState {
 
 impl SinkState for WindowState {
     fn push(&mut self, batch: Batch) -> Result<Flow> {
-        let batch = batch.compact();
+        let batch = batch.detach();
         let mut columns = batch.columns().to_vec();
         for expression in &self.shared.collected.computed {
             columns.push(evaluate(expression, &batch)?);

@@ -12,13 +12,14 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-use plasmon_core::batch::{Batch, Column, Selection};
+use arrow::datatypes::{Field, Schema};
+use plasmon_core::batch::{Batch, Column, Selection, Values};
 use plasmon_core::expression::{Expression, Scalar, select};
 use plasmon_core::{Error, Result};
 use plasmon_kernels::select::{bits_to_selection, filter_selection};
 
 use super::scan::ScanContext;
-use super::{ColumnPlace, Morsel, page_index};
+use super::{ColumnPlace, Morsel, ParquetFile, page_index, row_numbers};
 use crate::store::{BufferPool, ByteSource};
 use column::{ColumnReader, look_up};
 pub(super) use layout::Layout;
@@ -42,6 +43,8 @@ pub(super) struct GroupScan {
     columns: HashMap<usize, (usize, Layout, Option<ColumnReader>)>,
     /// Columns that the file does not store: one value for all rows.
     constants: HashMap<usize, Scalar>,
+    /// The column of row numbers, and the number of the row group's first row.
+    numbers: Option<(usize, i64)>,
     /// Tests of one column each, best first.
     tests: Vec<ColumnTest>,
     /// Filters that read several columns.
@@ -76,28 +79,23 @@ impl GroupScan {
         let ScanContext { files, schema, request } = &**context;
         let metadata = files[morsel.file].metadata.metadata();
         let group = metadata.row_group(morsel.group);
-        let descriptor = metadata.file_metadata().schema_descr();
         let mut needed = request.projection.clone();
         needed.extend(request.filters.iter().flat_map(Expression::referenced_columns));
         needed.extend(request.runtime_filters.iter().map(|t| t.column));
-        let (mut columns, mut constants) = (HashMap::new(), HashMap::new());
+        let (mut columns, mut constants, mut numbers) = (HashMap::new(), HashMap::new(), None);
         for column in needed {
             match &files[morsel.file].columns[column] {
-                ColumnPlace::Stored => {}
+                ColumnPlace::Stored => {
+                    let (leaf, layout) = stored_layout(&files[morsel.file], morsel.group, schema.field(column))?;
+                    columns.insert(column, (leaf, layout, None));
+                }
                 ColumnPlace::Cast => return None,
-                ColumnPlace::Constant(value) => {
-                    constants.insert(column, value.clone());
-                    continue;
+                ColumnPlace::Constant(value) => drop(constants.insert(column, value.clone())),
+                ColumnPlace::RowNumber(_) => {
+                    let first = row_numbers::first_of_group(&files[morsel.file], morsel.group, column);
+                    numbers = first.map(|first| (column, first));
                 }
             }
-            let field = schema.field(column);
-            let leaf =
-                descriptor.columns().iter().position(|c| c.path().parts().len() == 1 && c.name() == field.name())?;
-            let chunk = group.column(leaf);
-            // A chunk that does not say one value per row is malformed or nested: the library judges.
-            let layout = Layout::of(&descriptor.column(leaf), chunk, field.data_type())
-                .filter(|_| chunk.num_values() == group.num_rows())?;
-            columns.insert(column, (leaf, layout, None));
         }
         let mut tests = test::of_request(request, schema);
         let cost = |t: &ColumnTest| {
@@ -115,6 +113,7 @@ impl GroupScan {
             place: (morsel.file, morsel.group),
             columns,
             constants,
+            numbers,
             tests,
             filters,
             batch_rows: request.batch_rows.max(1),
@@ -225,9 +224,10 @@ impl GroupScan {
         if let Some(present) = window.columns.get(&column) {
             return Ok(present.clone());
         }
-        let values = match self.constants.get(&column) {
-            Some(value) => value.to_column(self.context.schema.field(column).data_type(), window.len)?,
-            None => match self.reader(column)? {
+        let values = match (self.numbers, self.constants.get(&column)) {
+            (Some((numbers, first)), _) if numbers == column => window.numbers(first),
+            (_, Some(value)) => value.to_column(self.context.schema.field(column).data_type(), window.len)?,
+            (_, None) => match self.reader(column)? {
                 Some(reader) => reader.read(window.start, window.rows, window.positions.as_deref())?,
                 None => return Err(Error::internal(format!("column {column} was not opened"))),
             },
@@ -255,7 +255,36 @@ impl GroupScan {
     }
 }
 
+/// Whether our decoders read these columns of a row group.
+pub(super) fn reads(file: &ParquetFile, group: usize, schema: &Schema, columns: &[usize]) -> bool {
+    columns.iter().all(|&column| match file.columns[column] {
+        ColumnPlace::Stored => stored_layout(file, group, schema.field(column)).is_some(),
+        ColumnPlace::Cast => false,
+        ColumnPlace::Constant(_) | ColumnPlace::RowNumber(_) => true,
+    })
+}
+
+/// Leaf and layout of a stored column; `None` when only the library reads it.
+fn stored_layout(file: &ParquetFile, group: usize, field: &Field) -> Option<(usize, Layout)> {
+    let metadata = file.metadata.metadata();
+    let (descriptor, group) = (metadata.file_metadata().schema_descr(), metadata.row_group(group));
+    let leaf = descriptor.columns().iter().position(|c| c.path().parts().len() == 1 && c.name() == field.name())?;
+    let chunk = group.column(leaf);
+    // A chunk that does not say one value per row is malformed or nested: the library judges.
+    let layout = Layout::of(&descriptor.column(leaf), chunk, field.data_type());
+    Some((leaf, layout.filter(|_| chunk.num_values() == group.num_rows())?))
+}
+
 impl Window {
+    /// Numbers of the present rows, of which the row group's first has `first`.
+    fn numbers(&self, first: i64) -> Column {
+        let start = first + self.start as i64;
+        Column::flat(Values::Int64(match &self.positions {
+            None => (start..start + self.len as i64).collect(),
+            Some(positions) => positions.iter().map(|&position| start + i64::from(position)).collect(),
+        }))
+    }
+
     fn survivors(&self) -> usize {
         self.selection.as_ref().map_or(self.len, Vec::len)
     }

@@ -10,6 +10,7 @@ use plasmon_core::config::BATCH_ROWS_MAX;
 use plasmon_core::expression::{Expression, select};
 use plasmon_core::operators::runtime_filter::KeyFilter;
 use plasmon_core::table::ScanRequest;
+use plasmon_kernels::bloom::bloom_contains;
 use plasmon_kernels::membership::{Key, bitmap_contains, lookup_bits, range_contains};
 use plasmon_kernels::select::selection_to_bits;
 
@@ -43,9 +44,7 @@ pub(super) fn of_request(request: &ScanRequest, schema: &SchemaRef) -> Vec<Colum
     }
     for target in &request.runtime_filters {
         match target.filter.keys() {
-            Some(keys) if !matches!(**keys, KeyFilter::All | KeyFilter::Bloom { .. }) => {
-                of_column(target.column, None, Some(keys.clone()))
-            }
+            Some(keys) if !matches!(**keys, KeyFilter::All) => of_column(target.column, None, Some(keys.clone())),
             _ => {}
         }
     }
@@ -157,6 +156,9 @@ fn key_bits<T: Key>(keys: &KeyFilter, values: &[T]) -> Vec<u64> {
     match keys {
         KeyFilter::Bitmap { min, max, bits } => {
             bitmap_contains(bits, *min, max.wrapping_sub(*min) as u64, values, &mut words)
+        }
+        KeyFilter::Bloom { min, max, words: bloom } => {
+            bloom_contains(bloom, *min, max.wrapping_sub(*min) as u64, values, &mut words)
         }
         KeyFilter::Range { min, max } => range_contains(*min, max.wrapping_sub(*min) as u64, values, &mut words),
         _ => words.extend(values.chunks(64).map(|block| {

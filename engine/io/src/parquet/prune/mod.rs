@@ -1,4 +1,5 @@
-//! What a scan need not read, cheapest evidence first: values that files do not store, bounds of row groups, bounds of pages; then, when a
+//! What a scan need not read, cheapest evidence first: values that files do not store, bounds of row groups, row
+//! numbers, bounds of pages; then, when a
 //! row group's turn comes, its Bloom filters, and the dictionaries that its columns are read by anyway (`native`).
 
 mod bloom;
@@ -15,7 +16,7 @@ use plasmon_core::table::ScanRequest;
 
 use super::page_index::{page_rows, pages};
 use super::ranges::RowRanges;
-use super::{Morsel, ParquetFile};
+use super::{Morsel, ParquetFile, row_numbers};
 use crate::partition::file_may_pass;
 pub(super) use bloom::BloomTests;
 use bounds::{ColumnBounds, ValueBounds};
@@ -71,7 +72,7 @@ pub(super) fn wanted(files: &[ParquetFile], schema: &SchemaRef, request: &ScanRe
         }
         let tests = column_tests(parquet, schema, request);
         for group in 0..count {
-            let rows = rows_of_group(parquet, group, &tests, &mut pruned);
+            let rows = rows_of_group(parquet, group, request, &tests, &mut pruned);
             if rows.is_empty() {
                 pruned.groups_by_bounds += 1;
             } else {
@@ -135,11 +136,18 @@ impl ColumnTests<'_> {
 }
 
 /// The rows of a row group that may pass all tests.
-fn rows_of_group(file: &ParquetFile, group: usize, tests: &[ColumnTests], pruned: &mut Pruned) -> RowRanges {
+fn rows_of_group(
+    file: &ParquetFile,
+    group: usize,
+    request: &ScanRequest,
+    tests: &[ColumnTests],
+    pruned: &mut Pruned,
+) -> RowRanges {
     if !tests.iter().all(|test| test.may_pass(&test.bounds.groups[group])) {
         return RowRanges::of([]);
     }
-    let mut rows = RowRanges::all(file.metadata.metadata().row_group(group).num_rows().max(0) as usize);
+    let count = file.metadata.metadata().row_group(group).num_rows().max(0) as usize;
+    let mut rows = row_numbers::chosen(file, group, count, request).unwrap_or_else(|| RowRanges::all(count));
     for passing in tests.iter().filter_map(|test| test.passing_rows(file, group, pruned)) {
         rows = rows.intersect(&passing);
     }

@@ -10,6 +10,7 @@ use plasmon_core::batch::arrow::import_column;
 use plasmon_core::expression::{CompareOp, Expression, Kind, Scalar, select};
 use plasmon_core::operators::runtime_filter::{KeyFilter, RuntimeFilter};
 use plasmon_core::table::{RuntimeFilterTarget, ScanRequest};
+use plasmon_kernels::bloom::{bloom_insert, bloom_words};
 
 use super::super::test_files::{Random, batch_of, column, oracle, scan, write};
 
@@ -142,9 +143,14 @@ fn predicate(random: &mut Random, batch: &RecordBatch, column: usize) -> Express
 fn keys(random: &mut Random) -> KeyFilter {
     let min = random.below(ROWS as u64 / 4) as i64;
     let max = min + random.of(&[0, 3, 200, 2000]);
-    match random.below(5) {
+    match random.below(6) {
         0 => KeyFilter::Range { min, max },
         1 => KeyFilter::Empty,
+        2 => {
+            let mut words = bloom_words(100);
+            (0..100).for_each(|_| bloom_insert(&mut words, min + random.below((max - min) as u64 + 1) as i64));
+            KeyFilter::Bloom { min, max, words }
+        }
         _ => {
             let density = random.of(&[1, 40]);
             let word = |random: &mut Random| (0..64).fold(0, |w, bit| w | u64::from(random.below(density) == 0) << bit);
@@ -166,20 +172,38 @@ fn random_request(random: &mut Random, batch: &RecordBatch) -> ScanRequest {
         filter.publish(keys(random));
         request.runtime_filters.push(RuntimeFilterTarget { column: 2, filter });
     }
+    // Row numbers, where the library reads nothing.
+    let number = batch.num_columns();
+    if number == 10 && random.below(3) == 0 {
+        request.projection.push(number);
+        if random.below(2) == 0 {
+            let filter = RuntimeFilter::new();
+            filter.publish(keys(random));
+            request.runtime_filters.push(RuntimeFilterTarget { column: number, filter });
+        }
+    }
     request
 }
 
-/// The rows that pass, going by the rows alone.
+/// The rows that pass, going by the rows alone; with their numbers, when those are asked for.
 fn filtered(all: &RecordBatch, request: &ScanRequest) -> RecordBatch {
+    let numbers = Int64Array::from_iter_values(0..all.num_rows() as i64);
     let columns = all.columns()[..10].iter().map(|c| import_column(c).unwrap()).collect();
     let passed = request.filters.iter().fold(Batch::new(columns, all.num_rows()), |b, f| select(f, b).unwrap());
     let mut kept = vec![passed.selection().is_none(); all.num_rows()];
     passed.selection().iter().for_each(|s| s.positions().iter().for_each(|&p| kept[p as usize] = true));
     for target in &request.runtime_filters {
-        let keys = all.column(2).as_primitive::<Int64Type>().values();
+        let keys = if target.column == 2 { all.column(2).as_primitive::<Int64Type>() } else { &numbers };
+        let keys = keys.values();
         kept.iter_mut().zip(keys).for_each(|(kept, &key)| *kept &= target.filter.keys().unwrap().may_contain(key));
     }
-    arrow::compute::filter_record_batch(all, &BooleanArray::from(kept)).unwrap()
+    let mut columns: Vec<ArrayRef> = all.columns().to_vec();
+    if request.projection.len() > columns.len() {
+        columns.push(Arc::new(numbers));
+    }
+    let names = request.projection.iter().map(|c| c.to_string());
+    let all = RecordBatch::try_from_iter(names.zip(columns)).unwrap();
+    arrow::compute::filter_record_batch(&all, &BooleanArray::from(kept)).unwrap()
 }
 
 #[test]
