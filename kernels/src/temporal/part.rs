@@ -137,10 +137,7 @@ fn scaled<const FROM: i64, const TO: i64>(value: i64) -> i32 {
     if FROM >= TO { (value / (FROM / TO)) as i32 } else { (value * (TO / FROM)) as i32 }
 }
 
-crate::tiered! { fn map_stamps<F: Fn(i64) -> i32>(values: &[i64], f: F, out: &mut Vec<i32>) = map_stamps_body::<F>; }
-
-#[inline(always)]
-fn map_stamps_body<F: Fn(i64) -> i32>(values: &[i64], f: F, out: &mut Vec<i32>) {
+fn map_stamps<F: Fn(i64) -> i32>(values: &[i64], f: F, out: &mut Vec<i32>) {
     out.extend(values.iter().map(|&v| f(v)));
 }
 

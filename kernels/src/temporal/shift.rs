@@ -9,9 +9,9 @@ use super::part::Unit;
 pub fn shift_days(days: &[i32], months: i32, more: i32) -> Vec<i32> {
     let mut out = Vec::with_capacity(days.len());
     if months == 0 {
-        map_days(days, |d| d.wrapping_add(more), &mut out);
+        map_all(days, |d| d.wrapping_add(more), &mut out);
     } else {
-        map_days(days, |d| add_months(d, months).wrapping_add(more), &mut out);
+        map_all(days, |d| add_months(d, months).wrapping_add(more), &mut out);
     }
     out
 }
@@ -23,9 +23,9 @@ pub fn shift_timestamps(timestamps: &[i64], unit: Unit, months: i32, days: i32, 
         const DAY: i64 = 86_400 * SECOND;
         let more = rest.wrapping_add((days as i64).wrapping_mul(DAY));
         if months == 0 {
-            map_stamps(timestamps, |t| t.wrapping_add(more), &mut out);
+            map_all(timestamps, |t| t.wrapping_add(more), &mut out);
         } else {
-            map_stamps(
+            map_all(
                 timestamps,
                 |t| {
                     let day = t.div_euclid(DAY) as i32;
@@ -47,11 +47,7 @@ fn add_months(days: i32, months: i32) -> i32 {
     days_of_civil(year, month, civil.day.min(days_in_month(year, month)))
 }
 
-crate::tiered! { fn map_days<F: Fn(i32) -> i32>(days: &[i32], f: F, out: &mut Vec<i32>) = map_body::<i32, F>; }
-crate::tiered! { fn map_stamps<F: Fn(i64) -> i64>(values: &[i64], f: F, out: &mut Vec<i64>) = map_body::<i64, F>; }
-
-#[inline(always)]
-fn map_body<T: Copy, F: Fn(T) -> T>(values: &[T], f: F, out: &mut Vec<T>) {
+fn map_all<T: Copy, F: Fn(T) -> T>(values: &[T], f: F, out: &mut Vec<T>) {
     out.extend(values.iter().map(|&v| f(v)));
 }
 

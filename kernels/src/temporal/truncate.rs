@@ -61,10 +61,7 @@ fn by_day<F: Fn(i32) -> i32>(values: &[i64], unit: Unit, f: F, out: &mut Vec<i64
     ));
 }
 
-crate::tiered! { fn map_stamps<F: Fn(i64) -> i64>(values: &[i64], f: F, out: &mut Vec<i64>) = map_stamps_body::<F>; }
-
-#[inline(always)]
-fn map_stamps_body<F: Fn(i64) -> i64>(values: &[i64], f: F, out: &mut Vec<i64>) {
+fn map_stamps<F: Fn(i64) -> i64>(values: &[i64], f: F, out: &mut Vec<i64>) {
     out.extend(values.iter().map(|&v| f(v)));
 }
 

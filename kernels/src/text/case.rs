@@ -52,16 +52,11 @@ fn convert_word(view: u128, case: Case) -> u128 {
     view ^ (is_letter >> 2)
 }
 
-crate::tiered! { fn append_upper(value: &[u8], out: &mut Vec<u8>) = append_upper_body; }
-crate::tiered! { fn append_lower(value: &[u8], out: &mut Vec<u8>) = append_lower_body; }
-
-#[inline(always)]
-fn append_upper_body(value: &[u8], out: &mut Vec<u8>) {
+fn append_upper(value: &[u8], out: &mut Vec<u8>) {
     out.extend(value.iter().map(|b| b.to_ascii_uppercase()));
 }
 
-#[inline(always)]
-fn append_lower_body(value: &[u8], out: &mut Vec<u8>) {
+fn append_lower(value: &[u8], out: &mut Vec<u8>) {
     out.extend(value.iter().map(|b| b.to_ascii_lowercase()));
 }
 

@@ -96,10 +96,7 @@ fn clear_tail(words: &mut [u64], len: usize) {
     }
 }
 
-crate::tiered! { fn equal_words(views: &[u128], key: u128, flip: u64, out: &mut Vec<u64>) = equal_words_body; }
-
-#[inline(always)]
-fn equal_words_body(views: &[u128], key: u128, flip: u64, out: &mut Vec<u64>) {
+fn equal_words(views: &[u128], key: u128, flip: u64, out: &mut Vec<u64>) {
     let (low, high) = (key as u64, (key >> 64) as u64);
     blocks(views, flip, |&view| ((view as u64 ^ low) | ((view >> 64) as u64 ^ high)) == 0, out);
 }

@@ -31,13 +31,8 @@ pub fn character_lengths(texts: Texts<'_>, ascii: bool) -> Vec<i32> {
         .collect()
 }
 
-crate::tiered! {
-    /// Characters of one text.
-    pub fn count_characters(value: &[u8]) -> usize = count_characters_body;
-}
-
-#[inline(always)]
-fn count_characters_body(value: &[u8]) -> usize {
+/// Characters of one text.
+pub fn count_characters(value: &[u8]) -> usize {
     // Counted in bytes by blocks, so that lanes stay narrow.
     let (blocks, tail) = value.as_chunks::<128>();
     let starts = |bytes: &[u8]| bytes.iter().fold(0u8, |count, &b| count + (b as i8 >= -64) as u8) as usize;
