@@ -14,7 +14,7 @@ from random_sql import DUCK, OURS
 PER_ROUND = 100
 AHEAD = 16
 PASSES = ["simplify", "join_order", "build_side", "late_materialization", "runtime_filters", "top_n_threshold", "prune_columns", "estimate"]
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 120
 
 
 class Worker:
@@ -384,8 +384,11 @@ def main():
     while sum(counts.values()) < arguments.queries and time.time() - start < arguments.seconds and counts["UNEXPLAINED"] < arguments.failures:
         run_round(arguments.worker, seed, min(PER_ROUND, arguments.queries - sum(counts.values())), counts, not arguments.no_shrink)
         seed += 1
+        asked = sum(counts.values())
         if sys.stderr.isatty():
-            print(f"\r{sum(counts.values())} queries, {counts['UNEXPLAINED']} unexplained ", end="", file=sys.stderr)
+            print(f"\r{asked} queries, {counts['UNEXPLAINED']} unexplained ", end="", file=sys.stderr)
+        elif asked % 10_000 < PER_ROUND:
+            print(f"{asked} queries in {time.time() - start:.0f} s, {counts['UNEXPLAINED']} unexplained", flush=True)
     print(f"{sum(counts.values())} queries, seeds {arguments.seed} to {seed - 1}, {time.time() - start:.0f} s: " + ", ".join(f"{n} {what}" for what, n in sorted(counts.items())))
     sys.exit(1 if counts["UNEXPLAINED"] else 0)
 
