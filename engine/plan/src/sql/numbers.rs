@@ -27,6 +27,7 @@ pub(super) fn decimals_beside_floats(plan: LogicalPlan) -> Result<LogicalPlan> {
         if let LogicalPlan::Union(union) = node {
             return unite(union);
         }
+        let node = node.recompute_schema()?;
         let schema = merge_schema(&node.inputs());
         node.map_expressions(|e| e.transform_up(|e| beside_floats(e, &schema)))
     })?;
@@ -104,7 +105,8 @@ fn unite(union: Union) -> Result<Transformed<LogicalPlan>> {
         })
         .collect();
     if !mixed.contains(&true) {
-        return Ok(Transformed::no(LogicalPlan::Union(union)));
+        // What is below may have other types than it had.
+        return Ok(Transformed::yes(LogicalPlan::Union(Union::try_new_with_loose_types(union.inputs)?)));
     }
     let inputs = union.inputs.into_iter().map(|input| {
         let values = input.schema().columns().into_iter().enumerate().map(|(c, column)| {
