@@ -255,12 +255,14 @@ impl<'a> Correlation<'a> {
 
     /// The expression with the values in place of the outer columns.
     fn bind(&self, expression: Expr, values: &[Column]) -> Result<Expr> {
-        let bound = expression.transform(|e| match &e {
-            Expr::OuterReferenceColumn(_, column) => Ok(match self.columns.iter().position(|c| c == column) {
-                Some(place) => Transformed::yes(Expr::from(values[place].clone())),
-                None => Transformed::no(e),
-            }),
-            _ => Ok(Transformed::no(e)),
+        let bound = expression.transform(|e| {
+            let Expr::OuterReferenceColumn(field, column) = &e else { return Ok(Transformed::no(e)) };
+            let Some(place) = self.columns.iter().position(|c| c == column) else { return Ok(Transformed::no(e)) };
+            // A union may have got another type since the sub-query was made for that of its first input.
+            match self.distinct.schema().field(place).data_type() == field.data_type() {
+                true => Ok(Transformed::yes(Expr::from(values[place].clone()))),
+                false => refused("a column of a union of several types"),
+            }
         })?;
         let nested = bound.data.exists(|e| match subquery_of(e) {
             Some(subquery) => self.is_bound(&subquery.subquery),
