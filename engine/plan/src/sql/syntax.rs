@@ -13,7 +13,7 @@ use datafusion_common::{DataFusionError, not_impl_datafusion_err};
 use datafusion_sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Query,
-    Select, SelectItem, Statement, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+    Select, SelectItem, SetExpr, Statement, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 /// The function that keeps a cast's name: `__named(CAST(x AS T), 'CAST(x AS T)')` is its first argument.
@@ -259,6 +259,98 @@ fn replace_merged(select: &mut Select, merged: &BTreeMap<String, (Ident, Expr)>)
     each_expression(&mut select.having, &mut replace);
     each_expression(&mut select.qualify, &mut replace);
     each_expression(&mut select.named_window, &mut replace);
+    let mut nested = MergedInSubqueries { merged, scopes: Vec::new() };
+    let _ = select.projection.visit(&mut nested);
+    let _ = select.selection.visit(&mut nested);
+    let _ = select.having.visit(&mut nested);
+    let _ = select.qualify.visit(&mut nested);
+}
+
+/// Replaces merged columns inside of sub-queries, where it is certain that no relation there has a column of that name.
+struct MergedInSubqueries<'a> {
+    merged: &'a BTreeMap<String, (Ident, Expr)>,
+    /// Names within the queries and selects around an expression; `None` = not known.
+    scopes: Vec<Option<BTreeSet<String>>>,
+}
+
+impl VisitorMut for MergedInSubqueries<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        // ORDER BY may name an output column.
+        self.scopes.push(query.order_by.is_none().then(BTreeSet::new));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.scopes.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        self.scopes.push(names_within(select));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, _select: &mut Select) -> ControlFlow<()> {
+        self.scopes.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(ident) = expression
+            && !self.scopes.is_empty()
+            && self.scopes.iter().all(|names| names.as_ref().is_some_and(|n| !n.contains(&folded(ident))))
+            && let Some((_, value)) = self.merged.get(&folded(ident))
+        {
+            *expression = value.clone();
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Names that an unqualified column may stand for in a select over derived tables; `None` where a table's columns are not known from the text.
+fn names_within(select: &Select) -> Option<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for item in &select.projection {
+        if let SelectItem::ExprWithAlias { alias, .. } = item {
+            names.insert(folded(alias));
+        }
+    }
+    for from in &select.from {
+        for factor in std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)) {
+            let TableFactor::Derived { subquery, alias, .. } = factor else { return None };
+            match alias {
+                Some(alias) if !alias.columns.is_empty() => names.extend(alias.columns.iter().map(|c| folded(&c.name))),
+                _ => names.extend(output_names(&subquery.body)?),
+            }
+        }
+    }
+    Some(names)
+}
+
+/// Names of a query's columns, but for those that are named by an expression's text.
+fn output_names(body: &SetExpr) -> Option<Vec<String>> {
+    match body {
+        SetExpr::Select(select) => {
+            let mut names = Vec::new();
+            for item in &select.projection {
+                match item {
+                    SelectItem::ExprWithAlias { alias, .. } => names.push(folded(alias)),
+                    SelectItem::UnnamedExpr(Expr::Identifier(ident)) => names.push(folded(ident)),
+                    SelectItem::UnnamedExpr(Expr::CompoundIdentifier(idents)) => {
+                        names.extend(idents.last().map(folded))
+                    }
+                    SelectItem::UnnamedExpr(_) => {}
+                    _ => return None,
+                }
+            }
+            Some(names)
+        }
+        SetExpr::Query(query) => output_names(&query.body),
+        SetExpr::SetOperation { left, .. } => output_names(left),
+        _ => None,
+    }
 }
 
 // ---- names
