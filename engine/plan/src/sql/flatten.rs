@@ -55,7 +55,18 @@ pub(super) fn is_plain(plan: &LogicalPlan, usage: Use, schema: &DFSchema) -> Res
     let mut pull_up = PullUpCorrelatedExpr::new()
         .with_need_handle_count_bug(usage == Use::Value)
         .with_exists_sub_query(usage == Use::Rows);
-    Ok(plan.clone().rewrite(&mut pull_up).is_ok() && pull_up.can_pull_up)
+    let is_pulled = plan.clone().rewrite(&mut pull_up).is_ok() && pull_up.can_pull_up;
+    Ok(is_pulled && has_distinct_names(&pull_up.join_filters, &outer, plan.schema()))
+}
+
+/// Whether the columns that conditions read are told apart by their names alone, from each other and from the sub-query's output: above its alias the library knows
+/// them by nothing else, and takes the first of that name.
+fn has_distinct_names(conditions: &[Expr], outer: &[Column], output: &DFSchema) -> bool {
+    let read: HashSet<&Column> = conditions.iter().flat_map(Expr::column_refs).filter(|c| !outer.contains(c)).collect();
+    let names: HashSet<&str> = read.iter().map(|c| c.name.as_str()).collect();
+    let is_output =
+        |c: &Column| output.iter().all(|(relation, field)| *field.name() != c.name || relation == c.relation.as_ref());
+    names.len() == read.len() && read.into_iter().all(is_output)
 }
 
 /// Whether conditions are all that is correlated, and everything above them lets them pass.

@@ -4,11 +4,12 @@
 //!   decimal of 30 digits, which NaN, infinities and large values are not.)
 //! - Integer arithmetic over constants fails on overflow. (The library would fold it by wrapping.)
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion_common::{DFSchema, DataFusionError, ScalarValue, plan_err};
+use datafusion_common::{DFSchema, DataFusionError, ScalarValue, TableReference, plan_err};
 use datafusion_expr::expr::{Between, Case, InList, ScalarFunction};
 use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union, cast};
@@ -104,21 +105,35 @@ fn unite(union: Union) -> Result<Transformed<LogicalPlan>> {
                 && union.inputs.iter().any(|i| type_of(i, c).is_decimal())
         })
         .collect();
-    if !mixed.contains(&true) {
-        // What is below may have other types than it had.
-        return Ok(Transformed::yes(LogicalPlan::Union(Union::try_new_with_loose_types(union.inputs)?)));
-    }
+    let names: Vec<(Option<TableReference>, String)> =
+        union.schema.iter().map(|(relation, field)| (relation.cloned(), field.name().clone())).collect();
+    // Where one input is empty, the library puts another in the union's place and asks it for the union's names.
+    let are_distinct = names.iter().collect::<HashSet<_>>().len() == names.len();
     let inputs = union.inputs.into_iter().map(|input| {
+        let mut is_changed = false;
         let values = input.schema().columns().into_iter().enumerate().map(|(c, column)| {
+            let (relation, name) = match names.get(c) {
+                Some(name) if are_distinct => name.clone(),
+                _ => (column.relation.clone(), column.name.clone()),
+            };
             let value = Expr::Column(column.clone());
             if mixed[c] && type_of(&input, c).is_decimal() {
-                return cast(value, DataType::Float64).alias_qualified(column.relation, column.name);
+                is_changed = true;
+                return cast(value, DataType::Float64).alias_qualified(relation, name);
             }
-            value
+            if (&relation, &name) == (&column.relation, &column.name) {
+                return value;
+            }
+            is_changed = true;
+            value.alias_qualified(relation, name)
         });
         let values: Vec<Expr> = values.collect();
+        if !is_changed {
+            return Ok(input);
+        }
         Ok(Arc::new(LogicalPlanBuilder::from(input).project(values)?.build()?))
     });
+    // What is below may have other types than it had.
     let inputs = inputs.collect::<Result<Vec<_>>>()?;
     Ok(Transformed::yes(LogicalPlan::Union(Union::try_new_with_loose_types(inputs)?)))
 }
