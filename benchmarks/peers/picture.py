@@ -107,7 +107,7 @@ def draw(record):
     drawing.text(28, 62, f"{record['machine']}, {threads} threads each, {record['date']}; median of {record['repeat']} interleaved runs, answers compared", 13, SOFT)
     y = means_panel(drawing, record, 118)
     drawing.text(28, y + 40, "Query by query", 15, INK, weight="bold")
-    x = 160
+    x = 180
     for peer in record["variants"]:
         drawing.dot(x, y + 35, COLOURS[peer], NAMES[peer])
         label = f"{NAMES[peer]} {record['versions'].get(peer, '')}".strip()
