@@ -38,6 +38,23 @@ fn lookup_bits_scalar(table: &[u64], codes: &[u32], out: &mut Vec<u64>) {
     }
 }
 
+/// Tests registers of `LANES` values, as many as fill whole words of bits; gives the values that are left.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn test_whole_words<'a, T, const LANES: usize>(
+    values: &'a [T],
+    test: impl Fn(&[T; LANES]) -> u64,
+    out: &mut Vec<u64>,
+) -> &'a [T] {
+    let (blocks, tail) = values.as_chunks::<64>();
+    out.reserve(blocks.len() + 1);
+    for block in blocks {
+        let (registers, _) = block.as_chunks::<LANES>();
+        out.push(registers.iter().enumerate().fold(0, |bits, (i, register)| bits | test(register) << (i * LANES)));
+    }
+    tail
+}
+
 /// A table of up to `PAIRS` × 1,024 bits stays in registers: a two-register permutation finds a code's word, a shift its bit.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
@@ -65,15 +82,8 @@ fn lookup_bits_avx512<const PAIRS: usize>(table: &[u64], codes: &[u32], out: &mu
         let bits = _mm512_srlv_epi32(found, _mm512_and_si512(codes, _mm512_set1_epi32(31)));
         u64::from(_mm512_test_epi32_mask(bits, _mm512_set1_epi32(1)))
     };
-    let (blocks, tail) = codes.as_chunks::<64>();
-    out.reserve(blocks.len() + 1);
-    for block in blocks {
-        let (quarters, _) = block.as_chunks::<16>();
-        out.push(quarters.iter().enumerate().fold(0, |bits, (i, quarter)| bits | lookup(quarter) << (i * 16)));
-    }
-    if !tail.is_empty() {
-        lookup_bits_scalar(table, tail, out);
-    }
+    let tail = test_whole_words(codes, lookup, out);
+    lookup_bits_scalar(table, tail, out);
 }
 
 /// A larger table: 16 codes' words are gathered at once.
@@ -94,15 +104,8 @@ fn gather_bits_avx512(table: &[u64], codes: &[u32], out: &mut Vec<u64>) {
         let bits = _mm512_srlv_epi32(found, _mm512_and_si512(codes, _mm512_set1_epi32(31)));
         u64::from(_mm512_test_epi32_mask(bits, _mm512_set1_epi32(1)))
     };
-    let (blocks, tail) = codes.as_chunks::<64>();
-    out.reserve(blocks.len() + 1);
-    for block in blocks {
-        let (quarters, _) = block.as_chunks::<16>();
-        out.push(quarters.iter().enumerate().fold(0, |bits, (i, quarter)| bits | lookup(quarter) << (i * 16)));
-    }
-    if !tail.is_empty() {
-        lookup_bits_scalar(table, tail, out);
-    }
+    let tail = test_whole_words(codes, lookup, out);
+    lookup_bits_scalar(table, tail, out);
 }
 
 /// What a key can be stored as.
@@ -192,15 +195,8 @@ fn contains_avx512<T: Key>(bits: &[u64], min: i64, span: u64, values: &[T], out:
         let bit = _mm512_srlv_epi64(found, _mm512_and_si512(offset, _mm512_set1_epi64(63)));
         u64::from(_mm512_test_epi64_mask(bit, _mm512_set1_epi64(1)))
     };
-    let (blocks, tail) = values.as_chunks::<64>();
-    out.reserve(blocks.len() + 1);
-    for block in blocks {
-        let (eighths, _) = block.as_chunks::<8>();
-        out.push(eighths.iter().enumerate().fold(0, |bits, (i, eighth)| bits | contained(eighth) << (i * 8)));
-    }
-    if !tail.is_empty() {
-        contains_body(bits, min, span, tail, out);
-    }
+    let tail = test_whole_words(values, contained, out);
+    contains_body(bits, min, span, tail, out);
 }
 
 #[cfg(test)]

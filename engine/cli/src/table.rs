@@ -51,8 +51,11 @@ impl TableText {
 
     /// The table within `width` characters: first long cells are cut, then columns in the middle are left out.
     pub(crate) fn fitted(&self, width: usize) -> Result<String, ArrowError> {
+        if let Some(plan) = self.plan() {
+            return Ok(plan);
+        }
         let full = self.full()?;
-        if self.plan().is_some() || full.lines().next().is_none_or(|line| line.chars().count() <= width) {
+        if full.lines().next().is_none_or(|line| line.chars().count() <= width) {
             return Ok(full);
         }
         let count = self.schema.fields().len();

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, Field, SchemaRef};
 
 use crate::error::Result;
 use crate::expression::{Expression, Scalar};
@@ -25,7 +25,7 @@ pub trait Table: Send + Sync + Debug {
         false
     }
 
-    /// Whether scans can number rows. The ordinal after the last column may then be in [`ScanRequest::projection`] and be the target of runtime filters: an
+    /// Whether scans can number rows. The ordinal after the last column ([`row_number_field`]) may then be in [`ScanRequest::projection`] and be the target of runtime filters: an
     /// `Int64` without nulls that tells rows apart and is the same in every scan of this table object.
     fn numbers_rows(&self) -> bool {
         false
@@ -36,6 +36,11 @@ pub trait Table: Send + Sync + Debug {
 
     /// One line for EXPLAIN: format, place, number of files.
     fn describe(&self) -> String;
+}
+
+/// The column of row numbers; see [`Table::numbers_rows`].
+pub fn row_number_field() -> Field {
+    Field::new("row number", DataType::Int64, false)
 }
 
 /// What a plan asks of one scan.

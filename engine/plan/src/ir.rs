@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use plasmon_core::Result;
 use plasmon_core::expression::{Expression, Kind, ScalarSlot, SortKey};
 use plasmon_core::operators::aggregate::{AggregateExpression, AggregatePhase};
@@ -12,7 +12,7 @@ use plasmon_core::operators::join::JoinKind;
 use plasmon_core::operators::runtime_filter::{RuntimeFilter, TopNThreshold};
 pub use plasmon_core::operators::unnest::UnnestOutput;
 use plasmon_core::operators::window::WindowExpression;
-use plasmon_core::table::{RuntimeFilterTarget, Table};
+use plasmon_core::table::{RuntimeFilterTarget, Table, row_number_field};
 
 /// A relation: what it does, and the schema it yields.
 #[derive(Debug, Clone)]
@@ -259,7 +259,7 @@ pub fn scannable(table: &dyn Table) -> SchemaRef {
     if !table.numbers_rows() {
         return table.schema();
     }
-    schema_with(&table.schema(), [Arc::new(Field::new("row number", DataType::Int64, false))])
+    schema_with(&table.schema(), [Arc::new(row_number_field())])
 }
 
 /// Operands of a conjunction; anything else is its one operand.

@@ -25,6 +25,15 @@ enum Run {
     },
 }
 
+impl Run {
+    fn is_over(&self) -> bool {
+        match self {
+            Run::Repeat { left, .. } => *left == 0,
+            Run::Packed { index, len, .. } => index == len,
+        }
+    }
+}
+
 impl HybridCursor {
     /// At the first value of a stream of `width`-bit values that starts at byte `start`.
     pub fn new(width: u32, start: usize) -> Result<Self, Malformed> {
@@ -40,9 +49,8 @@ impl HybridCursor {
         let (end, mut greatest) = (out.len() + count, 0);
         while out.len() < end {
             let wanted = end - out.len();
+            self.enter_run(bytes)?;
             match &mut self.run {
-                Run::Repeat { left: 0, .. } => self.next_run(bytes)?,
-                Run::Packed { index, len, .. } if index == len => self.next_run(bytes)?,
                 Run::Repeat { value, left } => {
                     let count = wanted.min(*left);
                     out.resize(out.len() + count, *value);
@@ -83,15 +91,8 @@ impl HybridCursor {
         let (mut done, mut left, mut greatest) = (0, positions, 0);
         while done < count {
             let wanted = count - done;
-            let taken = match &mut self.run {
-                Run::Repeat { left: 0, .. } => {
-                    self.next_run(bytes)?;
-                    continue;
-                }
-                Run::Packed { index, len, .. } if index == len => {
-                    self.next_run(bytes)?;
-                    continue;
-                }
+            self.enter_run(bytes)?;
+            let taken = match &self.run {
                 Run::Repeat { left, .. } => wanted.min(*left),
                 Run::Packed { index, len, .. } => wanted.min(*len - *index),
             };
@@ -123,15 +124,8 @@ impl HybridCursor {
         while filled < count {
             // Never past the word that is being filled.
             let wanted = (count - filled).min(64 - filled % 64);
+            self.enter_run(bytes)?;
             let (taken, bits) = match &mut self.run {
-                Run::Repeat { left: 0, .. } => {
-                    self.next_run(bytes)?;
-                    continue;
-                }
-                Run::Packed { index, len, .. } if index == len => {
-                    self.next_run(bytes)?;
-                    continue;
-                }
                 Run::Repeat { value, left } => {
                     let taken = wanted.min(*left);
                     *left -= taken;
@@ -158,9 +152,8 @@ impl HybridCursor {
     /// Passes over `count` values.
     pub fn skip(&mut self, bytes: &[u8], mut count: usize) -> Result<(), Malformed> {
         while count > 0 {
+            self.enter_run(bytes)?;
             match &mut self.run {
-                Run::Repeat { left: 0, .. } => self.next_run(bytes)?,
-                Run::Packed { index, len, .. } if index == len => self.next_run(bytes)?,
                 Run::Repeat { left, .. } => {
                     let passed = count.min(*left);
                     *left -= passed;
@@ -178,15 +171,19 @@ impl HybridCursor {
 
     /// Whether the current run repeats one value for at least `count` more values, and which: levels are mostly one long run.
     pub fn repeats(&mut self, bytes: &[u8], count: usize) -> Result<Option<u32>, Malformed> {
-        while matches!(self.run, Run::Repeat { left: 0, .. })
-            || matches!(self.run, Run::Packed { index, len, .. } if index == len)
-        {
-            self.next_run(bytes)?;
-        }
+        self.enter_run(bytes)?;
         Ok(match self.run {
             Run::Repeat { value, left } if left >= count => Some(value),
             _ => None,
         })
+    }
+
+    /// Goes to the next run that has values when the current one is over.
+    fn enter_run(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        while self.run.is_over() {
+            self.next_run(bytes)?;
+        }
+        Ok(())
     }
 
     fn next_run(&mut self, bytes: &[u8]) -> Result<(), Malformed> {

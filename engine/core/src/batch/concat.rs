@@ -48,7 +48,8 @@ fn concat_nested(columns: &[Column], data_type: &DataType) -> Result<Column> {
     import_column(&arrow_select::concat::concat(&parts)?)
 }
 
-fn concat_validity(columns: &[Column]) -> Option<Bitmap> {
+/// Validity of all rows of the columns, one column after the other; `None` = no nulls.
+pub fn concat_validity(columns: &[Column]) -> Option<Bitmap> {
     if columns.iter().all(|c| c.validity().is_none()) {
         return None;
     }

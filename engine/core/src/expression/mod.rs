@@ -117,6 +117,19 @@ pub enum CompareOp {
     NotDistinctFrom,
 }
 
+impl CompareOp {
+    /// The operator that says the same with its operands exchanged.
+    pub fn flipped(self) -> Self {
+        match self {
+            CompareOp::Less => CompareOp::Greater,
+            CompareOp::LessEqual => CompareOp::GreaterEqual,
+            CompareOp::Greater => CompareOp::Less,
+            CompareOp::GreaterEqual => CompareOp::LessEqual,
+            same => same,
+        }
+    }
+}
+
 /// Arithmetic and bit operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ArithmeticOp {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use plasmon_core::Result;
-use plasmon_core::batch::{Batch, Bitmap, Bounds, Column, Dictionary, Encoding, Physical, Values, Views};
+use plasmon_core::batch::{Batch, Bounds, Column, Dictionary, Encoding, Physical, Values, Views, concat_validity};
 use plasmon_core::expression::Scalar;
 
 /// Batches of fewer rows than a full batch divided by this wait for more …
@@ -93,7 +93,7 @@ impl Coalescer {
 /// Columns one after the other: codes stay codes when all point into one dictionary, constants of one value a constant.
 pub(super) fn join(pieces: &[Column], data_type: &DataType) -> Result<Column> {
     if let Some((codes, dictionary)) = common_codes(pieces) {
-        return Ok(Column::dictionary(codes.into(), dictionary, joined_validity(pieces)));
+        return Ok(Column::dictionary(codes.into(), dictionary, concat_validity(pieces)));
     }
     match common_constant(pieces) {
         Some(value) => value.to_column(data_type, pieces.iter().map(Column::len).sum()),
@@ -132,17 +132,9 @@ fn copied_texts(pieces: &[Column]) -> Option<Column> {
     });
     let flat = flat.collect::<Option<Vec<Views>>>()?;
     let values = flat.iter().flat_map(|views| (0..views.views.len()).map(|row| views.value(row)));
-    let mut column = Column::flat_with_validity(Values::View(Views::from_values(values)), joined_validity(pieces));
+    let mut column = Column::flat_with_validity(Values::View(Views::from_values(values)), concat_validity(pieces));
     column.is_ascii = pieces.iter().all(|p| p.is_ascii);
     Some(column)
-}
-
-fn joined_validity(pieces: &[Column]) -> Option<Bitmap> {
-    if pieces.iter().all(|p| p.validity().is_none()) {
-        return None;
-    }
-    let bits: Vec<bool> = pieces.iter().flat_map(|p| (0..p.len()).map(|row| p.is_valid(row))).collect();
-    Some(Bitmap::from_bools(bits.into_iter()))
 }
 
 /// Bounds of all pieces, when all have some.

@@ -4,21 +4,16 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use plasmon_core::operators::runtime_filter::KeyFilter;
-use plasmon_core::table::ScanRequest;
+use plasmon_core::table::{ScanRequest, row_number_field};
 
 use super::ranges::RowRanges;
 use super::{ColumnPlace, ParquetFile, native};
 
-/// The column's field.
-fn field() -> FieldRef {
-    Arc::new(Field::new("row number", DataType::Int64, false))
-}
-
 /// A table's columns and the row number.
 pub(super) fn with_row_number(schema: &Schema) -> SchemaRef {
-    let fields: Vec<FieldRef> = schema.fields().iter().cloned().chain([field()]).collect();
+    let fields: Vec<FieldRef> = schema.fields().iter().cloned().chain([Arc::new(row_number_field())]).collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 

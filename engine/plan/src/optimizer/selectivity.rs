@@ -76,7 +76,7 @@ fn range(conjunct: &Expression, columns: &[ColumnProfile]) -> Option<(usize, f64
     let Kind::Compare { op, left, right } = &conjunct.kind else { return None };
     let (column, value, op) = match (&left.kind, &right.kind) {
         (Kind::Column(column), Kind::Literal(value)) => (*column, value, *op),
-        (Kind::Literal(value), Kind::Column(column)) => (*column, value, flipped(*op)),
+        (Kind::Literal(value), Kind::Column(column)) => (*column, value, op.flipped()),
         _ => return None,
     };
     let bounds = columns.get(column)?.bounds?;
@@ -88,16 +88,6 @@ fn range(conjunct: &Expression, columns: &[ColumnProfile]) -> Option<(usize, f64
         CompareOp::Greater => Some((column, value + step, f64::INFINITY)),
         CompareOp::GreaterEqual => Some((column, value, f64::INFINITY)),
         _ => None,
-    }
-}
-
-fn flipped(op: CompareOp) -> CompareOp {
-    match op {
-        CompareOp::Less => CompareOp::Greater,
-        CompareOp::LessEqual => CompareOp::GreaterEqual,
-        CompareOp::Greater => CompareOp::Less,
-        CompareOp::GreaterEqual => CompareOp::LessEqual,
-        same => same,
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use plasmon_kernels::partition::partition_of;
+
 use super::share::Share;
 use crate::batch::{Column, Encoding, Values};
 use crate::error::Result;
@@ -97,8 +99,8 @@ impl Run {
     fn cut_by_hash(&self, partitions: usize) -> Result<Vec<Piece>> {
         let hashes = hash_keys(&self.keys, self.groups);
         let mut members = vec![Vec::new(); partitions];
-        hashes.iter().enumerate().for_each(|(group, hash)| {
-            members[(hash >> 40) as usize % partitions].push(group as u32);
+        hashes.iter().enumerate().for_each(|(group, &hash)| {
+            members[partition_of(hash, partitions as u32) as usize].push(group as u32);
         });
         Ok(members.iter().map(|groups| self.gather(groups)).collect())
     }

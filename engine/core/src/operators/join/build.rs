@@ -27,6 +27,12 @@ impl std::fmt::Debug for Arriving {
     }
 }
 
+impl Arriving {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
 #[derive(Default)]
 struct State {
     rows: ArrivedRows,
@@ -79,12 +85,6 @@ pub(super) struct JoinBuild {
     pub(super) shared: Arc<JoinShared>,
 }
 
-impl JoinBuild {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.arriving.state.lock().unwrap_or_else(|e| e.into_inner())
-    }
-}
-
 impl Sink for JoinBuild {
     fn name(&self) -> &'static str {
         "JoinBuild"
@@ -108,7 +108,7 @@ impl Sink for JoinBuild {
     }
 
     fn finalize(&self, stage: usize, task: &TaskContext) -> Result<Vec<FinalizeTask>> {
-        let mut state = self.state();
+        let mut state = self.shared.arriving.state();
         let building = match state.building.take() {
             None => Building::new(&self.shared, std::mem::take(&mut state.rows), task)?,
             Some(building) => Building::alone(building)?,
@@ -119,7 +119,7 @@ impl Sink for JoinBuild {
     }
 
     fn seal(&self, _task: &TaskContext) -> Result<()> {
-        let Some(building) = self.state().building.take() else { return Ok(()) };
+        let Some(building) = self.shared.arriving.state().building.take() else { return Ok(()) };
         let _ = self.shared.built.set(Building::alone(building)?.finish()?);
         Ok(())
     }
@@ -157,7 +157,7 @@ impl SinkState for JoinBuildState {
 
     fn combine(&mut self) -> Result<()> {
         let own = std::mem::take(&mut self.rows);
-        let mut state = self.shared.arriving.state.lock().unwrap_or_else(|e| e.into_inner());
+        let mut state = self.shared.arriving.state();
         state.rows.batches.extend(own.batches);
         state.rows.bounds.merge(&own.bounds);
         state.rows.reservations.extend(own.reservations);

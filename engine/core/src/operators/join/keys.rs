@@ -18,6 +18,16 @@ pub(super) struct KeyWords {
     pub valid: Option<Bitmap>,
 }
 
+impl KeyWords {
+    /// Takes what was found for rows that cannot match: it was found for arbitrary words.
+    pub(super) fn clear_nulls<T: Default>(&self, found: &mut [T]) {
+        if let Some(valid) = &self.valid {
+            let nulls = found.iter_mut().enumerate().filter(|(row, _)| !valid.get(*row));
+            nulls.for_each(|(_, found)| *found = T::default());
+        }
+    }
+}
+
 /// Keys of one fixed-width word each, of one batch of the build side.
 pub(super) struct BuildWords {
     columns: Vec<Vec<u64>>,

@@ -127,9 +127,7 @@ impl ProbeState {
         let built = self.shared.built()?;
         let mut found = Vec::new();
         built.table.find(&keys.words, positions.len(), &mut found);
-        if let Some(valid) = &keys.valid {
-            found.iter_mut().enumerate().filter(|(row, _)| !valid.get(*row)).for_each(|(_, found)| *found = 0);
-        }
+        keys.clear_nulls(&mut found);
         let output = unique::output(&self.shared, built, batch, positions, &found);
         Ok(output.map_or(Flow::NeedInput, Flow::Output))
     }
@@ -137,9 +135,7 @@ impl ProbeState {
     fn start(&self, batch: Batch, positions: Vec<u16>, keys: KeyWords) -> Result<Current> {
         let mut ranges = Vec::new();
         self.shared.built()?.table.candidates(&keys.words, positions.len(), &mut ranges);
-        if let Some(valid) = &keys.valid {
-            ranges.iter_mut().enumerate().filter(|(row, _)| !valid.get(*row)).for_each(|(_, range)| *range = (0, 0));
-        }
+        keys.clear_nulls(&mut ranges);
         let matched = vec![false; positions.len()];
         let (words, nulls) = (keys.words, keys.valid);
         Ok(Current { batch, positions, words, ranges, nulls, cursor: Cursor::default(), matched, is_exhausted: false })

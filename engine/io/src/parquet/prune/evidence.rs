@@ -34,7 +34,7 @@ pub(super) fn may_pass(filter: &Expression, known: &dyn Evidence) -> bool {
         Kind::IsNotNull(operand) if is_column(operand) => known.may_be_valid(),
         Kind::Compare { op, left, right } => match (&left.kind, &right.kind) {
             (Kind::Column(_), Kind::Literal(constant)) => may_compare(known, *op, constant),
-            (Kind::Literal(constant), Kind::Column(_)) => may_compare(known, flipped(*op), constant),
+            (Kind::Literal(constant), Kind::Column(_)) => may_compare(known, op.flipped(), constant),
             _ => true,
         },
         Kind::InList { operand, list, negated: false } if is_column(operand) => {
@@ -91,15 +91,5 @@ fn may_compare(known: &dyn Evidence, op: CompareOp, constant: &Scalar) -> bool {
         (_, true) => false,
         (CompareOp::NotDistinctFrom, false) => known.may_be_valid() && known.may_compare(CompareOp::Equal, constant),
         (_, false) => known.may_be_valid() && known.may_compare(op, constant),
-    }
-}
-
-fn flipped(op: CompareOp) -> CompareOp {
-    match op {
-        CompareOp::Less => CompareOp::Greater,
-        CompareOp::LessEqual => CompareOp::GreaterEqual,
-        CompareOp::Greater => CompareOp::Less,
-        CompareOp::GreaterEqual => CompareOp::LessEqual,
-        same => same,
     }
 }
