@@ -15,6 +15,8 @@ PER_ROUND = 100
 AHEAD = 16
 PASSES = ["simplify", "join_order", "build_side", "late_materialization", "runtime_filters", "top_n_threshold", "prune_columns", "estimate"]
 TIMEOUT_SECONDS = 120
+#: DuckDB's time for one query. Some plans that it makes of random joins would run for hours.
+DUCK_SECONDS = 30
 
 
 class Worker:
@@ -185,6 +187,8 @@ def verdict(ours, theirs, ordered):
     error, their_error = ours.get("error"), theirs if isinstance(theirs, str) else None
     if error and any(word in error for word in NEVER):
         return f"broken: {error[:300]}"
+    if their_error and "INTERRUPT Error" in their_error:
+        return "explained: slow theirs"
     if error and their_error:
         return "same" if "not supported" not in error else "explained: refused"
     for name, part, their_part in EXPLAINED_ERRORS:
@@ -233,7 +237,7 @@ class Round:
 
     def theirs(self, sql):
         try:
-            return self.duck.execute(sql).fetchall()
+            return self.rows_in_time(sql)
         except duckdb.InternalException:
             return self.theirs_as_written(sql)
         except duckdb.Error as error:
@@ -243,11 +247,19 @@ class Round:
         """Their answer without their optimizer, where that fails."""
         self.duck.execute("PRAGMA disable_optimizer")
         try:
-            return self.duck.execute(sql).fetchall()
+            return self.rows_in_time(sql)
         except duckdb.Error as error:
             return str(error)
         finally:
             self.duck.execute("PRAGMA enable_optimizer")
+
+    def rows_in_time(self, sql):
+        timer = threading.Timer(DUCK_SECONDS, self.duck.interrupt)
+        timer.start()
+        try:
+            return self.duck.execute(sql).fetchall()
+        finally:
+            timer.cancel()
 
     def ours(self, sql):
         """Our answer; a worker that is lost is replaced."""
