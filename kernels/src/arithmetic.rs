@@ -2,7 +2,7 @@
 //!
 //! A side is a slice or one constant. The operation is any closure: it is inlined into a loop compiled per tier, so that plain
 //! arithmetic vectorizes. Checked operations return whether any lane overflowed, also at positions that do not count: the caller then looks closer.
-//! Benchmarks: `benchmarks/benches/kernels.rs`.
+//! Benchmarks: `benchmarks/benches/kernels`.
 
 /// One input of a binary operation.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 //!
 //! Made by a join's build side for scans of the probe side, when its keys are too far apart for an exact bitmap. One cache miss a value; about one
 //! in fifty values that are no key passes. Source: Lang et al., "Performance-Optimal Filtering", VLDB 2019 (register-blocked filters).
-//! Benchmark: `bloom` of `benchmarks/benches/kernels.rs`.
+//! Benchmark: `bloom` of `benchmarks/benches/kernels`.
 
 use crate::hash::hash_word;
 

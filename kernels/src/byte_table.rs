@@ -1,7 +1,7 @@
 //! Byte strings → dense ids: interning of text and other variable-width keys.
 //!
 //! The strings lie end to end in one arena; slots hold a 32-bit tag and the id, linear probing at load ≤ ½.
-//! Benchmarks: `benchmarks/benches/kernels.rs`.
+//! Benchmarks: `benchmarks/benches/kernels`.
 
 use crate::hash::hash_bytes;
 

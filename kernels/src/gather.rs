@@ -1,7 +1,7 @@
 //! Values at positions → values in a row: payload of joins, selected rows, dictionary look-ups.
 //!
 //! One pass finds the largest position and asserts it in range, so that the copying loop needs no bounds check per element.
-//! Benchmarks: `benchmarks/benches/kernels.rs`.
+//! Benchmarks: `benchmarks/benches/kernels`.
 
 /// A position: rows of a batch (`u16`), codes and build rows (`u32`).
 pub trait Position: Copy {

@@ -3,7 +3,7 @@
 //! [`WordTable`] maps one 64-bit word to a dense group id; [`TupleTable`] maps tuples of words. Both are tagged open addressing with linear
 //! probing at load ≤ ½; a word equal to the row before it takes that row's group without a look-up (clustered keys come in runs). While
 //! the words seen span a small range, `WordTable` is a plain array indexed by `word − base`: no hash, no compare.
-//! Benchmarks: `benchmarks/benches/kernels.rs`.
+//! Benchmarks: `benchmarks/benches/kernels`.
 
 use crate::hash::{combine, hash_word};
 use crate::pack::bounds;

@@ -3,7 +3,7 @@
 //! A pattern of literal parts between `%` is matched without a state machine: the first part must be a prefix unless the pattern starts with `%`, the last a
 //! suffix unless it ends with `%`, the others are searched from left to right (the leftmost match of each never rules out a later one).
 //! `_` stands for one character (not byte). Search compares the first and last byte of the part at 32 (or 16) positions at once.
-//! Benchmarks: `benchmarks/benches/kernels.rs`.
+//! Benchmarks: `benchmarks/benches/kernels`.
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]

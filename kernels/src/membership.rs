@@ -3,7 +3,7 @@
 //!
 //! AVX-512 tests a register at a time: small tables stay in registers and are permuted, larger ones and bitmaps are gathered from memory, under a
 //! mask of the lanes that lie inside. Other tiers do the same value by value, without branches.
-//! Benchmarks: `benchmarks/benches/kernels.rs`, group `membership`.
+//! Benchmarks: `benchmarks/benches/kernels`, group `membership`.
 
 /// Bit `code` of `table` for each code (each < the table's bits) → bits appended to `out`: a predicate evaluated once per dictionary value.
 pub fn lookup_bits(table: &[u64], codes: &[u32], out: &mut Vec<u64>) {

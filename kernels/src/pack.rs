@@ -1,7 +1,7 @@
 //! Several key columns → one word a row, and back: the normalized keys of hash aggregation.
 //!
 //! Every column has a field of some bits; a field holds `word − base + 1`, or 0 for null. Which fields hold all words of a column is the
-//! caller's to know ([`bounds`]). Null convention: a bit per row, 1 = valid. Benchmark: `group` of `benchmarks/benches/kernels.rs`.
+//! caller's to know ([`bounds`]). Null convention: a bit per row, 1 = valid. Benchmark: `group` of `benchmarks/benches/kernels`.
 
 /// Where a column lies in a packed word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

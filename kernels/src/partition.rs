@@ -1,7 +1,7 @@
 //! Hashes → the rows of each partition: for exchanges, partitioned files, spilling. Called once a batch.
 //!
 //! A partition is a range of hashes (multiply and shift: any number of partitions, no division), so that it shares its bits with hash directories and not with
-//! Bloom filters; see the bit budget in `hash.rs`. Rows of one partition keep their order. Benchmark: `partition` of `benchmarks/benches/kernels.rs`.
+//! Bloom filters; see the bit budget in `hash.rs`. Rows of one partition keep their order. Benchmark: `partition` of `benchmarks/benches/kernels`.
 
 /// The partition of a hash, below `partitions`.
 #[inline(always)]

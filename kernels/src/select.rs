@@ -5,7 +5,7 @@
 //!
 //! A bitmap becomes a selection a word at a time: AVX-512 VBMI2 compresses 32 positions in a register and stores the whole
 //! register (never compress-store to memory: microcoded on Zen 4); other tiers walk the set bits.
-//! Benchmarks: `benchmarks/benches/kernels.rs`.
+//! Benchmarks: `benchmarks/benches/kernels`.
 
 pub use crate::membership::lookup_bits;
 

@@ -219,8 +219,11 @@ impl Drop for Terminal {
 
 impl Terminal {
     fn open(state: &Path) -> Option<Self> {
+        // Ctrl-C reaches every process of the terminal, so `sh` has to catch it, or it ends before its `echo` (dash does, bash does not).
+        let command = concat!("trap : INT; '", env!("CARGO_BIN_EXE_plasmon"), "'; echo left with $?");
         let mut child = Command::new("script")
-            .args(["-qfc", concat!("'", env!("CARGO_BIN_EXE_plasmon"), "'; echo left with $?"), "/dev/null"])
+            .args(["-qfc", command, "/dev/null"])
+            .env("SHELL", "/bin/sh")
             .env("XDG_STATE_HOME", state)
             .env("TERM", "xterm")
             .stdin(Stdio::piped())

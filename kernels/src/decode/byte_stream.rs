@@ -1,7 +1,7 @@
 //! BYTE_STREAM_SPLIT: the first bytes of all values, then all second bytes, … → values.
 //!
 //! With the size known each value is put together in a register from one byte of each stream, which compilers turn into shuffles.
-//! Benchmarks: `benchmarks/benches/kernels.rs`, group `byte_stream`.
+//! Benchmarks: `benchmarks/benches/kernels`, group `byte_stream`.
 
 /// Replaces the content of `out` by the values of `size` bytes whose split streams are `bytes`, which must be a multiple of `size` long.
 pub fn join_byte_streams(bytes: &[u8], size: usize, out: &mut Vec<u8>) {

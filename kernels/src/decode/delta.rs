@@ -3,7 +3,7 @@
 //! A stream of integers is a header (values a block, miniblocks a block, values in all, the first value) and blocks of the differences to
 //! the value before: the least difference, a bit width a miniblock, then what each difference has above the least, bit-packed. Sums wrap
 //! around 64 bits; those of 32-bit columns are right in their low 32 bits.
-//! Benchmarks: `benchmarks/benches/kernels.rs`, group `delta`.
+//! Benchmarks: `benchmarks/benches/kernels`, group `delta`.
 
 use super::plain::view;
 use super::{Malformed, unpack_u32};

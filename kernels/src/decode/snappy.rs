@@ -20,7 +20,7 @@
 //!
 //! Stores and loads then all are 8 bytes wide at the same alignment, which store-to-load forwarding wants: a copy from the value just
 //! written would otherwise wait for two stores to retire. Everything that is no such pair goes through [`Stream::element`].
-//! Benchmarks: `benchmarks/benches/kernels.rs`, group `snappy`.
+//! Benchmarks: `benchmarks/benches/kernels`, group `snappy`.
 
 use super::Malformed;
 

@@ -2,7 +2,7 @@
 //!
 //! AVX-512 VBMI unpacks 16 values of up to 25 bits at once: one byte permutation brings each value's 4 bytes into its lane, a
 //! variable shift drops the bits of its neighbour below, a mask those above. Other tiers and widths read 8 values from constant offsets.
-//! Benchmarks: `benchmarks/benches/kernels.rs`, group `unpack`.
+//! Benchmarks: `benchmarks/benches/kernels`, group `unpack`.
 
 /// Appends the first `count` integers of `width` bits (0..=32), least significant bit first, and answers the greatest (0 of none). `bytes`
 /// must hold all of them.

@@ -10,7 +10,7 @@
 //! In all but the first the table is *unchained*: a probe reads two adjacent ends and what lies between: no pointers, and equal keys are neighbours.
 //! Source: Birler et al., "Simple, Efficient, and Robust Hash Tables for Join Processing", DaMoN 2024.
 //!
-//! Shapes: a key is `width` words; a row number is below `u32::MAX`. Benchmark: `join_table` of `benchmarks/benches/kernels.rs`.
+//! Shapes: a key is `width` words; a row number is below `u32::MAX`. Benchmark: `join_table` of `benchmarks/benches/kernels`.
 
 mod build;
 mod probe;

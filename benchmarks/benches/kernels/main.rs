@@ -1,11 +1,15 @@
-//! Criterion benchmarks of the kernels, one group a kernel file: `cargo bench --workspace --bench kernels -- select`.
+//! Criterion benchmarks of the kernels, one group a kernel file: `cargo bench --workspace --bench kernels -- select`. Folders of kernels have a
+//! module here.
+
+mod decode;
+mod text;
+mod window;
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use plasmon_kernels::arithmetic::{Side, map2, min_max_i64};
 use plasmon_kernels::bloom::{bloom_contains, bloom_insert, bloom_words};
-use plasmon_kernels::decode::{decompress_eights, delta_integers, join_byte_streams, unpack_u32};
 use plasmon_kernels::group::{TupleTable, WordTable, add_i64};
 use plasmon_kernels::join_table::{Cursor, JoinTableBuilder, KeyPart, matches};
 use plasmon_kernels::like::LikePattern;
@@ -227,84 +231,17 @@ fn membership(criterion: &mut Criterion) {
     }
 }
 
-/// Snappy blocks like dictionary pages of keys, against the `snap` crate.
-fn snappy(criterion: &mut Criterion) {
-    let keys = |spread: u64| -> Vec<u8> {
-        numbers(LARGE / 8).iter().enumerate().flat_map(|(i, v)| (i as u64 * 4 + v % spread).to_le_bytes()).collect()
-    };
-    let random = numbers(LARGE / 8).iter().flat_map(|v| (v % 2_000_000).to_le_bytes()).collect();
-    let mut group = criterion.benchmark_group("snappy");
-    group.throughput(Throughput::Bytes(LARGE as u64));
-    for (name, bytes) in [("rising keys", keys(1)), ("rising keys with gaps", keys(4)), ("random keys", random)] {
-        let block = snap::raw::Encoder::new().compress_vec(&bytes).expect("compresses");
-        let mut out = Vec::new();
-        group.bench_function(format!("{name}, ours"), |b| b.iter(|| decompress_eights(black_box(&block), &mut out)));
-        let mut out = vec![0; bytes.len()];
-        group.bench_function(format!("{name}, snap"), |b| {
-            b.iter(|| snap::raw::Decoder::new().decompress(black_box(&block), &mut out))
-        });
-    }
-}
-
-/// Dictionary codes, against a loop that reads each from the bytes that hold it.
-fn unpack(criterion: &mut Criterion) {
-    let bytes: Vec<u8> = numbers(BATCH).iter().flat_map(|v| v.to_le_bytes()).collect();
-    let one = |width: usize, index: usize| {
-        let bit = index * width;
-        let word = bytes[bit / 8..bit / 8 + 8].try_into().map_or(0, u64::from_le_bytes);
-        (word >> (bit % 8)) as u32 & ((1u64 << width) - 1) as u32
-    };
-    let mut group = criterion.benchmark_group("unpack");
-    group.throughput(Throughput::Elements(BATCH as u64));
-    for width in [1, 4, 7, 12, 17, 24, 31] {
-        let mut out = Vec::with_capacity(BATCH);
-        group.bench_function(format!("{width} bits, ours"), |b| {
-            b.iter(|| {
-                out.clear();
-                unpack_u32(black_box(&bytes), width, BATCH, &mut out)
-            })
-        });
-        group.bench_function(format!("{width} bits, plain"), |b| {
-            b.iter(|| {
-                out.clear();
-                out.extend((0..BATCH).map(|index| one(black_box(width as usize), index)));
-            })
-        });
-    }
-}
-
-/// Rising integers in blocks of 128, of 7 bits a difference.
-fn delta(criterion: &mut Criterion) {
-    let mut stream = vec![0x80, 1, 4];
-    let count = LARGE as u64 + 1;
-    stream.extend([count as u8 & 0x7f | 0x80, (count >> 7) as u8 & 0x7f | 0x80, (count >> 14) as u8, 0]);
-    for block in numbers(LARGE / 128 * 14).chunks(14) {
-        stream.extend([2, 7, 7, 7, 7]);
-        stream.extend(block.iter().flat_map(|v| v.to_le_bytes()));
-    }
-    let mut group = criterion.benchmark_group("delta");
-    group.throughput(Throughput::Elements(LARGE as u64));
-    let mut out = Vec::new();
-    group.bench_function("7 bits a difference", |b| {
-        b.iter(|| {
-            out.clear();
-            delta_integers(black_box(&stream), 0, LARGE + 1, &mut out).expect("decodes")
-        })
-    });
-}
-
-fn byte_stream(criterion: &mut Criterion) {
-    let bytes: Vec<u8> = numbers(BATCH).iter().flat_map(|v| v.to_le_bytes()).collect();
-    let mut group = criterion.benchmark_group("byte_stream");
-    group.throughput(Throughput::Bytes(bytes.len() as u64));
-    let mut out = Vec::new();
-    for size in [4, 8] {
-        group.bench_function(format!("{size} bytes a value"), |b| {
-            b.iter(|| join_byte_streams(black_box(&bytes), size, &mut out))
-        });
-    }
-}
-
-criterion_group!(decoding, membership, snappy, unpack, delta, byte_stream);
-criterion_group!(kernels, select, movement, arithmetic, grouping, sorting, joins, partitioning, blooming, like);
-criterion_main!(kernels, decoding);
+criterion_group!(
+    kernels,
+    select,
+    movement,
+    arithmetic,
+    grouping,
+    sorting,
+    joins,
+    partitioning,
+    blooming,
+    like,
+    membership
+);
+criterion_main!(kernels, decode::benches, text::benches, window::benches);
