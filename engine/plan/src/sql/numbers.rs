@@ -2,6 +2,7 @@
 //!
 //! - A decimal beside a float is a float: in comparisons, BETWEEN, IN, CASE, COALESCE and unions. (The library would turn the float into a
 //!   decimal of 30 digits, which NaN, infinities and large values are not.)
+//! - Constant floats are compared as numbers by NULLIF, IN and CASE x WHEN. (The library would fold those by bits, by which −0 is not 0.)
 //! - Integer arithmetic over constants fails on overflow. (The library would fold it by wrapping.)
 
 use std::collections::HashSet;
@@ -12,7 +13,9 @@ use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DataFusionError, ScalarValue, TableReference, plan_err};
 use datafusion_expr::expr::{Between, Case, InList, ScalarFunction};
 use datafusion_expr::utils::merge_schema;
-use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union, cast};
+use datafusion_expr::{
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union, Volatility, cast, lit, not, when,
+};
 use datafusion_optimizer::optimizer::ApplyOrder;
 use datafusion_optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion_optimizer::{OptimizerConfig, OptimizerRule};
@@ -30,7 +33,9 @@ pub(super) fn decimals_beside_floats(plan: LogicalPlan) -> Result<LogicalPlan> {
         }
         let node = node.recompute_schema()?;
         let schema = merge_schema(&node.inputs());
-        node.map_expressions(|e| e.transform_up(|e| beside_floats(e, &schema)))
+        node.map_expressions(|e| {
+            e.transform_up(|e| beside_floats(e, &schema)?.transform_data(|e| compared(e, &schema)))
+        })
     })?;
     Ok(rewritten.data)
 }
@@ -88,6 +93,56 @@ fn beside_floats(mut expression: Expr, schema: &DFSchema) -> Result<Transformed<
         _ => false,
     };
     Ok(if changed { Transformed::yes(expression) } else { Transformed::no(expression) })
+}
+
+/// A choice among constant floats as comparisons, which the library folds as it should.
+fn compared(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let are_floats = |operands: &[&Expr]| {
+        operands.iter().all(|e| is_constant(e))
+            && operands.iter().any(|e| e.get_type(schema).is_ok_and(|t| t.is_floating()))
+    };
+    Ok(Transformed::yes(match &expression {
+        Expr::ScalarFunction(call) if call.func.name() == "nullif" => match &call.args[..] {
+            [value, other] if are_floats(&[value, other]) => {
+                when(value.clone().eq(other.clone()), lit(ScalarValue::Null)).otherwise(value.clone())?
+            }
+            _ => return Ok(Transformed::no(expression)),
+        },
+        Expr::InList(InList { expr, list, negated })
+            if are_floats(&list.iter().chain([&**expr]).collect::<Vec<_>>()) =>
+        {
+            let any = list.iter().map(|value| expr.as_ref().clone().eq(value.clone())).reduce(Expr::or);
+            let any = any.unwrap_or_else(|| lit(false));
+            if *negated { not(any) } else { any }
+        }
+        Expr::Case(Case { expr: Some(expr), when_then_expr, else_expr })
+            if are_floats(&when_then_expr.iter().map(|(when, _)| &**when).chain([&**expr]).collect::<Vec<_>>()) =>
+        {
+            let branches = when_then_expr
+                .iter()
+                .map(|(when, then)| (Box::new(expr.as_ref().clone().eq(when.as_ref().clone())), then.clone()));
+            Expr::Case(Case { expr: None, when_then_expr: branches.collect(), else_expr: else_expr.clone() })
+        }
+        _ => return Ok(Transformed::no(expression)),
+    }))
+}
+
+/// Whether the library may compute the expression while it plans.
+fn is_constant(expression: &Expr) -> bool {
+    let varies = expression.exists(|e| {
+        Ok(match e {
+            Expr::Literal(..)
+            | Expr::Alias(_)
+            | Expr::Cast(_)
+            | Expr::TryCast(_)
+            | Expr::Negative(_)
+            | Expr::BinaryExpr(_)
+            | Expr::Case(_) => false,
+            Expr::ScalarFunction(call) => call.func.signature().volatility != Volatility::Immutable,
+            _ => true,
+        })
+    });
+    !varies.unwrap_or(true)
 }
 
 fn is_distinct(op: Operator) -> bool {

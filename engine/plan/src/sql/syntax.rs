@@ -12,8 +12,8 @@ use std::ops::ControlFlow;
 use datafusion_common::{DataFusionError, not_impl_datafusion_err};
 use datafusion_sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Query,
-    Select, SelectItem, SetExpr, Statement, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, OrderBy,
+    Query, Select, SelectItem, SetExpr, Statement, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 /// The function that keeps a cast's name: `__named(CAST(x AS T), 'CAST(x AS T)')` is its first argument.
@@ -48,11 +48,18 @@ impl VisitorMut for Rewriter {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
+        if let (SetExpr::Select(select), Some(order_by)) = (query.body.as_mut(), &mut query.order_by) {
+            name_casts(select, Some(order_by));
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
         if let Err(error) = merge_using(select) {
             return ControlFlow::Break(error);
         }
-        name_casts(select);
+        name_casts(select, None);
         name_duplicates(select);
         ControlFlow::Continue(())
     }
@@ -367,8 +374,9 @@ fn uncast(expression: &Expr) -> String {
     bare.to_string().to_lowercase().replace("count(*)", "count(1)")
 }
 
-/// Keeps the casts of calls and keys that would have equal names.
-fn name_casts(select: &mut Select) {
+/// Keeps the casts of calls and keys that would have equal names, or the name of an output column: `CAST(t.x AS T)` is called `t.x` by the library,
+/// which then takes `x` of ORDER BY for it although another output column is called so.
+fn name_casts(select: &mut Select, order_by: Option<&mut OrderBy>) {
     let mut texts: BTreeMap<String, BTreeMap<String, Expr>> = BTreeMap::new();
     let mut note = |e: &Expr| {
         texts.entry(uncast(e)).or_default().insert(e.to_string().to_lowercase(), e.clone());
@@ -391,7 +399,7 @@ fn name_casts(select: &mut Select) {
             }
         }
     }
-    let mut casts = BTreeSet::new();
+    let mut casts = casts_called_as_outputs(select);
     for expression in texts.values_mut().filter(|alike| alike.len() > 1).flat_map(|alike| alike.values_mut()) {
         each_expression(expression, |e| {
             if matches!(e, Expr::Cast { .. }) {
@@ -420,6 +428,38 @@ fn name_casts(select: &mut Select) {
     each_expression(&mut select.group_by, &mut keep);
     each_expression(&mut select.having, &mut keep);
     each_expression(&mut select.qualify, &mut keep);
+    if let Some(order_by) = order_by {
+        each_expression(order_by, &mut keep);
+    }
+}
+
+/// Casts of columns among the keys of GROUP BY where an output column has the cast column's name.
+fn casts_called_as_outputs(select: &mut Select) -> BTreeSet<String> {
+    let aliases: BTreeSet<String> = select
+        .projection
+        .iter()
+        .filter_map(|item| match item {
+            SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+            _ => None,
+        })
+        .collect();
+    let mut casts = BTreeSet::new();
+    each_expression(&mut select.group_by, |e| {
+        if matches!(e, Expr::Function(call) if call.name.to_string() == NAMED) {
+            // Kept already, together with the query's ORDER BY.
+            casts.clear();
+        }
+        let Expr::Cast { expr, .. } = e else { return };
+        let column = match expr.as_ref() {
+            Expr::Identifier(ident) => Some(ident),
+            Expr::CompoundIdentifier(parts) => parts.last(),
+            _ => None,
+        };
+        if column.is_some_and(|ident| aliases.contains(&folded(ident))) {
+            casts.insert(e.to_string());
+        }
+    });
+    casts
 }
 
 /// Gives the later of equal names a number.
