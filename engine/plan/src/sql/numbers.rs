@@ -12,6 +12,7 @@ use arrow::datatypes::DataType;
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DataFusionError, ScalarValue, TableReference, plan_err};
 use datafusion_expr::expr::{Between, Case, InList, ScalarFunction};
+use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{
     BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union, Volatility, cast, lit, not, when,
@@ -33,9 +34,7 @@ pub(super) fn decimals_beside_floats(plan: LogicalPlan) -> Result<LogicalPlan> {
         }
         let node = node.recompute_schema()?;
         let schema = merge_schema(&node.inputs());
-        node.map_expressions(|e| {
-            e.transform_up(|e| beside_floats(e, &schema)?.transform_data(|e| compared(e, &schema)))
-        })
+        node.map_expressions(|e| e.transform_up(|e| beside_floats(e, &schema)))
     })?;
     Ok(rewritten.data)
 }
@@ -104,7 +103,8 @@ fn compared(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(Transformed::yes(match &expression {
         Expr::ScalarFunction(call) if call.func.name() == "nullif" => match &call.args[..] {
             [value, other] if are_floats(&[value, other]) => {
-                when(value.clone().eq(other.clone()), lit(ScalarValue::Null)).otherwise(value.clone())?
+                let null = lit(ScalarValue::try_new_null(&value.get_type(schema)?)?);
+                when(value.clone().eq(other.clone()), null).otherwise(value.clone())?
             }
             _ => return Ok(Transformed::no(expression)),
         },
@@ -225,7 +225,17 @@ impl OptimizerRule for CheckedSimplify {
                 _ => Ok(TreeNodeRecursion::Continue),
             })
         })?;
-        self.0.rewrite(plan, config)
+        let schema = merge_schema(&plan.inputs());
+        let names = NamePreserver::new(&plan);
+        let compared = plan.map_expressions(|e| {
+            // A set under another name is no grouping set any more.
+            if matches!(e, Expr::GroupingSet(_)) {
+                return Ok(Transformed::no(e));
+            }
+            let name = names.save(&e);
+            Ok(e.transform_up(|e| compared(e, &schema))?.update_data(|e| name.restore(e)))
+        })?;
+        compared.transform_data(|plan| self.0.rewrite(plan, config))
     }
 }
 
