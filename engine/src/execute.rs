@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use plasmon_core::config::Setting;
 use plasmon_core::pipeline::{CancelToken, TaskContext};
 use plasmon_core::{Config, Error, Result};
 use plasmon_io as io;
@@ -59,25 +60,17 @@ pub(crate) fn execute(session: &Session, statement: Statement, run: &Run) -> Res
         Statement::ShowTables { pattern } => show_tables(session, pattern.as_deref()),
         Statement::ShowFunctions { pattern } => show_functions(session, pattern.as_deref()),
         Statement::ShowSettings { name } => show_settings(session, name.as_deref()),
-        Statement::Set { name, value } if io::is_store_setting(&name) => {
-            session.set_store_setting(&name, Some(value));
-            nothing()
-        }
         Statement::Reset { name } if io::is_store_setting(&name) => {
             session.set_store_setting(&name, None);
             nothing()
         }
         Statement::Set { name, value } => {
-            let mut config = session.config();
-            set(&mut config, &name, &value)?;
-            session.set_config(config)?;
+            set(session, &name, &value)?;
             nothing()
         }
         Statement::Reset { name } => {
-            let (mut config, default) = (session.config(), Config::default());
-            let value = settings(&default).into_iter().find(|s| s.0 == name).map(|s| s.1);
-            set(&mut config, &name, &value.unwrap_or_default())?;
-            session.set_config(config)?;
+            let default = Config::default().settings().into_iter().find(|s| s.name == name);
+            set(session, &name, &default.map_or_else(String::new, |s| s.value))?;
             nothing()
         }
     }
@@ -238,75 +231,33 @@ fn show_functions(session: &Session, pattern: Option<&str>) -> Result<Query> {
     table(&[("function_name", DataType::Utf8), ("kind", DataType::Utf8)], columns)
 }
 
-/// Every setting: name, value, meaning.
-fn settings<'a>(config: &Config) -> Vec<(&'a str, String, &'a str)> {
-    vec![
-        ("batch_rows", config.batch_rows.to_string(), "rows per batch, 1 to 32768"),
-        ("disabled_passes", config.disabled_passes.join(","), "optimizer passes to leave out, separated by commas"),
-        (
-            "driver",
-            if config.driver == plasmon_core::Driver::Inline { "inline" } else { "pool" }.to_string(),
-            "who runs a query: pool or inline",
-        ),
-        ("hash_collisions", config.hash_collisions.to_string(), "test knob: every key hashes alike"),
-        (
-            "memory_bytes",
-            config.memory_bytes.map_or("none".to_string(), |m| m.to_string()),
-            "memory that one query may reserve, or none",
-        ),
-        ("threads", config.threads.to_string(), "worker threads of a query"),
-    ]
-}
-
 fn show_settings(session: &Session, name: Option<&str>) -> Result<Query> {
-    let stores = session.store_settings();
-    let mut rows = settings(&session.config());
-    rows.extend(stores.iter().map(|(name, value)| {
+    let mut rows = session.config().settings();
+    rows.extend(session.store_settings().into_iter().map(|(name, value)| {
         // Who may see the settings need not know the keys.
         let is_secret = ["secret", "key", "token", "password"].iter().any(|word| name.contains(word));
-        let shown = if is_secret { "(set)".to_string() } else { value.clone() };
-        (name.as_str(), shown, "of object stores")
+        let value = if is_secret { "(set)".to_string() } else { value };
+        Setting { name: name.into(), value, meaning: "of object stores" }
     }));
-    rows.retain(|s| name.is_none_or(|n| n == s.0));
+    rows.retain(|s| name.is_none_or(|n| n == s.name));
     if let (Some(name), true) = (name, rows.is_empty()) {
-        return Err(unknown_setting(name));
+        return Err(Config::unknown_setting(name));
     }
     let columns = vec![
-        texts(rows.iter().map(|r| r.0)),
-        texts(rows.iter().map(|r| r.1.as_str())),
-        texts(rows.iter().map(|r| r.2)),
+        texts(rows.iter().map(|s| s.name.as_ref())),
+        texts(rows.iter().map(|s| s.value.as_str())),
+        texts(rows.iter().map(|s| s.meaning)),
     ];
     table(&[("name", DataType::Utf8), ("value", DataType::Utf8), ("description", DataType::Utf8)], columns)
 }
 
-fn unknown_setting(name: &str) -> Error {
-    let names: Vec<&str> = settings(&Config::default()).iter().map(|s| s.0).collect();
-    Error::user(format!("there is no setting {name}; there are {}", names.join(", ")))
-}
-
-fn set(config: &mut Config, name: &str, value: &str) -> Result<()> {
-    let number =
-        || value.parse::<usize>().map_err(|_| Error::user(format!("SET {name}: {value:?} is no whole number")));
-    match name {
-        "batch_rows" => config.batch_rows = number()?,
-        "threads" => config.threads = number()?,
-        "memory_bytes" => config.memory_bytes = if value.eq_ignore_ascii_case("none") { None } else { Some(number()?) },
-        "hash_collisions" => {
-            config.hash_collisions =
-                value.parse().map_err(|_| Error::user(format!("SET {name}: {value:?} is neither true nor false")))?
-        }
-        "disabled_passes" => {
-            config.disabled_passes =
-                value.split(',').map(str::trim).filter(|p| !p.is_empty()).map(str::to_string).collect()
-        }
-        "driver" => {
-            config.driver = match value.to_lowercase().as_str() {
-                "pool" => plasmon_core::Driver::Pool,
-                "inline" => plasmon_core::Driver::Inline,
-                _ => return Err(Error::user(format!("SET driver: {value:?} is neither pool nor inline"))),
-            }
-        }
-        _ => return Err(unknown_setting(name)),
+/// Changes one setting, of the engine or of object stores.
+pub(crate) fn set(session: &Session, name: &str, value: &str) -> Result<()> {
+    if io::is_store_setting(name) {
+        session.set_store_setting(name, Some(value.to_string()));
+        return Ok(());
     }
-    Ok(())
+    let mut config = session.config();
+    config.set(name, value)?;
+    session.set_config(config)
 }

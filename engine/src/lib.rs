@@ -24,6 +24,8 @@ mod parameter;
 mod progress;
 mod query;
 mod session;
+mod statement;
+mod stream_table;
 mod table_function;
 
 pub use memory_table::MemoryTable;
@@ -33,5 +35,7 @@ pub use plasmon_core::{Config, Driver, Error, Fault, Result};
 pub use plasmon_io as io;
 pub use plasmon_plan as plan;
 pub use progress::{Monitor, Progress};
-pub use query::Query;
+pub use query::{Query, Step};
 pub use session::Session;
+pub use statement::Statement;
+pub use stream_table::StreamTable;

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use plasmon_core::Driver;
 use plasmon_core::pipeline::{CancelToken, Graph, TaskContext};
+use plasmon_plan::explain::{Measurement, explain};
 use plasmon_plan::ir::{Node, Plan, Relation};
+use plasmon_plan::sql::{ExplainFormat, ExplainOptions};
 
 /// Watches one query; cheap to clone, and may outlive it.
 #[derive(Clone)]
 pub struct Monitor {
     task: TaskContext,
     graph: Option<Arc<Graph>>,
+    plan: Option<Arc<Plan>>,
     /// Rows of all scanned tables, when every table knows its own.
     rows_total: Option<u64>,
 }
@@ -30,11 +34,11 @@ pub struct Progress {
 
 impl Monitor {
     pub(crate) fn new(task: TaskContext, graph: Option<Arc<Graph>>, plan: Option<Arc<Plan>>) -> Self {
-        let rows_total = plan.and_then(|plan| {
+        let rows_total = plan.as_deref().and_then(|plan| {
             let trees = std::iter::once(&plan.root).chain(plan.subqueries.iter().map(|(_, r)| r)).chain(&plan.shared);
             trees.map(scanned_rows).sum()
         });
-        Monitor { task, graph, rows_total }
+        Monitor { task, graph, plan, rows_total }
     }
 
     /// What the query has done so far.
@@ -57,6 +61,21 @@ impl Monitor {
             bytes_reserved: self.task.memory.used(),
             bytes_peak: self.task.memory.peak(),
         }
+    }
+
+    /// What every plan node did so far; `elapsed_nanos` is the caller's clock. `None` for statements that run no pipelines.
+    pub fn measure(&self, elapsed_nanos: u64) -> Option<Measurement> {
+        let mut measurement = Measurement::of_graph(self.graph.as_ref()?, elapsed_nanos);
+        measurement.threads = if self.task.config.driver == Driver::Inline { 1 } else { self.task.config.threads };
+        measurement.peak_bytes = self.task.memory.peak();
+        Some(measurement)
+    }
+
+    /// The plan with what was measured so far, as `EXPLAIN (ANALYZE, FORMAT …)` shows it. `None` for statements that run no pipelines.
+    pub fn explain(&self, format: ExplainFormat, elapsed_nanos: u64) -> Option<String> {
+        let measurement = self.measure(elapsed_nanos)?;
+        let options = ExplainOptions { analyze: true, format, ..ExplainOptions::default() };
+        Some(explain(self.plan.as_ref()?, options, &[], Some(&measurement)))
     }
 
     /// The query's cancel token.

@@ -1,11 +1,12 @@
 //! One running statement: its schema, batches, cancellation and metrics.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use crossbeam::channel::Receiver;
+use crossbeam::channel::{Receiver, TryRecvError};
 use plasmon_core::batch::{Batch, arrow::export_batch};
 use plasmon_core::memory::MemoryBudget;
 use plasmon_core::operators::collect::Collect;
@@ -140,10 +141,7 @@ impl Query {
     /// # Ok::<(), plasmon::Error>(())
     /// ```
     pub fn metrics(&self, elapsed_nanos: u64) -> Option<Measurement> {
-        let mut measurement = Measurement::of_graph(self.graph.as_ref()?, elapsed_nanos);
-        measurement.threads = if self.task.config.driver == Driver::Inline { 1 } else { self.task.config.threads };
-        measurement.peak_bytes = self.task.memory.peak();
-        Some(measurement)
+        self.monitor().measure(elapsed_nanos)
     }
 
     /// The pipelines with their counters; `None` for statements that run none.
@@ -156,6 +154,85 @@ impl Query {
         self.plan.as_ref()
     }
 
+    /// Does a bounded piece of work on the caller's thread and comes back: at most one batch moves through one chain of operators. Under the
+    /// pool driver the workers work and this only looks for a batch.
+    ///
+    /// ```
+    /// use plasmon::{Config, Driver, Session, Step};
+    ///
+    /// let session = Session::new(Config { driver: Driver::Inline, ..Config::default() })?;
+    /// let mut query = session.sql("SELECT count(*) FROM generate_series(1, 10000)")?;
+    /// let mut steps = 0;
+    /// loop {
+    ///     match query.step()? {
+    ///         Step::Batch(batch) => assert_eq!(batch.num_rows(), 1),
+    ///         Step::Moved | Step::Blocked => steps += 1,
+    ///         Step::Done => break,
+    ///     }
+    /// }
+    /// assert!(steps > 1);
+    /// # Ok::<(), plasmon::Error>(())
+    /// ```
+    pub fn step(&mut self) -> Result<Step> {
+        let step = self.advance().and_then(|step| match step {
+            Advance::Batch(batch) => Ok(Step::Batch(export_batch(batch, &self.schema)?)),
+            Advance::Ready(batch) => Ok(Step::Batch(batch)),
+            Advance::Moved => Ok(Step::Moved),
+            Advance::Blocked => Ok(Step::Blocked),
+            Advance::Done => Ok(Step::Done),
+        });
+        step.inspect_err(|_| self.fail())
+    }
+
+    fn fail(&mut self) {
+        self.stop();
+        self.run = Run::Failed;
+    }
+
+    /// Cancels what still runs and waits for it: nothing of the query outlives it. Only a table or function that drops the very query that it
+    /// works for, on a thread of that query, cannot wait for itself: its threads end after it.
+    fn stop(&mut self) {
+        self.task.cancel.cancel();
+        if let Run::Pool { queue, coordinator } = &mut self.run {
+            // Free a worker that waits for the reader before waiting for it.
+            drop(std::mem::replace(queue, crossbeam::channel::never()));
+            if WORKS_FOR.get() != identity(&self.task) {
+                let _ = join_coordinator(coordinator);
+            }
+        }
+    }
+
+    fn advance(&mut self) -> Result<Advance> {
+        match &mut self.run {
+            Run::Failed => Ok(Advance::Done),
+            Run::Ready(batches) => Ok(batches.next().map_or(Advance::Done, Advance::Ready)),
+            Run::Pool { queue, coordinator } => match queue.try_recv() {
+                Ok(batch) => Ok(Advance::Batch(batch)),
+                Err(TryRecvError::Empty) => Ok(Advance::Blocked),
+                Err(TryRecvError::Disconnected) => {
+                    join_coordinator(coordinator)?;
+                    Ok(Advance::Done)
+                }
+            },
+            Run::Inline { queue, driver, done } => {
+                if let Ok(batch) = queue.try_recv() {
+                    return Ok(Advance::Batch(batch));
+                }
+                if *done {
+                    return Ok(Advance::Done);
+                }
+                match guarded(|| driver.step())? {
+                    Progress::Done => {
+                        *done = true;
+                        Ok(Advance::Moved)
+                    }
+                    Progress::Blocked => Ok(Advance::Blocked),
+                    Progress::Moved => Ok(Advance::Moved),
+                }
+            }
+        }
+    }
+
     /// All batches, once the query is over.
     pub fn collect(self) -> Result<Vec<RecordBatch>> {
         let mut batches = Vec::new();
@@ -166,33 +243,43 @@ impl Query {
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        let batch = match &mut self.run {
-            Run::Failed => None,
-            Run::Ready(batches) => return Ok(batches.next()),
-            Run::Pool { queue, coordinator } => match queue.recv() {
-                Ok(batch) => Some(batch),
-                // Every sender is gone: the graph has run, or failed.
-                Err(_) => {
-                    join_coordinator(coordinator)?;
-                    None
-                }
-            },
-            Run::Inline { queue, driver, done } => loop {
-                if let Ok(batch) = queue.try_recv() {
-                    break Some(batch);
-                }
-                if *done {
-                    break None;
-                }
-                match guarded(|| driver.step())? {
-                    Progress::Done => *done = true,
-                    Progress::Blocked => std::thread::yield_now(),
-                    Progress::Moved => {}
-                }
-            },
-        };
-        batch.map(|b| export_batch(b, &self.schema)).transpose()
+        // The workers of a pool are waited for, not asked again and again.
+        if let Run::Pool { queue, .. } = &self.run
+            && let Ok(batch) = queue.recv()
+        {
+            return export_batch(batch, &self.schema).map(Some);
+        }
+        loop {
+            match self.advance()? {
+                Advance::Batch(batch) => return export_batch(batch, &self.schema).map(Some),
+                Advance::Ready(batch) => return Ok(Some(batch)),
+                Advance::Moved => {}
+                Advance::Blocked => std::thread::yield_now(),
+                Advance::Done => return Ok(None),
+            }
+        }
     }
+}
+
+/// What one [`Query::step`] came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// A batch of the result.
+    Batch(RecordBatch),
+    /// Work was done; step again.
+    Moved,
+    /// Nothing can be done now (an input has nothing yet, workers are at work): step again later.
+    Blocked,
+    /// The result has ended.
+    Done,
+}
+
+enum Advance {
+    Batch(Batch),
+    Ready(RecordBatch),
+    Moved,
+    Blocked,
+    Done,
 }
 
 impl Iterator for Query {
@@ -202,8 +289,7 @@ impl Iterator for Query {
         match self.next_batch() {
             Ok(batch) => batch.map(Ok),
             Err(error) => {
-                self.task.cancel.cancel();
-                self.run = Run::Failed;
+                self.fail();
                 Some(Err(error))
             }
         }
@@ -212,23 +298,31 @@ impl Iterator for Query {
 
 impl Drop for Query {
     fn drop(&mut self) {
-        self.task.cancel.cancel();
-        if let Run::Pool { queue, coordinator } = &mut self.run {
-            // Free a worker that waits for the reader, then wait for all of them: nothing of the query outlives it.
-            drop(std::mem::replace(queue, crossbeam::channel::never()));
-            let _ = join_coordinator(coordinator);
-        }
+        self.stop();
     }
+}
+
+thread_local! {
+    /// The query whose coordinator or worker this thread is; 0 = none.
+    static WORKS_FOR: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A number that no other query has while this one lives.
+fn identity(task: &TaskContext) -> usize {
+    Arc::as_ptr(&task.memory).addr()
 }
 
 fn spawn_coordinator(graph: Arc<Graph>, sink: Arc<Collect>, task: TaskContext) -> Result<JoinHandle<Result<()>>> {
     let threads = task.config.threads.max(1);
+    let query = identity(&task);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
+        .start_handler(move |_| WORKS_FOR.set(query))
         .thread_name(|i| format!("plasmon-worker-{i}"))
         .build()
         .map_err(|e| Error::io("starting worker threads", e))?;
     let run = move || {
+        WORKS_FOR.set(query);
         let outcome = guarded(|| run_on_pool(&graph, &task, &pool));
         sink.close();
         outcome

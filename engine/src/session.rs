@@ -7,18 +7,18 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use plasmon_core::expression::Scalar;
 use plasmon_core::operators::aggregate::CustomAggregate;
-use plasmon_core::pipeline::CancelToken;
 use plasmon_core::table::Table;
 use plasmon_core::{Config, Error, Result};
 use plasmon_io as io;
 use plasmon_plan::function::Registry;
-use plasmon_plan::sql::{Catalog as PlannerCatalog, View, plan_with_parameters, split_statements};
+use plasmon_plan::sql::{Catalog as PlannerCatalog, View, split_statements};
 
 use crate::catalog::{Catalog, Entry};
-use crate::execute::{self, Run};
+use crate::execute;
 use crate::memory_table::MemoryTable;
 use crate::parameter::Parameter;
-use crate::query::{Query, guarded};
+use crate::query::Query;
+use crate::statement::Statement;
 use crate::table_function;
 
 /// The body of a table function: constant arguments in, a table out.
@@ -47,7 +47,7 @@ pub struct Session {
 impl Session {
     /// An empty session. Settings that cannot work are refused.
     pub fn new(config: Config) -> Result<Self> {
-        check(&config)?;
+        config.check()?;
         Ok(Session {
             catalog: Catalog::default(),
             config: RwLock::new(config),
@@ -73,41 +73,39 @@ impl Session {
     /// # Ok::<(), plasmon::Error>(())
     /// ```
     pub fn set_config(&self, config: Config) -> Result<()> {
-        check(&config)?;
+        config.check()?;
         *self.config.write().unwrap_or_else(|e| e.into_inner()) = config;
         Ok(())
     }
 
     /// Plans one statement and starts it. Statements without rows (CREATE, SET, …) are done when this returns.
     pub fn sql(&self, statement: &str) -> Result<Query> {
-        self.sql_with(statement, &[])
+        self.statement(statement).run()
     }
 
     /// As [`Session::sql`], with values for `$1`, `$2` … in the statement; see [`Parameter`].
     pub fn sql_with(&self, statement: &str, parameters: &[Parameter]) -> Result<Query> {
-        self.sql_cancellable(statement, parameters, &CancelToken::default())
+        self.statement(statement).parameters(parameters.to_vec()).run()
     }
 
-    /// As [`Session::sql_with`], to be stopped by `cancel` from any thread, also while the call itself works (`COPY`, `CREATE TABLE AS`).
+    /// A statement with what it is to run with: parameters, tables of its own, a token that stops it. Nothing is planned yet.
+    pub fn statement<'a>(&'a self, text: &'a str) -> Statement<'a> {
+        Statement::new(self, text)
+    }
+
+    /// Changes one setting by its name, as `SET name = 'value'` does.
     ///
     /// ```
-    /// use plasmon::core::pipeline::CancelToken;
-    /// use plasmon::{Config, Error, Session};
+    /// use plasmon::{Config, Session};
     ///
     /// let session = Session::new(Config::default())?;
-    /// let cancel = CancelToken::default();
-    /// cancel.cancel();
-    /// let outcome = session.sql_cancellable("CREATE TABLE t AS SELECT * FROM generate_series(1, 1000000)", &[], &cancel);
-    /// assert!(matches!(outcome, Err(Error::Cancelled)));
-    /// # Ok::<(), Error>(())
+    /// session.set("threads", "1")?;
+    /// assert_eq!(session.config().threads, 1);
+    /// assert!(session.set("speed", "11").is_err());
+    /// # Ok::<(), plasmon::Error>(())
     /// ```
-    pub fn sql_cancellable(&self, statement: &str, parameters: &[Parameter], cancel: &CancelToken) -> Result<Query> {
-        let config = self.config();
-        let values: Vec<ArrayRef> = parameters.iter().map(Parameter::array).collect();
-        guarded(|| {
-            let planned = plan_with_parameters(statement, &values, self, &config)?;
-            execute::execute(self, planned, &Run { config, cancel: cancel.clone() })
-        })
+    pub fn set(&self, name: &str, value: &str) -> Result<()> {
+        execute::set(self, name, value)
     }
 
     /// The statements of a text, cut at semicolons outside of strings and comments.
@@ -240,6 +238,11 @@ impl Session {
             .ok_or_else(|| Error::user(format!("there is no table {name}")))
     }
 
+    /// Forgets a table or view; whether there was one.
+    pub fn deregister(&self, name: &str) -> bool {
+        self.catalog.remove(&name.to_lowercase())
+    }
+
     /// Names of all tables and views.
     pub fn table_names(&self) -> Vec<String> {
         self.catalog.list().into_iter().map(|(name, _)| name).collect()
@@ -278,17 +281,6 @@ impl Session {
     pub(crate) fn registry(&self) -> Arc<Registry> {
         self.functions.read().unwrap_or_else(|e| e.into_inner()).clone()
     }
-}
-
-fn check(config: &Config) -> Result<()> {
-    use plasmon_core::config::BATCH_ROWS_MAX;
-    if config.threads == 0 {
-        return Err(Error::user("threads must be at least 1"));
-    }
-    if config.batch_rows == 0 || config.batch_rows > BATCH_ROWS_MAX {
-        return Err(Error::user(format!("batch_rows must be within 1..={BATCH_ROWS_MAX}, not {}", config.batch_rows)));
-    }
-    Ok(())
 }
 
 impl PlannerCatalog for Session {

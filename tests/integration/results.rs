@@ -76,7 +76,7 @@ fn what_runs_inside_the_call_can_be_cancelled() {
     let token = cancel.clone();
     let endless = "CREATE TABLE t AS SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
     let outcome = std::thread::scope(|scope| {
-        let running = scope.spawn(|| session.sql_cancellable(endless, &[], &cancel).map(drop));
+        let running = scope.spawn(|| session.statement(endless).cancel(cancel).run().map(drop));
         token.cancel();
         running.join().expect("no panic")
     });

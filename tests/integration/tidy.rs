@@ -21,7 +21,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 
 fn all_sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for room in ["kernels", "engine", "benchmarks", "tests"] {
+    for room in ["kernels", "engine", "ffi", "benchmarks", "tests"] {
         sources(&root().join(room), &mut found);
     }
     let relative = |p: &PathBuf| p.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();

@@ -190,7 +190,7 @@ impl Shell {
         // Registered before it starts: COPY and CREATE TABLE AS run inside the call.
         let cancel = CancelToken::default();
         self.interrupt.set(Some(cancel.clone()));
-        let outcome = match self.session.sql_cancellable(statement, &[], &cancel) {
+        let outcome = match self.session.statement(statement).cancel(cancel).run() {
             Ok(query) => self.print(query, start),
             Err(Error::Cancelled) => Err(Error::Cancelled.into()),
             Err(error) => Err(with_hint(&self.session, error)),

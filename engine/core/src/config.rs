@@ -1,5 +1,9 @@
 //! Every knob of the engine, with unit, default and reason. Nothing else is configurable.
 
+use std::borrow::Cow;
+
+use crate::error::{Error, Result};
+
 /// Rows in a full batch. 2,048–4,096 keeps a dozen live vectors inside a 1 MiB L2.
 pub const BATCH_ROWS_DEFAULT: usize = 4096;
 /// A batch never holds more rows than this, so that a position fits a `u16` with room for a sentinel.
@@ -54,5 +58,85 @@ impl Default for Config {
             fault: None,
             disabled_passes: Vec::new(),
         }
+    }
+}
+
+/// One setting as shown to users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    pub name: Cow<'static, str>,
+    pub value: String,
+    pub meaning: &'static str,
+}
+
+impl Config {
+    /// Every setting that has a name, in the order of names.
+    pub fn settings(&self) -> Vec<Setting> {
+        let driver = if self.driver == Driver::Inline { "inline" } else { "pool" };
+        let memory = self.memory_bytes.map_or("none".to_string(), |m| m.to_string());
+        let setting = |name, value, meaning| Setting { name: Cow::Borrowed(name), value, meaning };
+        vec![
+            setting("batch_rows", self.batch_rows.to_string(), "rows per batch, 1 to 32768"),
+            setting(
+                "disabled_passes",
+                self.disabled_passes.join(","),
+                "optimizer passes to leave out, separated by commas",
+            ),
+            setting("driver", driver.to_string(), "who runs a query: pool or inline"),
+            setting("hash_collisions", self.hash_collisions.to_string(), "test knob: every key hashes alike"),
+            setting("memory_bytes", memory, "memory that one query may reserve, or none"),
+            setting("threads", self.threads.to_string(), "worker threads of a query"),
+        ]
+    }
+
+    /// Changes the setting `name` to what `value` says, or fails and changes nothing.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let number =
+            || value.parse::<usize>().map_err(|_| Error::user(format!("SET {name}: {value:?} is no whole number")));
+        match name {
+            "batch_rows" => self.batch_rows = number()?,
+            "threads" => self.threads = number()?,
+            "memory_bytes" => {
+                self.memory_bytes = if value.eq_ignore_ascii_case("none") { None } else { Some(number()?) }
+            }
+            "hash_collisions" => {
+                self.hash_collisions = value
+                    .parse()
+                    .map_err(|_| Error::user(format!("SET {name}: {value:?} is neither true nor false")))?
+            }
+            "disabled_passes" => {
+                self.disabled_passes =
+                    value.split(',').map(str::trim).filter(|p| !p.is_empty()).map(str::to_string).collect()
+            }
+            "driver" => {
+                self.driver = match value.to_lowercase().as_str() {
+                    "pool" => Driver::Pool,
+                    "inline" => Driver::Inline,
+                    _ => return Err(Error::user(format!("SET driver: {value:?} is neither pool nor inline"))),
+                }
+            }
+            _ => return Err(Config::unknown_setting(name)),
+        }
+        Ok(())
+    }
+
+    /// That there is no setting `name`.
+    pub fn unknown_setting(name: &str) -> Error {
+        let names: Vec<String> = Config::default().settings().into_iter().map(|s| s.name.into_owned()).collect();
+        Error::user(format!("there is no setting {name}; there are {}", names.join(", ")))
+    }
+
+    /// Whether the engine can run under these settings.
+    pub fn check(&self) -> Result<()> {
+        if self.threads == 0 {
+            return Err(Error::user("threads must be at least 1"));
+        }
+        if self.batch_rows == 0 || self.batch_rows > BATCH_ROWS_MAX {
+            return Err(Error::user(format!(
+                "batch_rows must be within 1..={BATCH_ROWS_MAX}, not {}",
+                self.batch_rows
+            )));
+        }
+        Ok(())
     }
 }

@@ -26,3 +26,13 @@ pub use error::{Error, Result};
 pub fn matches_like(text: &str, pattern: &str) -> bool {
     plasmon_kernels::like::LikePattern::new(pattern, None, false).matches(text.as_bytes())
 }
+
+/// The instructions that kernels use on this machine: `scalar`, `avx2` or `avx512`; see `PLASMON_MAX_ISA`.
+pub fn simd_tier() -> &'static str {
+    use plasmon_kernels::isa::{Isa, isa};
+    match isa() {
+        Isa::Scalar => "scalar",
+        Isa::Avx2 => "avx2",
+        Isa::Avx512 => "avx512",
+    }
+}

@@ -1,0 +1,334 @@
+//! `ArrowArray` → arrays over the host's own buffers, each checked before it is trusted.
+
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use ::arrow::array::{ArrayData, ArrayDataBuilder, ArrayRef, RecordBatch, RecordBatchOptions, make_array};
+use ::arrow::buffer::{Buffer, MutableBuffer};
+use ::arrow::datatypes::{DataType, SchemaRef};
+
+use super::ArrowArray;
+use super::schema::DEPTH_MAX;
+use crate::host::require;
+use crate::{Failure, Result};
+
+/// Rows of one array beyond this are taken for garbage; offsets into texts and lists are 32-bit anyway.
+const ROWS_MAX: i64 = 1 << 40;
+
+/// The rows of a struct array whose children are the columns of `schema`. The struct is moved; its buffers are shared, not copied.
+///
+/// # Safety
+/// `array` is null, or leads to an `ArrowArray` that is released or as the C Data Interface says, with buffers of the lengths that `schema`, lengths
+/// and offsets say.
+pub unsafe fn import_batch(array: *mut ArrowArray, schema: &SchemaRef) -> Result<RecordBatch> {
+    // SAFETY: the caller's promise.
+    checked_batch(unsafe { taken(array)? }, schema)
+}
+
+/// One array of type `data_type`. The struct is moved; its buffers are shared, not copied.
+///
+/// # Safety
+/// As for [`import_batch`].
+pub unsafe fn import_array(array: *mut ArrowArray, data_type: &DataType) -> Result<ArrayRef> {
+    // SAFETY: the caller's promise.
+    let owner = Arc::new(unsafe { taken(array)? });
+    Import { array: &owner, owner: &owner, path: Path::Root, depth: 0 }.array_of(data_type)
+}
+
+/// The host's struct, moved out of where it stood.
+unsafe fn taken(array: *mut ArrowArray) -> Result<ArrowArray> {
+    require(array, "array")?;
+    // SAFETY: not null, and the caller's promise. An empty struct owns nothing; what stood there is now ours.
+    let owned = unsafe { std::ptr::replace(array, ArrowArray::empty()) };
+    if owned.release.is_none() { Err(Failure::arrow("the array is released")) } else { Ok(owned) }
+}
+
+/// As [`import_batch`], of a struct that is ours already.
+pub(super) fn checked_batch(array: ArrowArray, schema: &SchemaRef) -> Result<RecordBatch> {
+    let owner = Arc::new(array);
+    let root = Import { array: &owner, owner: &owner, path: Path::Root, depth: 0 };
+    let end = root.span()? as i64;
+    if root.validity(end as usize)?.is_some() {
+        return Err(Failure::arrow("rows of a batch cannot be null, only their columns"));
+    }
+    root.require_children(schema.fields().len(), end)?;
+    let (offset, rows) = (root.array.offset as usize, root.array.length as usize);
+    let columns = schema.fields().iter().enumerate().map(|(index, field)| {
+        let column = root.child(index)?.array_of(field.data_type())?;
+        let column = if column.len() == rows { column } else { column.slice(offset, rows) };
+        if !field.is_nullable() && column.null_count() > 0 {
+            let name = field.name();
+            return Err(Failure::arrow(format!("column {name} has nulls, its schema says that it has none")));
+        }
+        Ok(column)
+    });
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(|e| Failure::arrow(e.to_string()))
+}
+
+/// Where an array stands in its tree; made into text only for a message.
+#[derive(Clone, Copy)]
+enum Path<'a> {
+    Root,
+    Child(&'a Path<'a>, usize),
+    Dictionary(&'a Path<'a>),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Path::Root => f.write_str("array"),
+            Path::Child(parent, index) => write!(f, "{parent}[{index}]"),
+            Path::Dictionary(parent) => write!(f, "{parent}'s dictionary"),
+        }
+    }
+}
+
+/// One array of a tree that `owner` keeps alive.
+struct Import<'a> {
+    array: &'a ArrowArray,
+    owner: &'a Arc<ArrowArray>,
+    path: Path<'a>,
+    depth: usize,
+}
+
+impl Import<'_> {
+    /// The array, checked to the last value.
+    fn array_of(&self, data_type: &DataType) -> Result<ArrayRef> {
+        let data = self.data(data_type)?;
+        // Everything that lengths and offsets promise holds; now the values: offsets rise, texts are UTF-8, codes are in the dictionary.
+        data.validate_full().map_err(|e| self.wrong(e))?;
+        Ok(make_array(data))
+    }
+
+    fn wrong(&self, what: impl fmt::Display) -> Failure {
+        Failure::arrow(format!("{}: {what}", self.path))
+    }
+
+    fn data(&self, data_type: &DataType) -> Result<ArrayData> {
+        if self.depth > DEPTH_MAX {
+            return Err(self.wrong(format_args!("nested more than {DEPTH_MAX} deep")));
+        }
+        let span = self.span()?;
+        let mut builder =
+            ArrayData::builder(data_type.clone()).len(self.array.length as usize).offset(self.array.offset as usize);
+        builder = match data_type {
+            DataType::Null => builder,
+            _ => self.with_validity(builder, span)?,
+        };
+        builder = self.with_values(builder, data_type, span)?;
+        for (index, child) in self.children(data_type)?.into_iter().enumerate() {
+            builder = builder.add_child_data(self.child(index)?.data(child)?);
+        }
+        if let DataType::Dictionary(_, values) = data_type {
+            builder = builder.add_child_data(self.dictionary()?.data(values)?);
+        }
+        // SAFETY: `array_of` validates the whole tree before anyone reads it; this only puts it together, copying buffers that are not aligned.
+        Ok(unsafe { builder.align_buffers(true).build_unchecked() })
+    }
+
+    /// Rows from the first of the buffers: offset and length.
+    fn span(&self) -> Result<usize> {
+        let (length, offset) = (self.array.length, self.array.offset);
+        if !(0..=ROWS_MAX).contains(&length) || !(0..=ROWS_MAX).contains(&offset) {
+            return Err(self.wrong(format_args!("{length} rows from row {offset}")));
+        }
+        if self.array.null_count < -1 || self.array.null_count > length {
+            return Err(self.wrong(format_args!("{} nulls in {length} rows", self.array.null_count)));
+        }
+        Ok((offset + length) as usize)
+    }
+
+    /// The bits of the rows that are not null, and how many are; `None` when all are there.
+    fn validity(&self, span: usize) -> Result<Option<(Buffer, usize)>> {
+        self.require_buffers(1)?;
+        let declared = self.array.null_count;
+        // Known to have none: nobody need count.
+        if declared == 0 || span == 0 {
+            return Ok(None);
+        }
+        if self.pointer(0)?.is_none() {
+            return match declared {
+                -1 => Ok(None),
+                _ => Err(self.wrong(format_args!("{declared} nulls and no validity buffer"))),
+            };
+        }
+        let bits = self.buffer(0, span.div_ceil(8))?;
+        let (offset, length) = (self.array.offset as usize, self.array.length as usize);
+        let nulls = length - bits.count_set_bits_offset(offset, length);
+        if declared > 0 && nulls != declared as usize {
+            return Err(self.wrong(format_args!("it says {declared} nulls and has {nulls}")));
+        }
+        Ok((nulls > 0).then_some((bits, nulls)))
+    }
+
+    fn with_validity(&self, builder: ArrayDataBuilder, span: usize) -> Result<ArrayDataBuilder> {
+        Ok(match self.validity(span)? {
+            Some((bits, nulls)) => builder.null_bit_buffer(Some(bits)).null_count(nulls),
+            None => builder.null_count(0),
+        })
+    }
+
+    /// The buffers after the validity.
+    fn with_values(&self, builder: ArrayDataBuilder, data_type: &DataType, span: usize) -> Result<ArrayDataBuilder> {
+        let bytes = |width: usize| {
+            span.checked_mul(width).ok_or_else(|| self.wrong(format_args!("{span} values of {width} bytes")))
+        };
+        self.require_buffers_of(data_type)?;
+        Ok(match data_type {
+            DataType::Null | DataType::Struct(_) | DataType::FixedSizeList(..) => builder,
+            DataType::Boolean => builder.add_buffer(self.buffer(1, span.div_ceil(8))?),
+            DataType::FixedSizeBinary(width) => builder.add_buffer(self.buffer(1, bytes(*width as usize)?)?),
+            DataType::Utf8 | DataType::Binary => {
+                let (offsets, end) = self.offsets::<4>(span)?;
+                builder.add_buffer(offsets).add_buffer(self.buffer(2, end)?)
+            }
+            DataType::LargeUtf8 | DataType::LargeBinary => {
+                let (offsets, end) = self.offsets::<8>(span)?;
+                builder.add_buffer(offsets).add_buffer(self.buffer(2, end)?)
+            }
+            DataType::List(_) | DataType::Map(..) => builder.add_buffer(self.offsets::<4>(span)?.0),
+            DataType::LargeList(_) => builder.add_buffer(self.offsets::<8>(span)?.0),
+            DataType::Utf8View | DataType::BinaryView => {
+                builder.add_buffer(self.buffer(1, bytes(16)?)?).add_buffers(self.variadic()?)
+            }
+            DataType::Dictionary(codes, _) => {
+                builder.add_buffer(self.buffer(1, bytes(codes.primitive_width().unwrap_or(0))?)?)
+            }
+            other => match other.primitive_width() {
+                Some(width) => builder.add_buffer(self.buffer(1, bytes(width)?)?),
+                None => return Err(self.wrong(format_args!("no columns of type {other}"))),
+            },
+        })
+    }
+
+    /// Offsets of `WIDTH` bytes, one more than rows, and the last of them. No rows may come without any.
+    fn offsets<const WIDTH: usize>(&self, span: usize) -> Result<(Buffer, usize)> {
+        if span == 0 && self.pointer(1)?.is_none() {
+            return Ok((MutableBuffer::from_len_zeroed(WIDTH).into(), 0));
+        }
+        let buffer = self.buffer(1, (span + 1) * WIDTH)?;
+        let mut last = [0u8; 8];
+        last[..WIDTH].copy_from_slice(&buffer[span * WIDTH..]);
+        let end = if WIDTH == 4 { i64::from(i64::from_le_bytes(last) as i32) } else { i64::from_le_bytes(last) };
+        if !(0..=ROWS_MAX).contains(&end) {
+            return Err(self.wrong(format_args!("the last offset is {end}")));
+        }
+        Ok((buffer, end as usize))
+    }
+
+    /// The data buffers of views; their lengths stand in the last buffer.
+    fn variadic(&self) -> Result<Vec<Buffer>> {
+        let count = self.array.n_buffers as usize - 3;
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let lengths = self.buffer(count + 2, count * 8)?;
+        let lengths = lengths.chunks_exact(8).map(|bytes| i64::from_le_bytes(bytes.try_into().unwrap_or_default()));
+        lengths
+            .enumerate()
+            .map(|(index, length)| match (0..=ROWS_MAX).contains(&length) {
+                true => self.buffer(index + 2, length as usize),
+                false => Err(self.wrong(format_args!("data buffer {index} of {length} bytes"))),
+            })
+            .collect()
+    }
+
+    /// Types of the children; their number must be right, and their rows enough.
+    fn children<'t>(&self, data_type: &'t DataType) -> Result<Vec<&'t DataType>> {
+        let end = self.array.offset + self.array.length;
+        let (children, rows): (Vec<&DataType>, i64) = match data_type {
+            DataType::List(field) | DataType::LargeList(field) | DataType::Map(field, _) => {
+                (vec![field.data_type()], 0)
+            }
+            DataType::FixedSizeList(field, length) => {
+                let rows = end.checked_mul(i64::from(*length)).ok_or_else(|| self.wrong("too many values"))?;
+                (vec![field.data_type()], rows)
+            }
+            DataType::Struct(fields) => (fields.iter().map(|f| f.data_type()).collect(), end),
+            _ => (Vec::new(), 0),
+        };
+        self.require_children(children.len(), rows)?;
+        Ok(children)
+    }
+
+    /// Refuses other than `count` children of at least `rows` rows each.
+    fn require_children(&self, count: usize, rows: i64) -> Result<()> {
+        if self.array.n_children != count as i64 {
+            return Err(self.wrong(format_args!("{} children, not {count}", self.array.n_children)));
+        }
+        if count > 0 && self.array.children.is_null() {
+            return Err(self.wrong("its children are a null pointer"));
+        }
+        for index in 0..count {
+            let given = self.child(index)?.array.length;
+            if given < rows {
+                return Err(self.wrong(format_args!("child {index} has {given} rows, {rows} are needed")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Child `index`, one of those that `require_children` has counted.
+    fn child(&self, index: usize) -> Result<Import<'_>> {
+        // SAFETY: `children` is not null and leads to `n_children` pointers, of which `index` is one.
+        let child = unsafe { *self.array.children.add(index) };
+        // SAFETY: a child is null, or an `ArrowArray` that its parent keeps alive.
+        self.below(unsafe { child.as_ref() }, Path::Child(&self.path, index))
+    }
+
+    fn dictionary(&self) -> Result<Import<'_>> {
+        // SAFETY: null, or an `ArrowArray` that this one keeps alive.
+        self.below(unsafe { self.array.dictionary.as_ref() }, Path::Dictionary(&self.path))
+    }
+
+    fn below<'b>(&'b self, array: Option<&'b ArrowArray>, path: Path<'b>) -> Result<Import<'b>> {
+        match array {
+            None => Err(Failure::arrow(format!("{path} is a null pointer"))),
+            Some(array) if array.release.is_none() => Err(Failure::arrow(format!("{path} is released"))),
+            Some(array) => Ok(Import { array, owner: self.owner, path, depth: self.depth + 1 }),
+        }
+    }
+
+    /// Refuses a number of buffers that the type does not have.
+    fn require_buffers_of(&self, data_type: &DataType) -> Result<()> {
+        let given = self.array.n_buffers;
+        let is_right = match data_type {
+            // Some producers give it a validity.
+            DataType::Null => (0..=1).contains(&given),
+            DataType::Struct(_) | DataType::FixedSizeList(..) => given == 1,
+            DataType::Utf8 | DataType::Binary | DataType::LargeUtf8 | DataType::LargeBinary => given == 3,
+            DataType::Utf8View | DataType::BinaryView => (3..1 << 31).contains(&given),
+            _ => given == 2,
+        };
+        if is_right { Ok(()) } else { Err(self.wrong(format_args!("{given} buffers, which {data_type} has not"))) }
+    }
+
+    fn require_buffers(&self, count: i64) -> Result<()> {
+        if self.array.n_buffers < count {
+            return Err(self.wrong(format_args!("{} buffers", self.array.n_buffers)));
+        }
+        if self.array.buffers.is_null() {
+            return Err(self.wrong("its buffers are a null pointer"));
+        }
+        Ok(())
+    }
+
+    fn pointer(&self, index: usize) -> Result<Option<NonNull<u8>>> {
+        self.require_buffers(index as i64 + 1)?;
+        // SAFETY: `buffers` is not null and leads to `n_buffers` pointers, of which `index` is one.
+        Ok(NonNull::new(unsafe { *self.array.buffers.add(index) } as *mut u8))
+    }
+
+    /// Buffer `index`, of `length` bytes; null is allowed for none.
+    fn buffer(&self, index: usize, length: usize) -> Result<Buffer> {
+        match self.pointer(index)? {
+            _ if length == 0 => Ok(MutableBuffer::new(0).into()),
+            None => Err(self.wrong(format_args!("buffer {index} is a null pointer, {length} bytes are needed"))),
+            // SAFETY: the host's promise that a buffer is as long as lengths and offsets say; `owner` keeps it alive.
+            Some(pointer) => Ok(unsafe { Buffer::from_custom_allocation(pointer, length, self.owner.clone()) }),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Schemas, batches and streams for the host, who releases them.
+
+use std::ffi::{CString, c_char, c_int, c_void};
+
+use ::arrow::array::{Array, RecordBatch};
+use ::arrow::datatypes::{Schema, SchemaRef};
+
+use super::{ArrowArray, ArrowArrayStream, ArrowSchema};
+use crate::guard::caught;
+use crate::host::write;
+use crate::text::terminated;
+use crate::{Code, Failure, Result};
+
+/// A schema as a struct type.
+pub fn export_schema(schema: &Schema) -> Result<ArrowSchema> {
+    ArrowSchema::try_from(schema).map_err(|e| Failure::arrow(format!("the schema cannot be given: {e}")))
+}
+
+/// A batch as a struct array over the batch's own buffers.
+pub fn export_batch(batch: RecordBatch) -> ArrowArray {
+    let rows = batch.num_rows() as i64;
+    let children = batch.columns().iter().map(|column| ArrowArray::new(&column.to_data())).collect();
+    let mut held = Box::new(Held { children, pointers: Vec::new(), no_validity: [std::ptr::null()] });
+    held.pointers = held.children.iter_mut().map(|child| &raw mut *child).collect();
+    ArrowArray {
+        length: rows,
+        null_count: 0,
+        offset: 0,
+        n_buffers: 1,
+        n_children: held.pointers.len() as i64,
+        buffers: held.no_validity.as_mut_ptr(),
+        children: held.pointers.as_mut_ptr(),
+        dictionary: std::ptr::null_mut(),
+        release: Some(release_batch),
+        private_data: Box::into_raw(held).cast::<c_void>(),
+    }
+}
+
+/// What an exported batch points into; children that the host has not moved away are released with it.
+struct Held {
+    children: Box<[ArrowArray]>,
+    pointers: Vec<*mut ArrowArray>,
+    no_validity: [*const c_void; 1],
+}
+
+unsafe extern "C" fn release_batch(array: *mut ArrowArray) {
+    // SAFETY: null, or the host's own struct.
+    let Some(array) = (unsafe { array.as_mut() }) else { return };
+    let held = std::mem::replace(&mut array.private_data, std::ptr::null_mut()).cast::<Held>();
+    if array.release.take().is_some() && !held.is_null() {
+        // SAFETY: the box of `export_batch`, taken back once: `release` is null from now on.
+        drop(unsafe { Box::from_raw(held) });
+    }
+}
+
+/// What an exported stream draws from: `None` ends it, and it is not asked again after that or after a failure.
+pub type Batches = dyn FnMut() -> Result<Option<RecordBatch>> + Send;
+
+/// A stream of batches of `schema`. `next` runs on the host's threads, one call at a time, and may take its time; releasing the stream drops it.
+pub fn export_stream(schema: SchemaRef, next: Box<Batches>) -> ArrowArrayStream {
+    let source = Box::new(Source { schema, next: Some(next), failure: None, message: CString::default() });
+    ArrowArrayStream {
+        get_schema: Some(get_schema),
+        get_next: Some(get_next),
+        get_last_error: Some(get_last_error),
+        release: Some(release),
+        private_data: Box::into_raw(source).cast::<c_void>(),
+    }
+}
+
+struct Source {
+    schema: SchemaRef,
+    /// Taken away at the end.
+    next: Option<Box<Batches>>,
+    /// Given again whenever the stream is asked after it.
+    failure: Option<Failure>,
+    message: CString,
+}
+
+impl Source {
+    fn batch(&mut self) -> Result<Option<RecordBatch>> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        let Some(next) = &mut self.next else { return Ok(None) };
+        match caught(next) {
+            Ok(Some(batch)) => Ok(Some(batch)),
+            Ok(None) => {
+                self.next = None;
+                Ok(None)
+            }
+            Err(failure) => {
+                self.next = None;
+                self.failure = Some(failure.clone());
+                Err(failure)
+            }
+        }
+    }
+
+    fn answer(&mut self, outcome: Result<()>) -> c_int {
+        match outcome {
+            Ok(()) => 0,
+            Err(failure) => {
+                self.message = terminated(&failure.to_string());
+                failure.code.errno()
+            }
+        }
+    }
+}
+
+/// The source of a stream that was not released.
+///
+/// # Safety
+/// `stream` is null or a stream of [`export_stream`], used by one thread at a time.
+unsafe fn source<'a>(stream: *mut ArrowArrayStream) -> Option<&'a mut Source> {
+    // SAFETY: the caller's promise.
+    let stream = unsafe { stream.as_ref() }?;
+    stream.release?;
+    // SAFETY: `private_data` of a stream that is not released is the box that `export_stream` put there.
+    unsafe { stream.private_data.cast::<Source>().as_mut() }
+}
+
+unsafe extern "C" fn get_schema(stream: *mut ArrowArrayStream, out: *mut ArrowSchema) -> c_int {
+    // SAFETY: the C Stream Interface's rules are those of `source`.
+    let Some(source) = (unsafe { source(stream) }) else { return Code::InvalidArgument.errno() };
+    let outcome = caught(|| {
+        let schema = export_schema(&source.schema)?;
+        // SAFETY: `out` is the host's room for a schema.
+        unsafe { write(out, schema, "out") }
+    });
+    source.answer(outcome)
+}
+
+unsafe extern "C" fn get_next(stream: *mut ArrowArrayStream, out: *mut ArrowArray) -> c_int {
+    // SAFETY: as above.
+    let Some(source) = (unsafe { source(stream) }) else { return Code::InvalidArgument.errno() };
+    let outcome = caught(|| {
+        let array = source.batch()?.map_or_else(ArrowArray::empty, export_batch);
+        // SAFETY: `out` is the host's room for an array.
+        unsafe { write(out, array, "out") }
+    });
+    source.answer(outcome)
+}
+
+unsafe extern "C" fn get_last_error(stream: *mut ArrowArrayStream) -> *const c_char {
+    // SAFETY: as above.
+    match unsafe { source(stream) } {
+        Some(source) if !source.message.is_empty() => source.message.as_ptr(),
+        _ => std::ptr::null(),
+    }
+}
+
+unsafe extern "C" fn release(stream: *mut ArrowArrayStream) {
+    // SAFETY: null, or the host's own struct.
+    let Some(stream) = (unsafe { stream.as_mut() }) else { return };
+    if stream.release.take().is_none() {
+        return;
+    }
+    let source = std::mem::replace(&mut stream.private_data, std::ptr::null_mut()).cast::<Source>();
+    (stream.get_schema, stream.get_next, stream.get_last_error) = (None, None, None);
+    if !source.is_null() {
+        // SAFETY: the box of `export_stream`, taken back once: `release` is null from now on. Dropping it may stop a query.
+        let source = unsafe { Box::from_raw(source) };
+        let _ = caught(|| {
+            drop(source);
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,81 @@
+//! C and C++ programs against the header and both libraries, as a host would build them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where cargo put `libplasmon.so` and `libplasmon.a`: beside the folder of this test.
+fn libraries() -> PathBuf {
+    let test = std::env::current_exe().expect("this program");
+    test.ancestors().nth(2).expect("target/release").to_path_buf()
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Link {
+    Shared,
+    Static,
+}
+
+/// Compiles `source` and runs it; its output.
+fn run(compiler: &[&str], source: &str, link: Link) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("program");
+    let libraries = libraries();
+    let mut command = Command::new(compiler[0]);
+    command.args(&compiler[1..]).args(["-O1", "-Wall", "-Wextra", "-Werror"]);
+    command.arg("-I").arg(root().join("include")).arg(root().join(source)).arg("-o").arg(&program);
+    match link {
+        Link::Shared => command.arg("-L").arg(&libraries).arg("-lplasmon"),
+        Link::Static => command.arg(libraries.join("libplasmon.a")).args(["-lm", "-ldl"]),
+    };
+    command.arg("-lpthread").arg(format!("-Wl,-rpath,{}", libraries.display()));
+    let output = command.output().expect("a C compiler");
+    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(&program).output().expect("the program runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{source}: {:?}\n{errors}", output.status);
+    String::from_utf8(output.stdout).expect("text")
+}
+
+const C: &[&str] = &["cc", "-std=c11", "-D_POSIX_C_SOURCE=200809L"];
+
+#[test]
+fn the_example_runs() {
+    for link in [Link::Shared, Link::Static] {
+        assert_eq!(run(C, "examples/query.c", link), "0 333333\n1 333334\n2 333333\n");
+    }
+}
+
+#[test]
+fn all_rules_hold() {
+    assert_eq!(run(C, "tests/rules.c", Link::Shared), "all rules hold\n");
+}
+
+#[test]
+fn the_header_is_also_cpp() {
+    if Command::new("c++").arg("--version").output().is_err() {
+        eprintln!("no C++ compiler here: the header is not tried with one");
+        return;
+    }
+    assert_eq!(run(&["c++", "-std=c++17", "-x", "c++"], "tests/rules.c", Link::Shared), "all rules hold\n");
+}
+
+/// A host's own symbols must not be taken for ours, nor ours for its.
+#[test]
+fn only_our_symbols_are_exported() {
+    let library = libraries().join("libplasmon.so");
+    let Ok(output) = Command::new("nm").args(["-D", "--defined-only"]).arg(&library).output() else {
+        eprintln!("no nm here: symbols are not looked at");
+        return;
+    };
+    let names = String::from_utf8_lossy(&output.stdout);
+    let names: Vec<&str> = names.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    let header = std::fs::read_to_string(root().join("include/plasmon.h")).expect("the header");
+    assert!(names.len() > 20, "{names:?}");
+    for name in &names {
+        assert!(name.starts_with("plasmon_") && header.contains(&format!("{name}(")), "{name} is exported");
+    }
+}
