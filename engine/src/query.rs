@@ -215,20 +215,14 @@ impl Query {
                 }
             },
             Run::Inline { queue, driver, done } => {
-                if let Ok(batch) = queue.try_recv() {
-                    return Ok(Advance::Batch(batch));
-                }
-                if *done {
-                    return Ok(Advance::Done);
-                }
-                match guarded(|| driver.step())? {
-                    Progress::Done => {
-                        *done = true;
-                        Ok(Advance::Moved)
-                    }
-                    Progress::Blocked => Ok(Advance::Blocked),
-                    Progress::Moved => Ok(Advance::Moved),
-                }
+                let progress = if *done { Progress::Done } else { guarded(|| driver.step())? };
+                *done = progress == Progress::Done;
+                Ok(match (queue.try_recv(), progress) {
+                    (Ok(batch), _) => Advance::Batch(batch),
+                    (Err(_), Progress::Moved) => Advance::Moved,
+                    (Err(_), Progress::Blocked) => Advance::Blocked,
+                    (Err(_), Progress::Done) => Advance::Done,
+                })
             }
         }
     }

@@ -15,6 +15,7 @@ typedef struct host_stream {
   int64_t fail_after;       // batches until get_next fails; -1 = never
   const void* last_values;  // of the last batch given
   plasmon_query closes;     // a query that get_next closes
+  int64_t* shared;          // values that every batch shows, in place of ones of its own
   int schemas_released, arrays_made, arrays_released, stream_released;
 } host_stream;
 
@@ -58,15 +59,18 @@ static void host_release_child(struct ArrowArray* array) { array->release = NULL
 static void host_release_array(struct ArrowArray* array) {
   host_batch* batch = (host_batch*)array->private_data;
   __atomic_fetch_add(&batch->host->arrays_released, 1, __ATOMIC_RELAXED);
-  free((void*)batch->value_buffers[1]);
+  if (!batch->host->shared) free((void*)batch->value_buffers[1]);
   free(batch);
   array->release = NULL;
 }
 
 static void host_make_batch(host_stream* host, struct ArrowArray* out) {
   host_batch* batch = (host_batch*)calloc(1, sizeof *batch);
-  int64_t* values = (int64_t*)malloc((size_t)(host->rows ? host->rows : 1) * sizeof(int64_t));
-  for (int64_t row = 0; row < host->rows; row++) values[row] = host->next++;
+  int64_t* values = host->shared;
+  if (!values) {
+    values = (int64_t*)malloc((size_t)(host->rows ? host->rows : 1) * sizeof(int64_t));
+    for (int64_t row = 0; row < host->rows; row++) values[row] = host->next++;
+  }
   batch->host = host;
   batch->value_buffers[1] = values;
   batch->child.length = host->rows;

@@ -9,7 +9,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::*;
 use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer, i256};
-use arrow_schema::{DataType, IntervalUnit, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Field, IntervalUnit, Schema, SchemaRef, TimeUnit};
 use plasmon_kernels::gather::Position;
 
 use super::{Batch, Bitmap, Column, Dictionary, Encoding, Physical, Values, Views, physical_type};
@@ -31,25 +31,22 @@ pub fn export_batch(batch: Batch, schema: &SchemaRef) -> Result<RecordBatch> {
         .map(|(column, field)| export_column(column, field.data_type()))
         .collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.rows()));
-    // Nullability is a planner's promise that inference may get wrong (outer joins over declared keys): data decides here.
-    let fields: Vec<_> = schema
-        .fields()
-        .iter()
-        .zip(&columns)
-        .map(|(f, c)| {
-            if c.null_count() > 0 && !f.is_nullable() {
-                Arc::new(f.as_ref().clone().with_nullable(true))
-            } else {
-                f.clone()
-            }
-        })
-        .collect();
-    let schema = if fields.iter().zip(schema.fields()).all(|(a, b)| Arc::ptr_eq(a, b)) {
-        schema.clone()
-    } else {
-        Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
-    };
+    let schema = admitting_nulls(schema, &columns);
     Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
+}
+
+/// The schema, its fields nullable where columns have nulls: nullability is a planner's promise that inference may get wrong (outer joins over
+/// declared keys), and data decides.
+fn admitting_nulls(schema: &SchemaRef, columns: &[ArrayRef]) -> SchemaRef {
+    let is_broken = |field: &Field, column: &ArrayRef| !field.is_nullable() && column.null_count() > 0;
+    if !schema.fields().iter().zip(columns).any(|(field, column)| is_broken(field, column)) {
+        return schema.clone();
+    }
+    let fields = schema.fields().iter().zip(columns).map(|(field, column)| match is_broken(field, column) {
+        true => Arc::new(field.as_ref().clone().with_nullable(true)),
+        false => field.clone(),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
 }
 
 /// A column over the array's buffers.
@@ -224,7 +221,14 @@ pub fn export_column(column: &Column, data_type: &DataType) -> Result<ArrayRef> 
         return Ok(new_null_array(&Null, column.len()));
     }
     let canonical = physical_type(data_type);
-    let column = column.flatten().widen(canonical);
+    let made;
+    let column = match column.encoding() {
+        Encoding::Flat(values) if values.physical() == canonical => column,
+        _ => {
+            made = column.flatten().widen(canonical);
+            &made
+        }
+    };
     let nulls: Option<NullBuffer> = column.validity().map(Bitmap::to_nulls);
     let Encoding::Flat(values) = column.encoding() else { return Err(Error::internal("flatten left an encoding")) };
     macro_rules! primitive {

@@ -89,11 +89,14 @@ impl PipelineExecutor {
     }
 
     fn draw(&mut self) -> Result<Progress> {
-        match timed(&self.source_metrics, || self.source.next())? {
+        let mut watch = Stopwatch::start();
+        let next = self.source.next();
+        watch.lap(&self.source_metrics);
+        match next? {
             Next::Batch(batch) => {
                 self.source_metrics.rows_out.fetch_add(batch.selected_rows() as u64, Relaxed);
                 self.source_metrics.batches_out.fetch_add(1, Relaxed);
-                self.push(0, batch)?;
+                self.push(0, batch, watch)?;
                 Ok(Progress::Moved)
             }
             Next::Blocked => Ok(Progress::Blocked),
@@ -105,7 +108,7 @@ impl PipelineExecutor {
     }
 
     /// Gives `batch` to operator `index`, and what comes out to the ones after it.
-    fn push(&mut self, mut index: usize, mut batch: Batch) -> Result<()> {
+    fn push(&mut self, mut index: usize, mut batch: Batch, mut watch: Stopwatch) -> Result<()> {
         loop {
             if batch.selected_rows() == 0 {
                 return Ok(());
@@ -113,14 +116,18 @@ impl PipelineExecutor {
             let rows = batch.selected_rows() as u64;
             if index == self.operators.len() {
                 count_in(&self.sink_metrics, rows);
-                if let Flow::Finished = timed(&self.sink_metrics, || self.sink.push(batch))? {
+                let flow = self.sink.push(batch);
+                watch.lap(&self.sink_metrics);
+                if let Flow::Finished = flow? {
                     self.stop_before(index);
                 }
                 return Ok(());
             }
             let (operator, metrics) = &mut self.operators[index];
             count_in(metrics, rows);
-            match timed(metrics, || operator.push(batch))? {
+            let flow = operator.push(batch);
+            watch.lap(metrics);
+            match flow? {
                 Flow::NeedInput => return Ok(()),
                 Flow::Finished => {
                     self.stop_before(index);
@@ -146,12 +153,12 @@ impl PipelineExecutor {
             }
             Flow::Output(batch) => {
                 count_out(&self.operators[index].1, &batch);
-                self.push(index + 1, batch)
+                self.push(index + 1, batch, Stopwatch::start())
             }
             Flow::More(batch) => {
                 self.pending.push(index);
                 count_out(&self.operators[index].1, &batch);
-                self.push(index + 1, batch)
+                self.push(index + 1, batch, Stopwatch::start())
             }
         }
     }
@@ -176,6 +183,23 @@ fn count_in(metrics: &OperatorMetrics, rows: u64) {
 fn count_out(metrics: &OperatorMetrics, batch: &Batch) {
     metrics.rows_out.fetch_add(batch.selected_rows() as u64, Relaxed);
     metrics.batches_out.fetch_add(1, Relaxed);
+}
+
+/// Time along a chain of operators: the end of one is the start of the next, so that the clock is read once for each.
+#[derive(Clone, Copy)]
+struct Stopwatch(Instant);
+
+impl Stopwatch {
+    fn start() -> Self {
+        Stopwatch(Instant::now())
+    }
+
+    /// What passed since the last lap is `metrics`'.
+    fn lap(&mut self, metrics: &OperatorMetrics) {
+        let now = Instant::now();
+        metrics.nanos.fetch_add((now - self.0).as_nanos() as u64, Relaxed);
+        self.0 = now;
+    }
 }
 
 fn timed<T>(metrics: &OperatorMetrics, work: impl FnOnce() -> T) -> T {

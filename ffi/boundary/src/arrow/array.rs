@@ -4,9 +4,12 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use ::arrow::array::{ArrayData, ArrayDataBuilder, ArrayRef, RecordBatch, RecordBatchOptions, make_array};
-use ::arrow::buffer::{Buffer, MutableBuffer};
-use ::arrow::datatypes::{DataType, SchemaRef};
+use ::arrow::array::{
+    ArrayData, ArrayDataBuilder, ArrayRef, PrimitiveArray, RecordBatch, RecordBatchOptions, downcast_primitive,
+    make_array,
+};
+use ::arrow::buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, ScalarBuffer};
+use ::arrow::datatypes::{ArrowPrimitiveType, DataType, SchemaRef};
 
 use super::ArrowArray;
 use super::schema::DEPTH_MAX;
@@ -97,10 +100,40 @@ struct Import<'a> {
 impl Import<'_> {
     /// The array, checked to the last value.
     fn array_of(&self, data_type: &DataType) -> Result<ArrayRef> {
+        macro_rules! primitive {
+            ($type:ty) => {
+                self.primitive::<$type>(data_type)?
+            };
+        }
+        let primitive = downcast_primitive! { data_type => (primitive), _ => None };
+        if let Some(array) = primitive {
+            return Ok(array);
+        }
         let data = self.data(data_type)?;
         // Everything that lengths and offsets promise holds; now the values: offsets rise, texts are UTF-8, codes are in the dictionary.
         data.validate_full().map_err(|e| self.wrong(e))?;
         Ok(make_array(data))
+    }
+
+    /// Numbers, which have nothing but a width to be checked; `None` when they are not aligned and must be copied.
+    fn primitive<T: ArrowPrimitiveType>(&self, data_type: &DataType) -> Result<Option<ArrayRef>> {
+        let span = self.span()?;
+        self.require_buffers_of(data_type)?;
+        self.require_children(0, 0)?;
+        let (offset, length) = (self.array.offset as usize, self.array.length as usize);
+        let width = size_of::<T::Native>();
+        let bytes = span.checked_mul(width).ok_or_else(|| self.wrong("too many values"))?;
+        let values = self.buffer(1, bytes)?;
+        if values.as_ptr().align_offset(align_of::<T::Native>()) != 0 {
+            return Ok(None);
+        }
+        let nulls = self.validity(span)?.map(|(bits, nulls)| {
+            // SAFETY: `validity` has counted them.
+            unsafe { NullBuffer::new_unchecked(BooleanBuffer::new(bits, offset, length), nulls) }
+        });
+        let array = PrimitiveArray::<T>::try_new(ScalarBuffer::new(values, offset, length), nulls);
+        let array = array.map_err(|e| self.wrong(e))?;
+        Ok(Some(Arc::new(array.with_data_type(data_type.clone()))))
     }
 
     fn wrong(&self, what: impl fmt::Display) -> Failure {

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 
-use ::arrow::array::{Array, RecordBatch};
+use ::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, downcast_primitive};
 use ::arrow::datatypes::{Schema, SchemaRef};
 
 use super::{ArrowArray, ArrowArrayStream, ArrowSchema};
@@ -19,7 +19,7 @@ pub fn export_schema(schema: &Schema) -> Result<ArrowSchema> {
 /// A batch as a struct array over the batch's own buffers.
 pub fn export_batch(batch: RecordBatch) -> ArrowArray {
     let rows = batch.num_rows() as i64;
-    let children = batch.columns().iter().map(|column| ArrowArray::new(&column.to_data())).collect();
+    let children = batch.columns().iter().map(export_array).collect();
     let mut held = Box::new(Held { children, pointers: Vec::new(), no_validity: [std::ptr::null()] });
     held.pointers = held.children.iter_mut().map(|child| &raw mut *child).collect();
     ArrowArray {
@@ -36,6 +36,64 @@ pub fn export_batch(batch: RecordBatch) -> ArrowArray {
     }
 }
 
+/// An array over its own buffers.
+pub fn export_array(array: &ArrayRef) -> ArrowArray {
+    macro_rules! values {
+        ($type:ty) => {
+            Some(array.as_primitive::<$type>().values().inner().as_ptr())
+        };
+    }
+    let values = downcast_primitive! { array.data_type() => (values), _ => None };
+    // Numbers whose validity starts with a byte need one allocation, where the general way takes six.
+    match (values, array.nulls()) {
+        (Some(values), None) => export_numbers(array, std::ptr::null(), values),
+        (Some(values), Some(nulls)) if nulls.offset() == 0 => export_numbers(array, nulls.validity().as_ptr(), values),
+        _ => ArrowArray::new(&array.to_data()),
+    }
+}
+
+fn export_numbers(array: &ArrayRef, validity: *const u8, values: *const u8) -> ArrowArray {
+    let held = Box::new(HeldNumbers { buffers: [validity.cast(), values.cast()], _array: array.clone() });
+    let held = Box::into_raw(held);
+    ArrowArray {
+        length: array.len() as i64,
+        null_count: array.null_count() as i64,
+        offset: 0,
+        n_buffers: 2,
+        n_children: 0,
+        // SAFETY: the box was just made, and lives until `release_numbers`.
+        buffers: unsafe { &raw mut (*held).buffers }.cast::<*const c_void>(),
+        children: std::ptr::null_mut(),
+        dictionary: std::ptr::null_mut(),
+        release: Some(release_numbers),
+        private_data: held.cast::<c_void>(),
+    }
+}
+
+struct HeldNumbers {
+    buffers: [*const c_void; 2],
+    _array: ArrayRef,
+}
+
+unsafe extern "C" fn release_numbers(array: *mut ArrowArray) {
+    // SAFETY: the rules of the C Data Interface.
+    unsafe { release_held::<HeldNumbers>(array) };
+}
+
+/// Drops what an exported array holds, once.
+///
+/// # Safety
+/// `array` is null or a struct of ours whose private data is a box of `T`.
+unsafe fn release_held<T>(array: *mut ArrowArray) {
+    // SAFETY: null, or the host's own struct.
+    let Some(array) = (unsafe { array.as_mut() }) else { return };
+    let held = std::mem::replace(&mut array.private_data, std::ptr::null_mut()).cast::<T>();
+    if array.release.take().is_some() && !held.is_null() {
+        // SAFETY: the box that was put there, taken back once: `release` is null from now on.
+        drop(unsafe { Box::from_raw(held) });
+    }
+}
+
 /// What an exported batch points into; children that the host has not moved away are released with it.
 struct Held {
     children: Box<[ArrowArray]>,
@@ -44,13 +102,8 @@ struct Held {
 }
 
 unsafe extern "C" fn release_batch(array: *mut ArrowArray) {
-    // SAFETY: null, or the host's own struct.
-    let Some(array) = (unsafe { array.as_mut() }) else { return };
-    let held = std::mem::replace(&mut array.private_data, std::ptr::null_mut()).cast::<Held>();
-    if array.release.take().is_some() && !held.is_null() {
-        // SAFETY: the box of `export_batch`, taken back once: `release` is null from now on.
-        drop(unsafe { Box::from_raw(held) });
-    }
+    // SAFETY: the rules of the C Data Interface.
+    unsafe { release_held::<Held>(array) };
 }
 
 /// What an exported stream draws from: `None` ends it, and it is not asked again after that or after a failure.

@@ -20,6 +20,6 @@ mod tests;
 pub use ::arrow::ffi::{FFI_ArrowArray as ArrowArray, FFI_ArrowSchema as ArrowSchema};
 pub use ::arrow::ffi_stream::FFI_ArrowArrayStream as ArrowArrayStream;
 pub use array::{import_array, import_batch};
-pub use export::{Batches, export_batch, export_schema, export_stream};
+pub use export::{Batches, export_array, export_batch, export_schema, export_stream};
 pub use schema::import_schema;
 pub use stream::{StreamReader, import_stream};
