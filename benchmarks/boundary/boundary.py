@@ -1,8 +1,15 @@
 """What crossing the boundary costs, host by host, and whether answers come through it unchanged; prints every figure beside its bar.
 
-    benchmarks/run boundary [--data DIR]
+    benchmarks/run boundary [--only answers|crossing]
+
+The C++ host reads with Arrow C++, which comes with the pyarrow of the Python that runs this.
 """
 import argparse, json, pathlib, subprocess, sys, tempfile
+
+try:
+    import pyarrow
+except ImportError:
+    pyarrow = None
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TABLES = ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"]
@@ -11,9 +18,17 @@ BARS = {"C": 1000}
 
 
 def compiled(source, folder, libraries):
-    """The program of a C source against the header and the shared library."""
-    program = folder / source.stem
-    command = ["cc", "-std=gnu11", "-O2", str(ROOT / source), "-I", str(ROOT / "ffi/c/include"), "-L", str(libraries), "-lplasmon", f"-Wl,-rpath,{libraries}", "-o", str(program)]
+    """The program of a C or C++ source against the headers and the shared library; C++ with Arrow C++."""
+    program = folder / (source.stem + source.suffix.replace(".", "-"))
+    rpath = [str(libraries)]
+    command = ["cc", "-std=gnu11"]
+    if source.suffix == ".cpp":
+        arrow = pathlib.Path(pyarrow.__file__).parent
+        version = pyarrow.__version__.split(".")[0]
+        command = ["c++", "-std=c++20", "-I", str(ROOT / "ffi/cpp/include"), "-isystem", str(arrow / "include"), "-L", str(arrow), f"-l:libarrow.so.{version}00", f"-l:libparquet.so.{version}00"]
+        rpath.append(str(arrow))
+    command[2:2] = ["-O2", str(ROOT / source), "-I", str(ROOT / "ffi/c/include")]
+    command += ["-L", str(libraries), "-lplasmon", *(f"-Wl,-rpath,{path}" for path in rpath), "-o", str(program)]
     subprocess.run(command, check=True)
     return program
 
@@ -36,16 +51,24 @@ def command_line(plasmon, data, query):
     return sorted(run.stdout.splitlines()[1:])
 
 
-def answers(program, plasmon, data):
+def answers(host, program, expected, data):
     """TPC-H through a host's program against the command's answers."""
-    queries = sorted((ROOT / "benchmarks/tpch/queries").glob("q*.sql"))
     wrong = []
-    for query in queries:
+    for query, rows in expected.items():
         run = subprocess.run([program, data, query], check=True, stdout=subprocess.PIPE, text=True)
-        if sorted(run.stdout.splitlines()[1:]) != command_line(plasmon, data, query):
+        if sorted(run.stdout.splitlines()[1:]) != rows:
             wrong.append(query.stem)
-    right = len(queries) - len(wrong)
-    return "C: TPC-H scale 1, 22 queries", "answers equal the command's", f"{right} of {len(queries)}" + (f" ({', '.join(wrong)})" if wrong else ""), not wrong
+    right = len(expected) - len(wrong)
+    return f"{host}: TPC-H scale 1, {len(expected)} queries", "answers equal the command's", f"{right} of {len(expected)}" + (f" ({', '.join(wrong)})" if wrong else ""), not wrong
+
+
+def arrow_cpp(program, plasmon, data):
+    """Batches that Arrow C++ reads, through our join and aggregate, back into Arrow C++."""
+    sql = f"SELECT c_mktsegment, count(*), sum(o_totalprice) FROM '{data}/orders.parquet' JOIN '{data}/customer.parquet' ON o_custkey = c_custkey GROUP BY 1 ORDER BY 1"
+    expected = subprocess.run([plasmon, "sql", "--format", "csv", sql], check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[1:]
+    run = subprocess.run([program, data / "orders.parquet", data / "customer.parquet"], check=True, stdout=subprocess.PIPE, text=True)
+    right = run.stdout.splitlines() == expected
+    return "C++: Arrow C++ → join → aggregate → Arrow C++", "equal to the command's", "equal" if right else "different", right
 
 
 def main():
@@ -59,8 +82,14 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         if arguments.only != "crossing":
-            program = compiled(pathlib.Path("ffi/c/tests/tpch.c"), folder, libraries)
-            figures.append(answers(program, libraries / "plasmon", arguments.data))
+            plasmon, data = libraries / "plasmon", arguments.data
+            expected = {q: command_line(plasmon, data, q) for q in sorted((ROOT / "benchmarks/tpch/queries").glob("q*.sql"))}
+            figures.append(answers("C", compiled(pathlib.Path("ffi/c/tests/tpch.c"), folder, libraries), expected, data))
+            if pyarrow:
+                figures.append(answers("C++", compiled(pathlib.Path("ffi/cpp/tests/tpch.cpp"), folder, libraries), expected, data))
+                figures.append(arrow_cpp(compiled(pathlib.Path("ffi/cpp/examples/join_and_aggregate.cpp"), folder, libraries), plasmon, data))
+            else:
+                print(f"no pyarrow in {sys.executable}: the C++ hosts are left out", file=sys.stderr)
         if arguments.only != "answers":
             figures += crossing(compiled(pathlib.Path("benchmarks/boundary/crossing.c"), folder, libraries))
     width = max(len(f[0]) for f in figures)

@@ -26,7 +26,14 @@ fn run(compiler: &[&str], source: &str, link: Link) -> String {
     let libraries = libraries();
     let mut command = Command::new(compiler[0]);
     command.args(&compiler[1..]).args(["-O1", "-Wall", "-Wextra", "-Werror"]);
-    command.arg("-I").arg(root().join("include")).arg(root().join(source)).arg("-o").arg(&program);
+    command
+        .arg("-I")
+        .arg(root().join("include"))
+        .arg("-I")
+        .arg(root().join("../cpp/include"))
+        .arg(root().join(source))
+        .arg("-o")
+        .arg(&program);
     match link {
         Link::Shared => command.arg("-L").arg(&libraries).arg("-lplasmon"),
         Link::Static => command.arg(libraries.join("libplasmon.a")).args(["-lm", "-ldl"]),
@@ -41,6 +48,8 @@ fn run(compiler: &[&str], source: &str, link: Link) -> String {
 }
 
 const C: &[&str] = &["cc", "-std=c11", "-D_POSIX_C_SOURCE=200809L"];
+const CPP: &[&str] = &["c++", "-std=c++17"];
+const CPP_EXAMPLE: &str = "0 333333\n1 333334\n2 333333\nthere is no table or view nowhere\n";
 
 #[test]
 fn the_example_runs() {
@@ -55,12 +64,41 @@ fn all_rules_hold() {
 }
 
 #[test]
-fn the_header_is_also_cpp() {
+fn cpp_programs_run() {
     if Command::new("c++").arg("--version").output().is_err() {
-        eprintln!("no C++ compiler here: the header is not tried with one");
+        eprintln!("no C++ compiler here: the headers are not tried with one");
         return;
     }
     assert_eq!(run(&["c++", "-std=c++17", "-x", "c++"], "tests/rules.c", Link::Shared), "all rules hold\n");
+    assert_eq!(run(CPP, "../cpp/tests/raii.cpp", Link::Shared), "all holds\n");
+    assert_eq!(run(CPP, "../cpp/examples/query.cpp", Link::Static), CPP_EXAMPLE);
+}
+
+/// Installed by CMake, found by CMake, linked both ways.
+#[test]
+fn the_cmake_package_is_found() {
+    if Command::new("cmake").arg("--version").output().is_err() {
+        eprintln!("no cmake here: the package is not tried");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let cmake = |arguments: &[String]| {
+        let output = Command::new("cmake").args(arguments).output().expect("cmake runs");
+        assert!(output.status.success(), "cmake {arguments:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let package = root().join("../cpp").display().to_string();
+    let libraries = format!("-DPLASMON_LIBRARY_DIR={}", libraries().display());
+    let prefix = format!("-DCMAKE_INSTALL_PREFIX={}", path("prefix"));
+    cmake(&["-S".into(), package.clone(), "-B".into(), path("package"), libraries, prefix]);
+    cmake(&["--install".into(), path("package")]);
+    let found = format!("-DCMAKE_PREFIX_PATH={}", path("prefix"));
+    cmake(&["-S".into(), format!("{package}/examples"), "-B".into(), path("examples"), found]);
+    cmake(&["--build".into(), path("examples")]);
+    for program in ["examples/query_plasmon", "examples/query_static"] {
+        let output = Command::new(path(program)).output().expect("the program runs");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), CPP_EXAMPLE);
+    }
 }
 
 /// A host's own symbols must not be taken for ours, nor ours for its.

@@ -1,0 +1,112 @@
+// What plasmon.hpp promises: failures are exceptions, everything closes itself, batches move.
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <thread>
+
+#include "../../c/tests/host_stream.h"
+#include "plasmon.hpp"
+
+#define EXPECT(condition)                                            \
+  do {                                                               \
+    if (!(condition)) {                                              \
+      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+      std::exit(1);                                                  \
+    }                                                                \
+  } while (0)
+
+namespace {
+
+template <typename Work>
+plasmon::Error failure_of(Work work) {
+  try {
+    work();
+  } catch (const plasmon::Error& error) {
+    return error;
+  }
+  std::fprintf(stderr, "nothing was thrown\n");
+  std::exit(1);
+}
+
+int64_t number(plasmon::Stream rows) {
+  plasmon::Array batch = rows.next();
+  EXPECT(batch && batch->length == 1);
+  int64_t value = static_cast<const int64_t*>(batch->children[0]->buffers[1])[batch->children[0]->offset];
+  EXPECT(!rows.next());
+  return value;
+}
+
+void failures(plasmon::Session& session) {
+  plasmon::Error error = failure_of([&] { session.query("SELECT 1 FROM nowhere"); });
+  EXPECT(error.code() == PLASMON_CODE_USER && error.error_class() == PLASMON_CLASS_USER);
+  EXPECT(std::string(error.what()).find("nowhere") != std::string::npos);
+  EXPECT(failure_of([&] { session.set("threads", "0"); }).code() == PLASMON_CODE_USER);
+  EXPECT(failure_of([&] { session.register_path("t", "/nowhere.parquet"); }).code() == PLASMON_CODE_IO);
+  error = failure_of([&] { number(session.query("SELECT 1 / (value - 1) FROM generate_series(1, 1)").stream()); });
+  EXPECT(std::string(error.what()).find("zero") != std::string::npos);
+}
+
+void streams(plasmon::Session& session) {
+  host_stream host;
+  ArrowArrayStream stream = host_open(&host, 10, 1000);
+  session.register_stream("numbers", &stream);
+  EXPECT(number(session.query("SELECT sum(n) FROM numbers").stream()) == 9999 * 5000);
+  session.deregister("numbers");
+  EXPECT(host.arrays_released == 10 && host.stream_released == 1);
+
+  // A batch outlives everything that made it.
+  plasmon::Array kept;
+  {
+    plasmon::Session other;
+    stream = host_open(&host, 1, 4096);
+    plasmon::Statement statement = other.statement("SELECT n FROM input");
+    statement.set("driver", "inline").bind_stream("input", &stream);
+    plasmon::Query query = statement.execute();
+    plasmon::Step step{};
+    while ((step = query.step()).outcome != PLASMON_STEP_DONE) {
+      if (step.outcome == PLASMON_STEP_BATCH) kept = std::move(step.batch);
+    }
+    EXPECT(query.progress().rows_read == 4096 && query.metrics().find("\"rows\": 4096") != std::string::npos);
+  }
+  EXPECT(kept && kept->length == 4096 && kept->children[0]->buffers[1] == host.last_values && host.arrays_released == 0);
+  kept = plasmon::Array();
+  EXPECT(host.arrays_released == 1);
+}
+
+void pushes(plasmon::Session& session) {
+  int64_t rows = 0;
+  session.query("SELECT value FROM generate_series(1, 100000)").push([&](plasmon::Array batch) { rows += batch->length; });
+  EXPECT(rows == 100000);
+  try {
+    session.query("SELECT 1").push([](plasmon::Array) { throw std::runtime_error("mine"); });
+    EXPECT(false);
+  } catch (const std::runtime_error& error) {
+    EXPECT(std::string(error.what()) == "mine");
+  }
+}
+
+void stops(plasmon::Session& session) {
+  const char* endless = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+  plasmon::Query query = session.query(endless);
+  std::thread other([&] { query.cancel(); });
+  EXPECT(failure_of([&] { query.push([](plasmon::Array) {}); }).code() == PLASMON_CODE_CANCELLED);
+  other.join();
+  plasmon::Statement statement = session.statement(endless);
+  statement.deadline(std::chrono::milliseconds(10));
+  EXPECT(failure_of([&] { statement.execute().push([](plasmon::Array) {}); }).code() == PLASMON_CODE_DEADLINE);
+  EXPECT(!statement.explain().empty());
+  EXPECT(std::string(statement.schema()->format) == "+s");
+  // Left running: the destructor stops it.
+  plasmon::Stream left = session.query(endless).stream();
+}
+
+}  // namespace
+
+int main() {
+  plasmon::Session session;
+  failures(session);
+  streams(session);
+  pushes(session);
+  stops(session);
+  std::puts("all holds");
+}
