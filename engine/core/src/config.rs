@@ -9,6 +9,9 @@ pub const BATCH_ROWS_DEFAULT: usize = 4096;
 /// A batch never holds more rows than this, so that a position fits a `u16` with room for a sentinel.
 pub const BATCH_ROWS_MAX: usize = 32_768;
 
+/// More workers than any machine has cores for are a slip, and starting them would take longer than most queries.
+pub const THREADS_MAX: usize = 1024;
+
 /// Who runs the pipelines of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Driver {
@@ -31,7 +34,7 @@ pub enum Fault {
 /// Settings of one session.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Worker threads of the pool driver; default: the machine's available parallelism.
+    /// Worker threads of the pool driver, 1..=1,024; default: the machine's available parallelism.
     pub threads: usize,
     /// Memory budget of a query in bytes; `None` = no limit (the default).
     pub memory_bytes: Option<usize>,
@@ -85,7 +88,7 @@ impl Config {
             setting("driver", driver.to_string(), "who runs a query: pool or inline"),
             setting("hash_collisions", self.hash_collisions.to_string(), "test knob: every key hashes alike"),
             setting("memory_bytes", memory, "memory that one query may reserve, or none"),
-            setting("threads", self.threads.to_string(), "worker threads of a query"),
+            setting("threads", self.threads.to_string(), "worker threads of a query, 1 to 1024"),
         ]
     }
 
@@ -128,8 +131,8 @@ impl Config {
 
     /// Whether the engine can run under these settings.
     pub fn check(&self) -> Result<()> {
-        if self.threads == 0 {
-            return Err(Error::user("threads must be at least 1"));
+        if self.threads == 0 || self.threads > THREADS_MAX {
+            return Err(Error::user(format!("threads must be within 1..={THREADS_MAX}, not {}", self.threads)));
         }
         if self.batch_rows == 0 || self.batch_rows > BATCH_ROWS_MAX {
             return Err(Error::user(format!(

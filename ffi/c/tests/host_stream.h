@@ -16,33 +16,45 @@ typedef struct host_stream {
   const void* last_values;  // of the last batch given
   plasmon_query closes;     // a query that get_next closes
   int64_t* shared;          // values that every batch shows, in place of ones of its own
+  void (*spoil_schema)(struct ArrowSchema*, uint64_t choice);
+  void (*spoil_array)(struct ArrowArray*, uint64_t choice);
+  uint64_t choice;
+  int schemas_made;
   int schemas_released, arrays_made, arrays_released, stream_released;
 } host_stream;
+
+typedef struct host_schema {
+  host_stream* host;
+  struct ArrowSchema child;
+  struct ArrowSchema* children[1];
+} host_schema;
 
 static void host_release_schema_child(struct ArrowSchema* schema) { schema->release = NULL; }
 
 static void host_release_schema(struct ArrowSchema* schema) {
-  host_stream* host = (host_stream*)schema->private_data;
-  if (schema->children[0]->release) schema->children[0]->release(schema->children[0]);
-  free(schema->children[0]);
-  free(schema->children);
-  host->schemas_released++;
+  host_schema* held = (host_schema*)schema->private_data;
+  held->host->schemas_released++;
+  free(held);
   schema->release = NULL;
 }
 
 static int host_get_schema(struct ArrowArrayStream* stream, struct ArrowSchema* out) {
+  host_schema* held = (host_schema*)calloc(1, sizeof *held);
+  held->host = (host_stream*)stream->private_data;
+  held->host->schemas_made++;
+  held->child.format = "l";
+  held->child.name = "n";
+  held->child.flags = ARROW_FLAG_NULLABLE;
+  held->child.release = host_release_schema_child;
+  held->children[0] = &held->child;
   memset(out, 0, sizeof *out);
   out->format = "+s";
   out->name = "";
   out->n_children = 1;
-  out->children = (struct ArrowSchema**)malloc(sizeof(struct ArrowSchema*));
-  out->children[0] = (struct ArrowSchema*)calloc(1, sizeof(struct ArrowSchema));
-  out->children[0]->format = "l";
-  out->children[0]->name = "n";
-  out->children[0]->flags = ARROW_FLAG_NULLABLE;
-  out->children[0]->release = host_release_schema_child;
-  out->private_data = stream->private_data;
+  out->children = held->children;
+  out->private_data = held;
   out->release = host_release_schema;
+  if (held->host->spoil_schema) held->host->spoil_schema(out, held->host->choice);
   return 0;
 }
 
@@ -102,6 +114,7 @@ static int host_get_next(struct ArrowArrayStream* stream, struct ArrowArray* out
   if (host->batches_left == 0) return 0;
   host->batches_left--;
   host_make_batch(host, out);
+  if (host->spoil_array) host->spoil_array(out, host->choice);
   return 0;
 }
 

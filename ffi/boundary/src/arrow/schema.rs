@@ -12,6 +12,8 @@ use crate::{Failure, Result};
 
 /// Nesting beyond this is taken for a cycle.
 pub(super) const DEPTH_MAX: usize = 64;
+/// Nodes of one schema beyond this are taken for cycles, which multiply where two pointers lead back.
+const NODES_MAX: usize = 100_000;
 /// Children and metadata entries of one node beyond this are taken for garbage.
 const COUNT_MAX: i64 = 1 << 20;
 
@@ -28,7 +30,7 @@ pub unsafe fn import_schema(schema: *mut ArrowSchema) -> Result<SchemaRef> {
 
 /// As [`import_schema`], of a struct that is ours already.
 pub(super) fn convert(schema: &ArrowSchema) -> Result<SchemaRef> {
-    check(schema, "schema", 0)?;
+    check(schema, "schema", 0, &mut 0)?;
     let data_type = DataType::try_from(schema).map_err(|e| Failure::arrow(format!("schema: {e}")))?;
     let DataType::Struct(fields) = data_type else {
         return Err(Failure::arrow(format!("the schema of rows is a struct of columns, this is {data_type}")));
@@ -39,12 +41,13 @@ pub(super) fn convert(schema: &ArrowSchema) -> Result<SchemaRef> {
 }
 
 /// Pointers, texts and counts of a schema and all below it. `path` names it in messages.
-fn check(schema: &ArrowSchema, path: &str, depth: usize) -> Result<()> {
+fn check(schema: &ArrowSchema, path: &str, depth: usize, nodes: &mut usize) -> Result<()> {
     if schema.release.is_none() {
         return Err(Failure::arrow(format!("{path} is released")));
     }
-    if depth > DEPTH_MAX {
-        return Err(Failure::arrow(format!("{path}: nested more than {DEPTH_MAX} deep")));
+    *nodes += 1;
+    if depth > DEPTH_MAX || *nodes > NODES_MAX {
+        return Err(Failure::arrow(format!("the schema is nested more than {DEPTH_MAX} deep, or has cycles")));
     }
     let format = text(schema.format, &format!("format of {path}"))?
         .ok_or_else(|| Failure::arrow(format!("{path} has no format")))?;
@@ -63,11 +66,11 @@ fn check(schema: &ArrowSchema, path: &str, depth: usize) -> Result<()> {
         // SAFETY: a child's pointer is null, or leads to an `ArrowSchema` that its parent keeps alive.
         let child = unsafe { child.as_ref() }
             .ok_or_else(|| Failure::arrow(format!("child {index} of {path} is a null pointer")))?;
-        check(child, &format!("{path}[{index}]"), depth + 1)?;
+        check(child, &format!("{path}[{index}]"), depth + 1, nodes)?;
     }
     // SAFETY: null, or a schema that this one keeps alive.
     match unsafe { schema.dictionary.as_ref() } {
-        Some(dictionary) => check(dictionary, &format!("dictionary of {path}"), depth + 1),
+        Some(dictionary) => check(dictionary, &format!("dictionary of {path}"), depth + 1, nodes),
         None => Ok(()),
     }
 }

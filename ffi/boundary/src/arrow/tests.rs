@@ -221,6 +221,23 @@ fn malformed_schemas_are_refused() {
     }
 }
 
+/// A walk along two pointers that lead back would take longer than anyone waits.
+#[test]
+fn cycles_are_refused() {
+    // The import moves the root away: the cycle is that of its child.
+    let (mut whole, mut looped) = (ArrowSchema::empty(), ArrowSchema::empty());
+    let mut children = [&raw mut looped; 2];
+    for schema in [&mut whole, &mut looped] {
+        (schema.format, schema.n_children) = (c"+s".as_ptr(), 2);
+        schema.children = children.as_mut_ptr();
+        schema.release = Some(release_nothing);
+    }
+    looped.dictionary = &raw mut looped;
+    // SAFETY: structs of the test that live until the call is over.
+    let failure = unsafe { import_schema(&mut whole) }.expect_err("a cycle");
+    assert!(failure.message.contains("cycles"), "{failure}");
+}
+
 #[test]
 fn what_is_seen_to_be_wrong_is_refused() {
     let refuse = |column: ArrayRef, what: &str, spoil: &dyn Fn(&mut ArrowArray)| {
