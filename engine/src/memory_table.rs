@@ -44,7 +44,7 @@ impl MemoryTable {
     pub fn append(&self, batches: &[RecordBatch]) -> Result<()> {
         let mut added = Vec::new();
         for batch in batches {
-            self.check(batch)?;
+            misfit(&self.schema, batch).map_or(Ok(()), |what| Err(Error::user(what)))?;
             for offset in (0..batch.num_rows()).step_by(BATCH_ROWS_DEFAULT) {
                 added.push(import_batch(&batch.slice(offset, BATCH_ROWS_DEFAULT.min(batch.num_rows() - offset)))?);
             }
@@ -54,26 +54,19 @@ impl MemoryTable {
         Ok(())
     }
 
-    fn check(&self, batch: &RecordBatch) -> Result<()> {
-        let (own, given) = (self.schema.fields(), batch.schema());
-        if own.len() != given.fields().len() {
-            return Err(Error::user(format!(
-                "a batch of {} columns does not fit a table of {}",
-                given.fields().len(),
-                own.len()
-            )));
-        }
-        match own.iter().zip(given.fields()).find(|(a, b)| a.data_type() != b.data_type()) {
-            Some((a, b)) => {
-                Err(Error::user(format!("column {} is {}, the batch has {}", a.name(), a.data_type(), b.data_type())))
-            }
-            None => Ok(()),
-        }
-    }
-
     fn present(&self) -> Arc<Vec<Batch>> {
         self.batches.read().unwrap_or_else(|e| e.into_inner()).clone()
     }
+}
+
+/// Why a batch cannot be read under `schema`: another number of columns, or other types.
+pub(crate) fn misfit(schema: &SchemaRef, batch: &RecordBatch) -> Option<String> {
+    let (own, given) = (schema.fields(), batch.columns());
+    if own.len() != given.len() {
+        return Some(format!("a batch of {} columns does not fit a table of {}", given.len(), own.len()));
+    }
+    let (field, column) = own.iter().zip(given).find(|(field, column)| field.data_type() != column.data_type())?;
+    Some(format!("column {} is {}, the batch has {}", field.name(), field.data_type(), column.data_type()))
 }
 
 impl Table for MemoryTable {

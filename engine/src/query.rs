@@ -174,14 +174,7 @@ impl Query {
     /// # Ok::<(), plasmon::Error>(())
     /// ```
     pub fn step(&mut self) -> Result<Step> {
-        let step = self.advance().and_then(|step| match step {
-            Advance::Batch(batch) => Ok(Step::Batch(export_batch(batch, &self.schema)?)),
-            Advance::Ready(batch) => Ok(Step::Batch(batch)),
-            Advance::Moved => Ok(Step::Moved),
-            Advance::Blocked => Ok(Step::Blocked),
-            Advance::Done => Ok(Step::Done),
-        });
-        step.inspect_err(|_| self.fail())
+        self.advance().inspect_err(|_| self.fail())
     }
 
     fn fail(&mut self) {
@@ -202,26 +195,26 @@ impl Query {
         }
     }
 
-    fn advance(&mut self) -> Result<Advance> {
+    fn advance(&mut self) -> Result<Step> {
         match &mut self.run {
-            Run::Failed => Ok(Advance::Done),
-            Run::Ready(batches) => Ok(batches.next().map_or(Advance::Done, Advance::Ready)),
+            Run::Failed => Ok(Step::Done),
+            Run::Ready(batches) => Ok(batches.next().map_or(Step::Done, Step::Batch)),
             Run::Pool { queue, coordinator } => match queue.try_recv() {
-                Ok(batch) => Ok(Advance::Batch(batch)),
-                Err(TryRecvError::Empty) => Ok(Advance::Blocked),
+                Ok(batch) => Ok(Step::Batch(export_batch(batch, &self.schema)?)),
+                Err(TryRecvError::Empty) => Ok(Step::Blocked),
                 Err(TryRecvError::Disconnected) => {
                     join_coordinator(coordinator)?;
-                    Ok(Advance::Done)
+                    Ok(Step::Done)
                 }
             },
             Run::Inline { queue, driver, done } => {
                 let progress = if *done { Progress::Done } else { guarded(|| driver.step())? };
                 *done = progress == Progress::Done;
                 Ok(match (queue.try_recv(), progress) {
-                    (Ok(batch), _) => Advance::Batch(batch),
-                    (Err(_), Progress::Moved) => Advance::Moved,
-                    (Err(_), Progress::Blocked) => Advance::Blocked,
-                    (Err(_), Progress::Done) => Advance::Done,
+                    (Ok(batch), _) => Step::Batch(export_batch(batch, &self.schema)?),
+                    (Err(_), Progress::Moved) => Step::Moved,
+                    (Err(_), Progress::Blocked) => Step::Blocked,
+                    (Err(_), Progress::Done) => Step::Done,
                 })
             }
         }
@@ -245,11 +238,10 @@ impl Query {
         }
         loop {
             match self.advance()? {
-                Advance::Batch(batch) => return export_batch(batch, &self.schema).map(Some),
-                Advance::Ready(batch) => return Ok(Some(batch)),
-                Advance::Moved => {}
-                Advance::Blocked => std::thread::yield_now(),
-                Advance::Done => return Ok(None),
+                Step::Batch(batch) => return Ok(Some(batch)),
+                Step::Moved => {}
+                Step::Blocked => std::thread::yield_now(),
+                Step::Done => return Ok(None),
             }
         }
     }
@@ -265,14 +257,6 @@ pub enum Step {
     /// Nothing can be done now (an input has nothing yet, workers are at work): step again later.
     Blocked,
     /// The result has ended.
-    Done,
-}
-
-enum Advance {
-    Batch(Batch),
-    Ready(RecordBatch),
-    Moved,
-    Blocked,
     Done,
 }
 

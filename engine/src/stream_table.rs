@@ -11,6 +11,8 @@ use plasmon_core::pipeline::{Next, Source, SourceState, TaskContext};
 use plasmon_core::table::{ScanRequest, Table};
 use plasmon_core::{Error, Result};
 
+use crate::memory_table::misfit;
+
 /// A stream of batches as a table, for [`crate::Statement::table`]. It can be scanned once; a second scan is an error.
 ///
 /// Workers take turns at the reader, each batch on whichever thread asks; the reader is dropped at its end, at its first error, or with the query.
@@ -91,27 +93,13 @@ impl Shared {
                     return Ok(None);
                 }
             };
-            self.check(&batch)?;
+            if let Some(what) = misfit(&self.schema, &batch) {
+                *reader = None;
+                return Err(Error::data(what));
+            }
             if batch.num_rows() > 0 {
                 return Ok(Some(batch));
             }
-        }
-    }
-
-    /// A stream whose batches leave its schema would be read as something else.
-    fn check(&self, batch: &RecordBatch) -> Result<()> {
-        let (own, given) = (self.schema.fields(), batch.columns());
-        if own.len() != given.len() {
-            return Err(Error::data(format!("a batch of {} columns in a stream of {}", given.len(), own.len())));
-        }
-        match own.iter().zip(given).find(|(field, column)| field.data_type() != column.data_type()) {
-            None => Ok(()),
-            Some((field, column)) => Err(Error::data(format!(
-                "column {} of the stream is {}, a batch has {}",
-                field.name(),
-                field.data_type(),
-                column.data_type()
-            ))),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The error table: one number a kind of failure, the same in C, C++, Java and ADBC, never renumbered.
 
+use std::ffi::CStr;
+
 use plasmon::Error;
 
 /// Kind of a failure. Numbers are part of the ABI: new ones are added, old ones stay.
@@ -85,24 +87,24 @@ impl Code {
     }
 
     /// Short name for logs, e.g. `out of memory`.
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> &'static CStr {
         match self {
-            Code::Ok => "ok",
-            Code::InvalidArgument => "invalid argument",
-            Code::InvalidHandle => "invalid handle",
-            Code::InvalidArrow => "invalid Arrow data",
-            Code::InvalidState => "call out of order",
-            Code::Busy => "busy",
-            Code::UnsupportedVersion => "unsupported version",
-            Code::User => "wrong statement",
-            Code::Data => "data error",
-            Code::Unsupported => "not supported",
-            Code::Io => "input or output failed",
-            Code::OutOfMemory => "out of memory",
-            Code::Cancelled => "cancelled",
-            Code::Deadline => "deadline passed",
-            Code::Host => "host failed",
-            Code::Internal => "internal error",
+            Code::Ok => c"ok",
+            Code::InvalidArgument => c"invalid argument",
+            Code::InvalidHandle => c"invalid handle",
+            Code::InvalidArrow => c"invalid Arrow data",
+            Code::InvalidState => c"call out of order",
+            Code::Busy => c"busy",
+            Code::UnsupportedVersion => c"unsupported version",
+            Code::User => c"wrong statement",
+            Code::Data => c"data error",
+            Code::Unsupported => c"not supported",
+            Code::Io => c"input or output failed",
+            Code::OutOfMemory => c"out of memory",
+            Code::Cancelled => c"cancelled",
+            Code::Deadline => c"deadline passed",
+            Code::Host => c"host failed",
+            Code::Internal => c"internal error",
         }
     }
 

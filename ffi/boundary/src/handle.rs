@@ -75,11 +75,6 @@ pub fn close<T: Object>(handle: u64) -> Result<Arc<T>> {
     removed.and_then(|entry| entry.object.downcast::<T>().ok()).ok_or_else(|| invalid::<T>(handle))
 }
 
-/// Handles that are open, of all kinds: for tests of leaks.
-pub fn open_count() -> usize {
-    table().shards.iter().map(|shard| shard.read().unwrap_or_else(|e| e.into_inner()).len()).sum()
-}
-
 fn invalid<T: Object>(handle: u64) -> Failure {
     let counter = handle & ((1 << KIND_SHIFT) - 1);
     let given = counter != 0 && counter < table().next.load(Ordering::Relaxed);

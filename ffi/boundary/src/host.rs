@@ -1,17 +1,6 @@
-//! What the host gives for us to call: a function's context, and where results are to be written.
-
-use std::ffi::c_void;
+//! Where the host wants results to be written.
 
 use crate::{Failure, Result};
-
-/// A pointer that the host wants back in its callbacks; never looked into.
-#[derive(Debug, Clone, Copy)]
-pub struct Context(pub *mut c_void);
-
-// SAFETY: the library only passes the pointer on; the host promises that its callbacks may run on any thread (ABI.md, "Callbacks").
-unsafe impl Send for Context {}
-// SAFETY: as for `Send`.
-unsafe impl Sync for Context {}
 
 /// Writes a result to where the host wants it. `what` names the argument.
 ///

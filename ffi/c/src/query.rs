@@ -1,7 +1,7 @@
 //! Queries: rows by pull, by push or step by step; cancellation, progress, metrics.
 
 use std::ffi::{c_char, c_void};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use arrow::datatypes::SchemaRef;
@@ -11,7 +11,7 @@ use engine::{Monitor, Query, Step};
 use plasmon_boundary::arrow::{ArrowArray, ArrowArrayStream, ArrowSchema, export_batch, export_schema, export_stream};
 use plasmon_boundary::guard::guarded;
 use plasmon_boundary::handle::{self, Object};
-use plasmon_boundary::host::{Context, require, write};
+use plasmon_boundary::host::{require, write};
 use plasmon_boundary::{Code, Failure, Result, text};
 
 use crate::plasmon_query;
@@ -52,8 +52,8 @@ pub struct plasmon_progress {
 pub type plasmon_batch_callback = Option<unsafe extern "C" fn(context: *mut c_void, array: *mut ArrowArray) -> i32>;
 
 pub(crate) struct QueryObject {
-    /// Shared with the stream that reads it.
-    rows: Arc<Mutex<Option<Query>>>,
+    /// Taken away by the stream that reads them.
+    rows: Mutex<Option<Query>>,
     schema: SchemaRef,
     monitor: Monitor,
     cancel: CancelToken,
@@ -71,15 +71,19 @@ impl QueryObject {
             schema: query.schema(),
             monitor: query.monitor(),
             cancel: query.cancel_token(),
-            rows: Arc::new(Mutex::new(Some(query))),
+            rows: Mutex::new(Some(query)),
             start: Instant::now(),
         }
     }
 
     fn with_rows<T>(&self, work: impl FnOnce(&mut Query) -> Result<T>) -> Result<T> {
         let mut rows = lock(&self.rows, "the query")?;
-        work(rows.as_mut().ok_or_else(|| Failure::state("the rows of the query were taken by plasmon_query_stream"))?)
+        work(rows.as_mut().ok_or_else(rows_are_taken)?)
     }
+}
+
+fn rows_are_taken() -> Failure {
+    Failure::state("the rows of the query were taken by plasmon_query_stream")
 }
 
 /// The columns of the result. The host releases `out`. Since ABI 1.0.
@@ -100,8 +104,7 @@ pub unsafe extern "C" fn plasmon_query_stream(query: plasmon_query, out: *mut Ar
         require(out, "out")?;
         let object = handle::get::<QueryObject>(query.id)?;
         let taken = lock(&object.rows, "the query")?.take();
-        let mut rows =
-            taken.ok_or_else(|| Failure::state("the rows of the query were taken by plasmon_query_stream"))?;
+        let mut rows = taken.ok_or_else(rows_are_taken)?;
         let next = Box::new(move || Ok(rows.next().transpose()?));
         // SAFETY: ABI.md, "Pointers".
         unsafe { write(out, export_stream(object.schema.clone(), next), "out") }
@@ -117,13 +120,12 @@ pub unsafe extern "C" fn plasmon_query_push(
 ) -> i32 {
     guarded(|| {
         let callback = callback.ok_or_else(|| Failure::argument("callback is null"))?;
-        let context = Context(context);
         let object = handle::get::<QueryObject>(query.id)?;
         object.with_rows(|rows| {
             for batch in rows {
                 let mut array = export_batch(batch?);
                 // SAFETY: the host's function, with the pointer that it asked for and an array of ours, which drops what is left of it.
-                let answer = unsafe { callback(context.0, &mut array) };
+                let answer = unsafe { callback(context, &mut array) };
                 if answer != 0 {
                     return Err(Failure::new(Code::Host, format!("the batch callback gave {answer}")));
                 }

@@ -31,12 +31,11 @@ pub unsafe fn import_schema(schema: *mut ArrowSchema) -> Result<SchemaRef> {
 /// As [`import_schema`], of a struct that is ours already.
 pub(super) fn convert(schema: &ArrowSchema) -> Result<SchemaRef> {
     check(schema, "schema", 0, &mut 0)?;
-    let data_type = DataType::try_from(schema).map_err(|e| Failure::arrow(format!("schema: {e}")))?;
-    let DataType::Struct(fields) = data_type else {
-        return Err(Failure::arrow(format!("the schema of rows is a struct of columns, this is {data_type}")));
-    };
-    fields.iter().try_for_each(|field| check_type(field))?;
+    if text(schema.format, "format")? != Some("+s") {
+        return Err(Failure::arrow("the schema of rows is a struct of columns, this is another type"));
+    }
     let whole = Schema::try_from(schema).map_err(|e| Failure::arrow(format!("schema: {e}")))?;
+    whole.fields().iter().try_for_each(|field| check_type(field))?;
     Ok(Arc::new(whole))
 }
 
