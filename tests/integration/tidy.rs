@@ -70,7 +70,9 @@ fn allowed_rooms(name: &str) -> Option<&'static [&'static str]> {
         "plasmon-incremental" => &["plasmon-core", "plasmon-plan"],
         "plasmon" => &["plasmon-core", "plasmon-plan", "plasmon-io", "plasmon-incremental"],
         "plasmon-cli" | "plasmon-boundary" => &["plasmon"],
-        "plasmon-c" | "plasmon-cpp" | "plasmon-adbc" | "plasmon-jni" => &["plasmon-boundary", "plasmon"],
+        "plasmon-abi" | "plasmon-jni" => &["plasmon-boundary", "plasmon"],
+        "plasmon-c" => &["plasmon-abi"],
+        "plasmon-adbc" => &["plasmon-abi", "plasmon-boundary", "plasmon"],
         "plasmon-benchmarks" | "plasmon-tests" => return None,
         other => panic!("{other}: a new room needs its arrows here and in engine/ARCHITECTURE.md"),
     })

@@ -46,7 +46,7 @@ pub extern "C" fn plasmon_features() -> *const c_char {
         let described = serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"),
             "abi": format!("{}.{}", PLASMON_ABI_VERSION >> 16, PLASMON_ABI_VERSION & 0xffff),
-            "simd": engine::core::simd_tier(),
+            "simd": plasmon::core::simd_tier(),
             "formats": ["parquet", "csv", "json", "arrow"],
         });
         plasmon_boundary::text::terminated(&described.to_string())

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 use arrow::datatypes::{Field, Schema};
-use engine::core::pipeline::CancelToken;
-use engine::plan::sql::{ExplainFormat, ExplainOptions};
-use engine::{Config, Parameter, Session, Statement, StreamTable};
+use plasmon::core::pipeline::CancelToken;
+use plasmon::plan::sql::{ExplainFormat, ExplainOptions};
+use plasmon::{Config, Parameter, Session, Statement, StreamTable};
 use plasmon_boundary::arrow::{
     ArrowArray, ArrowArrayStream, ArrowSchema, export_schema, import_batch, import_schema, import_stream,
 };
@@ -188,7 +188,7 @@ pub unsafe extern "C" fn plasmon_statement_bind_parameters(
             return Err(Failure::argument(format!("parameters are one row, not {}", batch.num_rows())));
         }
         let parameters =
-            batch.columns().iter().map(|c| Parameter::new(c.clone())).collect::<engine::Result<Vec<_>>>()?;
+            batch.columns().iter().map(|c| Parameter::new(c.clone())).collect::<plasmon::Result<Vec<_>>>()?;
         handle::get::<StatementObject>(statement.id)?.state()?.parameters = parameters;
         Ok(())
     })

@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use arrow::datatypes::SchemaRef;
-use engine::core::pipeline::CancelToken;
-use engine::plan::sql::ExplainFormat;
-use engine::{Monitor, Query, Step};
+use plasmon::core::pipeline::CancelToken;
+use plasmon::plan::sql::ExplainFormat;
+use plasmon::{Monitor, Query, Step};
 use plasmon_boundary::arrow::{ArrowArray, ArrowArrayStream, ArrowSchema, export_batch, export_schema, export_stream};
 use plasmon_boundary::guard::guarded;
 use plasmon_boundary::handle::{self, Object};

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::sync::Arc;
 
 use arrow::array::RecordBatchReader;
-use engine::{Config, Session};
+use plasmon::{Config, Session};
 use plasmon_boundary::arrow::{ArrowArrayStream, import_stream};
 use plasmon_boundary::guard::guarded;
 use plasmon_boundary::handle::{self, Object};
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn plasmon_session_deregister(session: plasmon_session, na
         let name = unsafe { text::borrow(name, -1, "name")? };
         match session_of(session)?.deregister(name) {
             true => Ok(()),
-            false => Err(engine::Error::user(format!("there is no table or view {name}")).into()),
+            false => Err(plasmon::Error::user(format!("there is no table or view {name}")).into()),
         }
     })
 }
