@@ -38,6 +38,9 @@ pub enum Error {
     /// An error of a host's or library's own type, kept as source.
     #[error("{0}")]
     External(Arc<dyn std::error::Error + Send + Sync>),
+    /// Any of the others, and the node of a given plan that is to blame, as the way from the root: `root.input.left.expressions[2]`.
+    #[error("{error} (at {path})")]
+    At { path: String, error: Box<Error> },
 }
 
 impl Error {
@@ -56,6 +59,20 @@ impl Error {
     /// An error of class [`Error::Internal`].
     pub fn internal(message: impl Into<String>) -> Self {
         Error::Internal(message.into())
+    }
+    /// The error at a node of a plan; the innermost node stays when it has one.
+    pub fn at(self, path: impl Into<String>) -> Self {
+        match self {
+            Error::At { .. } => self,
+            error => Error::At { path: path.into(), error: Box::new(error) },
+        }
+    }
+    /// The error without its place in a plan.
+    pub fn without_path(&self) -> &Error {
+        match self {
+            Error::At { error, .. } => error.without_path(),
+            error => error,
+        }
     }
     /// An error of class [`Error::Io`]; `context` names the file (and column or byte position).
     pub fn io(context: impl Into<String>, error: impl std::fmt::Display) -> Self {

@@ -1,22 +1,61 @@
-//! Reserve, then allocate: a query's budget, and the tokens that growing state holds against it.
+//! Reserve, then allocate: budgets, and the tokens that growing state holds against them.
 //!
+//! ```text
+//! host ◄──chunks── budget of a session ◄──chunks── budget of a query ◄──bytes── reservations of its operators
+//! ```
 //! State that grows with the input owns a [`Reservation`] and calls [`Reservation::grow`] *before* it allocates, at a step boundary
 //! (once per batch, with an upper bound). A refusal is a typed error that names every consumer. Source: Photon, SIGMOD 2022, §5.3.
+//!
+//! A budget that is not its own master takes bytes of a [`MemorySource`], a chunk at a time, and gives back what it does not use: when much of it
+//! is idle, when it is asked to ([`MemoryBudget::release_unused`]), and all of it at the end. No lock is held while a source is asked, so that a
+//! source may come back with any call.
 
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use crate::error::{Error, Result};
 
-/// The memory that one query may reserve, in bytes.
+/// What a query asks of the budget above it at a time: a host is called some thousand times for a query of gigabytes, not once a batch.
+pub const QUERY_CHUNK_BYTES: usize = 4 << 20;
+
+/// Who gives a budget its bytes: a host, or the budget above.
+pub trait MemorySource: Send + Sync + Debug {
+    /// What messages call it: `the host`.
+    fn name(&self) -> &str;
+    /// Gives `bytes`, all or none; or says why not.
+    fn reserve(&self, bytes: usize) -> Result<(), String>;
+    /// Takes back `bytes` of what it gave.
+    fn release(&self, bytes: usize);
+    /// Asks for `bytes` to be freed wherever they may be; how many were. Called once before a refusal.
+    fn reclaim(&self, _bytes: usize) -> usize {
+        0
+    }
+}
+
+/// The memory that one query, or the queries of one session, may reserve, in bytes.
 #[derive(Debug)]
 pub struct MemoryBudget {
     limit: usize,
-    used: AtomicUsize,
+    source: Option<Arc<dyn MemorySource>>,
+    /// What the source is asked for at least.
+    chunk: usize,
+    ledger: Mutex<Ledger>,
     peak: AtomicUsize,
     consumers: Mutex<Vec<Arc<Consumer>>>,
+    /// Budgets that this one is the source of.
+    below: Mutex<Vec<Weak<MemoryBudget>>>,
     /// A test's: growths left until one is refused; 0 refuses none.
     refuse_in: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Ledger {
+    used: usize,
+    /// Taken of the source.
+    granted: usize,
+    /// Nobody will reserve any more: what is not used goes back at once.
+    is_over: bool,
 }
 
 #[derive(Debug)]
@@ -26,34 +65,54 @@ struct Consumer {
 }
 
 impl MemoryBudget {
-    /// A budget of `limit` bytes; `None` = no limit (reservations are still counted).
+    /// A budget of `limit` bytes that asks nobody; `None` = no limit (reservations are still counted).
     pub fn new(limit: Option<usize>) -> Arc<Self> {
-        Arc::new(MemoryBudget {
-            limit: limit.unwrap_or(usize::MAX),
-            used: AtomicUsize::new(0),
-            peak: AtomicUsize::new(0),
-            consumers: Mutex::new(Vec::new()),
-            refuse_in: AtomicUsize::new(0),
-        })
+        Arc::new(MemoryBudget::of(limit, None, 0))
     }
 
-    /// A budget that refuses its `growth`-th growth, whatever is free.
-    pub(crate) fn refusing(limit: Option<usize>, growth: usize) -> Arc<Self> {
-        let budget = MemoryBudget::new(limit);
-        budget.refuse_in.store(growth, Ordering::Relaxed);
+    /// A budget that takes its bytes of `source`, exactly as many as are reserved.
+    pub fn from_source(source: Arc<dyn MemorySource>) -> Arc<Self> {
+        Arc::new(MemoryBudget::of(None, Some(source), 0))
+    }
+
+    /// A budget of `limit` bytes that takes chunks of this one, under `name`.
+    pub fn below(self: &Arc<Self>, name: &str, limit: Option<usize>) -> Arc<Self> {
+        let source = Above { name: "the session".to_string(), reservation: self.reservation(name) };
+        let budget = Arc::new(MemoryBudget::of(limit, Some(Arc::new(source)), QUERY_CHUNK_BYTES));
+        let mut below = locked(&self.below);
+        below.retain(|other| other.strong_count() > 0);
+        below.push(Arc::downgrade(&budget));
         budget
+    }
+
+    fn of(limit: Option<usize>, source: Option<Arc<dyn MemorySource>>, chunk: usize) -> Self {
+        MemoryBudget {
+            limit: limit.unwrap_or(usize::MAX),
+            source,
+            chunk,
+            ledger: Mutex::default(),
+            peak: AtomicUsize::new(0),
+            consumers: Mutex::new(Vec::new()),
+            below: Mutex::new(Vec::new()),
+            refuse_in: AtomicUsize::new(0),
+        }
+    }
+
+    /// Makes the budget refuse its `growth`-th growth, whatever is free.
+    pub(crate) fn refuse_at(&self, growth: usize) {
+        self.refuse_in.store(growth, Ordering::Relaxed);
     }
 
     /// An empty reservation of the consumer `name` (shown in errors, e.g. `HashJoin build`).
     pub fn reservation(self: &Arc<Self>, name: impl Into<String>) -> Reservation {
         let consumer = Arc::new(Consumer { name: name.into(), held: AtomicUsize::new(0) });
-        self.lock().push(consumer.clone());
+        locked(&self.consumers).push(consumer.clone());
         Reservation { budget: self.clone(), consumer }
     }
 
     /// Bytes reserved now.
     pub fn used(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
+        locked(&self.ledger).used
     }
 
     /// The most bytes ever reserved at once.
@@ -61,22 +120,167 @@ impl MemoryBudget {
         self.peak.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Consumer>>> {
-        self.consumers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    /// Bytes taken of the source now; 0 without one.
+    pub fn granted(&self) -> usize {
+        locked(&self.ledger).granted
     }
 
-    fn refusal(&self, consumer: &str, requested: usize) -> Error {
-        let mut held: Vec<_> =
-            self.lock().iter().map(|c| (c.held.load(Ordering::Relaxed), c.name.clone())).filter(|c| c.0 > 0).collect();
-        held.sort_by(|a, b| b.cmp(a));
-        let holders = held.iter().map(|(bytes, name)| format!("{name}: {bytes}")).collect::<Vec<_>>().join(", ");
-        Error::OutOfMemory {
-            consumer: consumer.to_string(),
-            requested,
-            available: self.limit.saturating_sub(self.used()),
-            limit: self.limit,
-            holders: if holders.is_empty() { "nobody".to_string() } else { holders },
+    /// Gives `wanted` bytes, or as many as there are, that are taken but not used back to where they came from: those of the budgets below first. How
+    /// many the source got.
+    pub fn release_unused(&self, wanted: usize) -> usize {
+        let before = self.granted();
+        let below: Vec<Arc<MemoryBudget>> = locked(&self.below).iter().filter_map(Weak::upgrade).collect();
+        for budget in below {
+            if before.saturating_sub(self.granted()) >= wanted {
+                break;
+            }
+            budget.release_unused(wanted);
         }
+        self.release_surplus(|surplus| surplus);
+        before.saturating_sub(self.granted())
+    }
+
+    /// Nobody will reserve any more: what is held still, by those who outlive a query, goes back as soon as they let go of it.
+    pub fn end(&self) {
+        locked(&self.ledger).is_over = true;
+        self.release_surplus(|surplus| surplus);
+    }
+
+    /// Gives the source what `choose` says of the bytes that are taken but not used.
+    fn release_surplus(&self, choose: impl FnOnce(usize) -> usize) {
+        let Some(source) = &self.source else { return };
+        let mut ledger = locked(&self.ledger);
+        let surplus = ledger.granted.saturating_sub(ledger.used);
+        let given = choose(surplus).min(surplus);
+        ledger.granted -= given;
+        drop(ledger);
+        if given > 0 {
+            source.release(given);
+        }
+    }
+
+    fn grow(&self, consumer: &Consumer, bytes: usize) -> Result<()> {
+        let refuse_in = &self.refuse_in;
+        if refuse_in.load(Ordering::Relaxed) > 0
+            && refuse_in.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)) == Ok(1)
+        {
+            return Err(self.refusal(&consumer.name, bytes, None));
+        }
+        // The bytes count as used while the source is asked for them, so that nobody gives them back meanwhile as idle ones.
+        let missing = {
+            let mut ledger = locked(&self.ledger);
+            let Some(total) = ledger.used.checked_add(bytes).filter(|&total| total <= self.limit) else {
+                drop(ledger);
+                return Err(self.refusal(&consumer.name, bytes, None));
+            };
+            ledger.used = total;
+            total.saturating_sub(ledger.granted).min(bytes)
+        };
+        if let Some(source) = self.source.as_deref().filter(|_| missing > 0) {
+            match self.obtain(source, missing) {
+                Ok(given) => locked(&self.ledger).granted += given,
+                Err(why) => {
+                    locked(&self.ledger).used -= bytes;
+                    let why = format!("{} refused {missing} bytes more: {why}", source.name());
+                    return Err(self.refusal(&consumer.name, bytes, Some(why)));
+                }
+            }
+        }
+        consumer.held.fetch_add(bytes, Ordering::Relaxed);
+        self.peak.fetch_max(self.used(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A chunk of the source, or what is missing; when it refuses, once more after what is idle here, and then what the source can free, was freed.
+    fn obtain(&self, source: &dyn MemorySource, missing: usize) -> Result<usize, String> {
+        if self.chunk > missing && source.reserve(self.chunk).is_ok() {
+            return Ok(self.chunk);
+        }
+        let Err(why) = source.reserve(missing) else { return Ok(missing) };
+        self.release_unused(missing);
+        // What budgets below gave back is this one's to give: less is missing now.
+        let still = missing.min(self.overdrawn());
+        if still == 0 || (still < missing && source.reserve(still).is_ok()) {
+            return Ok(still);
+        }
+        if source.reclaim(still) > 0 { source.reserve(still).map(|()| still) } else { Err(why) }
+    }
+
+    /// Bytes that count as used, and are being asked for.
+    fn overdrawn(&self) -> usize {
+        let ledger = locked(&self.ledger);
+        ledger.used.saturating_sub(ledger.granted)
+    }
+
+    fn shrink(&self, consumer: &Consumer, bytes: usize) {
+        consumer.held.fetch_sub(bytes, Ordering::Relaxed);
+        let is_over = {
+            let mut ledger = locked(&self.ledger);
+            ledger.used -= bytes;
+            ledger.is_over
+        };
+        // A chunk is kept, so that what grows and shrinks by turns does not ask the source each time.
+        let (most, kept) = if is_over { (0, 0) } else { (2 * self.chunk, self.chunk) };
+        self.release_surplus(|surplus| if surplus > most { surplus - kept } else { 0 });
+    }
+
+    fn refusal(&self, consumer: &str, requested: usize, why: Option<String>) -> Error {
+        let mut held: Vec<_> = locked(&self.consumers)
+            .iter()
+            .map(|c| (c.held.load(Ordering::Relaxed), c.name.clone()))
+            .filter(|c| c.0 > 0)
+            .collect();
+        held.sort_by(|a, b| b.cmp(a));
+        let mut holders = held.iter().map(|(bytes, name)| format!("{name}: {bytes}")).collect::<Vec<_>>().join(", ");
+        if holders.is_empty() {
+            holders = "nobody".to_string();
+        }
+        let (used, granted) = {
+            let ledger = locked(&self.ledger);
+            (ledger.used, ledger.granted)
+        };
+        let limit = if why.is_some() { granted } else { self.limit };
+        holders.extend(why.map(|why| format!(" ({why})")));
+        let available = limit.saturating_sub(used);
+        Error::OutOfMemory { consumer: consumer.to_string(), requested, available, limit, holders }
+    }
+}
+
+impl Drop for MemoryBudget {
+    fn drop(&mut self) {
+        self.release_surplus(|surplus| surplus);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// The budget above, as a source.
+#[derive(Debug)]
+struct Above {
+    name: String,
+    reservation: Reservation,
+}
+
+impl MemorySource for Above {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn reserve(&self, bytes: usize) -> Result<(), String> {
+        self.reservation.grow(bytes).map_err(|error| match error {
+            Error::OutOfMemory { holders, .. } => format!("its bytes are held by {holders}"),
+            other => other.to_string(),
+        })
+    }
+
+    fn release(&self, bytes: usize) {
+        self.reservation.shrink(bytes);
+    }
+
+    fn reclaim(&self, bytes: usize) -> usize {
+        self.reservation.budget.release_unused(bytes)
     }
 }
 
@@ -90,22 +294,7 @@ pub struct Reservation {
 impl Reservation {
     /// Reserves `bytes` more, or fails with [`Error::OutOfMemory`] and changes nothing.
     pub fn grow(&self, bytes: usize) -> Result<()> {
-        let budget = &self.budget;
-        let refuse_in = &budget.refuse_in;
-        if refuse_in.load(Ordering::Relaxed) > 0
-            && refuse_in.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)) == Ok(1)
-        {
-            return Err(budget.refusal(&self.consumer.name, bytes));
-        }
-        let reserve = |used: usize| used.checked_add(bytes).filter(|&total| total <= budget.limit);
-        match budget.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserve) {
-            Ok(before) => {
-                budget.peak.fetch_max(before + bytes, Ordering::Relaxed);
-                self.consumer.held.fetch_add(bytes, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(_) => Err(budget.refusal(&self.consumer.name, bytes)),
-        }
+        self.budget.grow(&self.consumer, bytes)
     }
 
     /// Makes the reservation hold exactly `bytes`: grows or gives back the difference.
@@ -122,8 +311,9 @@ impl Reservation {
     /// Gives back up to `bytes`.
     pub fn shrink(&self, bytes: usize) {
         let freed = bytes.min(self.held());
-        self.consumer.held.fetch_sub(freed, Ordering::Relaxed);
-        self.budget.used.fetch_sub(freed, Ordering::Relaxed);
+        if freed > 0 {
+            self.budget.shrink(&self.consumer, freed);
+        }
     }
 
     /// A second token of the same consumer that takes over up to `bytes` of this one's.
@@ -131,7 +321,7 @@ impl Reservation {
         let moved = bytes.min(self.held());
         let consumer = Arc::new(Consumer { name: self.consumer.name.clone(), held: AtomicUsize::new(moved) });
         self.consumer.held.fetch_sub(moved, Ordering::Relaxed);
-        self.budget.lock().push(consumer.clone());
+        locked(&self.budget.consumers).push(consumer.clone());
         Reservation { budget: self.budget.clone(), consumer }
     }
 
@@ -144,6 +334,169 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.shrink(self.held());
-        self.budget.lock().retain(|c| !Arc::ptr_eq(c, &self.consumer));
+        locked(&self.budget.consumers).retain(|c| !Arc::ptr_eq(c, &self.consumer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A host of `limit` bytes that counts what it gave and how often it was asked.
+    #[derive(Debug, Default)]
+    struct Host {
+        limit: usize,
+        given: Mutex<usize>,
+        calls: AtomicUsize,
+        /// What it can free elsewhere when asked.
+        elsewhere: AtomicUsize,
+    }
+
+    impl MemorySource for Host {
+        fn name(&self) -> &str {
+            "the host"
+        }
+        fn reserve(&self, bytes: usize) -> Result<(), String> {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            let mut given = self.given.lock().unwrap();
+            let room = self.limit.saturating_sub(self.elsewhere.load(Ordering::Relaxed));
+            if *given + bytes > room {
+                return Err(format!("{} of {room} are left", room.saturating_sub(*given)));
+            }
+            *given += bytes;
+            Ok(())
+        }
+        fn release(&self, bytes: usize) {
+            *self.given.lock().unwrap() -= bytes;
+        }
+        fn reclaim(&self, bytes: usize) -> usize {
+            self.elsewhere
+                .swap(self.elsewhere.load(Ordering::Relaxed).saturating_sub(bytes), Ordering::Relaxed)
+                .min(bytes)
+        }
+    }
+
+    fn host(limit: usize, elsewhere: usize) -> (Arc<Host>, Arc<MemoryBudget>) {
+        let host = Arc::new(Host { limit, elsewhere: AtomicUsize::new(elsewhere), ..Host::default() });
+        (host.clone(), MemoryBudget::from_source(host))
+    }
+
+    #[test]
+    fn a_host_is_asked_in_chunks_and_gets_all_back() {
+        let (host, session) = host(1 << 30, 0);
+        let query = session.below("query 1", None);
+        let state = query.reservation("state");
+        for _ in 0..10_000 {
+            state.grow(4_096).unwrap();
+        }
+        assert_eq!(query.used(), 40_960_000);
+        assert_eq!(*host.given.lock().unwrap(), 40_960_000_usize.next_multiple_of(QUERY_CHUNK_BYTES));
+        assert_eq!(host.calls.load(Ordering::Relaxed), 10);
+        state.shrink(40_000_000);
+        assert!(*host.given.lock().unwrap() <= 3 * QUERY_CHUNK_BYTES, "idle chunks are given back");
+        query.end();
+        assert_eq!(*host.given.lock().unwrap(), 960_000);
+        drop((state, query));
+        assert_eq!(*host.given.lock().unwrap(), 0);
+    }
+
+    #[test]
+    fn what_is_left_of_a_host_is_used_up_and_refusals_name_everyone() {
+        let (host, session) = host(QUERY_CHUNK_BYTES + 1_000, 0);
+        let query = session.below("query 1", None);
+        let (first, second) = (query.reservation("first"), query.reservation("second"));
+        first.grow(QUERY_CHUNK_BYTES).unwrap();
+        second.grow(1_000).unwrap();
+        let Err(Error::OutOfMemory { consumer, holders, available: 0, .. }) = second.grow(1) else { panic!("refused") };
+        assert_eq!(consumer, "second");
+        for part in ["first: 4194304", "second: 1000", "the session refused", "the host refused 1 bytes more: 0 of"] {
+            assert!(holders.contains(part), "{holders}");
+        }
+        drop((first, second, query));
+        assert_eq!(*host.given.lock().unwrap(), 0);
+    }
+
+    #[test]
+    fn before_a_refusal_idle_bytes_of_others_and_of_the_host_are_freed() {
+        let (host, session) = host(3 * QUERY_CHUNK_BYTES, QUERY_CHUNK_BYTES);
+        let (idle, busy) = (session.below("idle", None), session.below("busy", None));
+        let small = idle.reservation("small");
+        small.grow(1).unwrap();
+        let large = busy.reservation("large");
+        large.grow(2 * QUERY_CHUNK_BYTES - 1).unwrap();
+        assert_eq!(*host.given.lock().unwrap(), 2 * QUERY_CHUNK_BYTES, "the idle query kept its one byte");
+        large.grow(QUERY_CHUNK_BYTES).unwrap();
+        assert!(large.grow(1).is_err());
+        drop((small, large, idle, busy));
+        assert_eq!(*host.given.lock().unwrap(), 0);
+    }
+
+    #[test]
+    fn asked_to_give_back_a_session_gives_what_is_idle() {
+        let (host, session) = host(1 << 30, 0);
+        let query = session.below("query 1", None);
+        let state = query.reservation("state");
+        state.grow(100).unwrap();
+        assert_eq!(session.release_unused(10), QUERY_CHUNK_BYTES - 100);
+        assert_eq!(session.release_unused(10), 0);
+        assert_eq!(*host.given.lock().unwrap(), 100);
+        drop((state, query));
+    }
+
+    /// A host that asks for idle bytes whenever it is asked for some.
+    #[derive(Debug, Default)]
+    struct Greedy {
+        session: Mutex<Weak<MemoryBudget>>,
+        given: AtomicUsize,
+    }
+
+    impl MemorySource for Greedy {
+        fn name(&self) -> &str {
+            "the host"
+        }
+        fn reserve(&self, bytes: usize) -> Result<(), String> {
+            let session = self.session.lock().unwrap().upgrade().unwrap();
+            session.release_unused(usize::MAX);
+            self.given.fetch_add(bytes, Ordering::Relaxed);
+            Ok(())
+        }
+        fn release(&self, bytes: usize) {
+            self.given.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_host_may_ask_for_idle_bytes_while_it_is_asked() {
+        let host = Arc::new(Greedy::default());
+        let session = MemoryBudget::from_source(host.clone());
+        *host.session.lock().unwrap() = Arc::downgrade(&session);
+        let query = session.below("query 1", None);
+        let state = query.reservation("state");
+        for bytes in [1, 3 * QUERY_CHUNK_BYTES, 10, QUERY_CHUNK_BYTES, QUERY_CHUNK_BYTES + 1] {
+            state.grow(bytes).unwrap();
+            assert!(query.granted() >= query.used() && session.granted() >= query.granted());
+        }
+        drop((state, query));
+        assert_eq!(host.given.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn threads_that_grow_and_shrink_leave_nothing() {
+        let (host, session) = host(64 << 20, 0);
+        let query = session.below("query 1", Some(48 << 20));
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let query = &query;
+                scope.spawn(move || {
+                    let state = query.reservation("state");
+                    for round in 0..2_000_usize {
+                        let _ = state.resize(round * 7_919 * (thread + 1) % (20 << 20));
+                    }
+                });
+            }
+        });
+        assert_eq!((query.used(), query.peak() > 0), (0, true));
+        drop(query);
+        assert_eq!((*host.given.lock().unwrap(), session.used()), (0, 0));
     }
 }

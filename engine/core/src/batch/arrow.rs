@@ -9,7 +9,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::*;
 use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer, i256};
-use arrow_schema::{DataType, Field, IntervalUnit, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Field, FieldRef, IntervalUnit, Schema, SchemaRef, TimeUnit};
 use plasmon_kernels::gather::Position;
 
 use super::{Batch, Bitmap, Column, Dictionary, Encoding, Physical, Values, Views, physical_type};
@@ -30,9 +30,15 @@ pub fn export_batch(batch: Batch, schema: &SchemaRef) -> Result<RecordBatch> {
         .zip(schema.fields())
         .map(|(column, field)| export_column(column, field.data_type()))
         .collect::<Result<Vec<_>>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.rows()));
     let schema = admitting_nulls(schema, &columns);
-    Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
+    let fits = |(column, field): (&ArrayRef, &FieldRef)| {
+        column.len() == batch.rows() && column.data_type() == field.data_type()
+    };
+    if columns.len() != schema.fields().len() || !columns.iter().zip(schema.fields()).all(fits) {
+        return Err(Error::internal("the columns of a result do not fit its schema"));
+    }
+    // SAFETY: just checked; and fields without nulls have none, by `admitting_nulls`.
+    Ok(unsafe { RecordBatch::new_unchecked(schema, columns, batch.rows()) })
 }
 
 /// The schema, its fields nullable where columns have nulls: nullability is a planner's promise that inference may get wrong (outer joins over

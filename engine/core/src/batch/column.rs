@@ -64,6 +64,14 @@ pub fn physical_type(data_type: &DataType) -> Physical {
     }
 }
 
+/// Whether all values of the type are null: Null itself, and dictionaries of it.
+pub fn is_null_type(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, value) => is_null_type(value),
+        other => other.is_null(),
+    }
+}
+
 /// 16-byte string views (Arrow's BinaryView layout: length, then 12 inline bytes or 4-byte prefix, buffer index, offset) and the
 /// buffers they point into.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ mod selection;
 
 use crate::error::{Error, Result};
 pub use bitmap::Bitmap;
-pub use column::{Bounds, Column, Dictionary, Encoding, Physical, Values, Views, physical_type};
+pub use column::{Bounds, Column, Dictionary, Encoding, Physical, Values, Views, is_null_type, physical_type};
 pub use concat::concat_validity;
 pub use selection::Selection;
 

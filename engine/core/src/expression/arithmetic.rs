@@ -4,7 +4,7 @@ use arrow_schema::DataType;
 use plasmon_kernels::arithmetic::{Side, map1, map2, map2_checked, narrow_i128};
 
 use super::{ArithmeticOp, Overflow, decimal, temporal};
-use crate::batch::{Bitmap, Column, Encoding, Selection, Values};
+use crate::batch::{Bitmap, Column, Encoding, Physical, Selection, Values, is_null_type, physical_type};
 use crate::error::{Error, Result};
 
 /// `left op right` of type `result`. Errors of single values count at selected, valid rows only.
@@ -256,7 +256,10 @@ pub(super) fn negate(
             };
             negated(Values::Interval(v.iter().map(|&x| minus(x)).collect()))
         }
-        _ if data_type.is_unsigned_integer() => Err(Error::unsupported(format!("negation of {data_type}"))),
+        _ if is_null_type(data_type) => Ok(column.clone()),
+        _ if data_type.is_unsigned_integer() || physical_type(data_type) == Physical::Nested => {
+            Err(Error::unsupported(format!("negation of {data_type}")))
+        }
         _ => {
             let zero = super::Scalar::Int64(0).to_column(data_type, column.len())?;
             arithmetic(ArithmeticOp::Subtract, overflow, (&zero, column), (data_type, data_type), data_type, selection)

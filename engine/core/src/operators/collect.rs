@@ -1,12 +1,13 @@
 //! Collect: hands a query's result to its reader through a queue.
 //!
 //! Under the pool driver the queue is bounded, so that workers wait for a slow reader instead of filling memory; under the inline driver the
-//! reader and the worker are one thread and the queue must not block.
+//! reader and the worker are one thread: the queue must not block, and needs no channel.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, SendTimeoutError, Sender, bounded, unbounded};
+use crossbeam::channel::{Receiver, SendTimeoutError, Sender, TrySendError, bounded, unbounded};
 
 use crate::batch::Batch;
 use crate::error::{Error, Result};
@@ -20,19 +21,46 @@ const WAIT_MILLISECONDS: u64 = 20;
 #[derive(Debug)]
 pub struct Collect {
     /// Taken away by [`Collect::close`], so that the reader sees the end although the graph lives on for its counters.
-    sender: Mutex<Option<Sender<Batch>>>,
+    way: Mutex<Option<Way>>,
+}
+
+#[derive(Debug, Clone)]
+enum Way {
+    Channel(Sender<Batch>),
+    Inline(InlineQueue),
+}
+
+/// Batches that wait for a reader who is also the worker.
+#[derive(Debug, Clone, Default)]
+pub struct InlineQueue(Arc<Mutex<VecDeque<Batch>>>);
+
+impl InlineQueue {
+    /// The oldest batch.
+    pub fn pop(&self) -> Option<Batch> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).pop_front()
+    }
+
+    fn push(&self, batch: Batch) {
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).push_back(batch);
+    }
 }
 
 impl Collect {
     /// A sink and its reader's end; `capacity` batches wait at most (`None` = any number, never blocks).
     pub fn new(capacity: Option<usize>) -> (Self, Receiver<Batch>) {
         let (sender, receiver) = capacity.map_or_else(unbounded, bounded);
-        (Collect { sender: Mutex::new(Some(sender)) }, receiver)
+        (Collect { way: Mutex::new(Some(Way::Channel(sender))) }, receiver)
+    }
+
+    /// A sink whose reader drives the graph itself.
+    pub fn inline() -> (Self, InlineQueue) {
+        let queue = InlineQueue::default();
+        (Collect { way: Mutex::new(Some(Way::Inline(queue.clone()))) }, queue)
     }
 
     /// No more batches will come: whoever drove the graph says so, after success and failure alike.
     pub fn close(&self) {
-        self.sender.lock().unwrap_or_else(|e| e.into_inner()).take();
+        self.way.lock().unwrap_or_else(|e| e.into_inner()).take();
     }
 }
 
@@ -42,34 +70,47 @@ impl Sink for Collect {
     }
 
     fn open(&self, task: &TaskContext, _metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SinkState>> {
-        let sender = self.sender.lock().unwrap_or_else(|e| e.into_inner()).clone();
-        let sender = sender.ok_or_else(|| Error::internal("the result queue is closed"))?;
-        Ok(Box::new(CollectState { sender, cancel: task.cancel.clone() }))
+        let way = self.way.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        let way = way.ok_or_else(|| Error::internal("the result queue is closed"))?;
+        Ok(Box::new(CollectState { way, cancel: task.cancel.clone() }))
     }
 }
 
 struct CollectState {
-    sender: Sender<Batch>,
+    way: Way,
     cancel: CancelToken,
 }
 
 impl SinkState for CollectState {
     fn push(&mut self, batch: Batch) -> Result<Flow> {
-        let mut batch = batch;
-        loop {
-            match self.sender.send_timeout(batch, Duration::from_millis(WAIT_MILLISECONDS)) {
-                Ok(()) => return Ok(Flow::NeedInput),
+        match &self.way {
+            Way::Inline(queue) => queue.push(batch),
+            // A try first: waiting for a time reads the clock.
+            Way::Channel(sender) => match sender.try_send(batch) {
+                Ok(()) => {}
                 // The reader is gone: nobody wants more.
-                Err(SendTimeoutError::Disconnected(_)) => return Ok(Flow::Finished),
-                Err(SendTimeoutError::Timeout(waiting)) => {
-                    self.cancel.check()?;
-                    batch = waiting;
-                }
-            }
+                Err(TrySendError::Disconnected(_)) => return Ok(Flow::Finished),
+                Err(TrySendError::Full(batch)) => return wait(sender, batch, &self.cancel),
+            },
         }
+        Ok(Flow::NeedInput)
     }
 
     fn combine(&mut self) -> Result<()> {
         Ok(())
+    }
+}
+
+/// Hands over once the reader has taken something.
+fn wait(sender: &Sender<Batch>, mut batch: Batch, cancel: &CancelToken) -> Result<Flow> {
+    loop {
+        match sender.send_timeout(batch, Duration::from_millis(WAIT_MILLISECONDS)) {
+            Ok(()) => return Ok(Flow::NeedInput),
+            Err(SendTimeoutError::Disconnected(_)) => return Ok(Flow::Finished),
+            Err(SendTimeoutError::Timeout(waiting)) => {
+                cancel.check()?;
+                batch = waiting;
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::Breaker;
 use super::key_hash::hash_keys;
 use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
-use crate::expression::{Expression, evaluate};
+use crate::expression::{Expression, Scalar, evaluate};
 use crate::memory::Reservation;
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{Flow, Next, Sink, SinkState, Source, SourceState, TaskContext};
@@ -37,6 +37,8 @@ pub struct ExchangeSpec {
     /// 1..=4096.
     pub partitions: usize,
     pub types: Vec<DataType>,
+    /// The partition's number, an int32, comes out in a column more.
+    pub numbered: bool,
 }
 
 /// Sink and sources of an exchange.
@@ -190,6 +192,7 @@ impl Source for ExchangeSource {
         Ok(Box::new(ExchangeSourceState {
             shared: self.shared.clone(),
             only: self.only,
+            partition: 0,
             pieces: Vec::new().into_iter(),
             batch_rows: task.config.batch_rows.max(1),
         }))
@@ -200,6 +203,8 @@ struct ExchangeSourceState {
     shared: Arc<Shared>,
     /// The one partition to read, until it is taken.
     only: Option<usize>,
+    /// The partition that the pieces are of.
+    partition: usize,
     pieces: std::vec::IntoIter<Batch>,
     batch_rows: usize,
 }
@@ -211,12 +216,24 @@ impl SourceState for ExchangeSourceState {
             let Some(partition) = self.shared.partitions.get(next) else { return Ok(Next::Finished) };
             let pieces = std::mem::take(&mut *partition.lock().unwrap_or_else(|e| e.into_inner()));
             self.pieces = pieces.into_iter();
+            self.partition = next;
         }
-        self.together().map(Next::Batch)
+        let batch = self.together()?;
+        Ok(Next::Batch(if self.shared.spec.numbered { self.with_number(batch)? } else { batch }))
     }
 }
 
 impl ExchangeSourceState {
+    fn with_number(&self, batch: Batch) -> Result<Batch> {
+        let rows = batch.rows();
+        let number = Scalar::Int64(self.partition as i64).to_column(&DataType::Int32, rows)?;
+        let columns = batch.columns().iter().cloned().chain([number]).collect();
+        Ok(match batch.selection().cloned() {
+            None => Batch::new(columns, rows),
+            Some(selection) => Batch::new(columns, rows).with_selection(selection),
+        })
+    }
+
     /// The next pieces as one batch, as many as fit.
     fn together(&mut self) -> Result<Batch> {
         let mut rows = 0;
@@ -269,7 +286,8 @@ mod tests {
             };
             let partitions = 1 + random.below(9) as usize;
             let task = TaskContext::new(Config { batch_rows: random.pick(&[1, 7, 4096]), ..Config::default() });
-            let exchange = Exchange::new(ExchangeSpec { distribution, partitions, types }).expect("a spec");
+            let exchange =
+                Exchange::new(ExchangeSpec { distribution, partitions, types, numbered: false }).expect("a spec");
             let all = drive(&exchange.breaker(), batches.clone(), 1 + random.below(3) as usize, &task).expect("runs");
             assert_eq!(sorted(scalars(&all)), sorted(scalars(&batches)), "seed {seed}");
         }
@@ -286,7 +304,7 @@ mod tests {
             let batches: Vec<Batch> =
                 (0..5).map(|i| random_rows::batch(&mut random, &types[..1], 50, i * 50)).collect();
             let keys = vec![Expression::column(0, types[0].clone())];
-            let spec = ExchangeSpec { distribution: Distribution::Keys(keys), partitions: 4, types };
+            let spec = ExchangeSpec { distribution: Distribution::Keys(keys), partitions: 4, types, numbered: false };
             let exchange = Exchange::new(spec).expect("a spec");
             let task = TaskContext::new(Config::default());
             let metrics = OperatorMetrics::new();
@@ -306,7 +324,13 @@ mod tests {
             }
         }
         assert!(
-            Exchange::new(ExchangeSpec { distribution: Distribution::InTurn, partitions: 0, types: vec![] }).is_err()
+            Exchange::new(ExchangeSpec {
+                distribution: Distribution::InTurn,
+                partitions: 0,
+                types: vec![],
+                numbered: false
+            })
+            .is_err()
         );
     }
 }

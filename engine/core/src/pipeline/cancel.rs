@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Default)]
 pub struct CancelToken {
     cancelled: Arc<AtomicBool>,
+    /// What else cancels it.
+    above: Option<Arc<CancelToken>>,
     deadline: Option<Instant>,
     /// A test's: checks left until the query is cancelled.
     countdown: Option<Arc<AtomicUsize>>,
@@ -19,6 +21,11 @@ impl CancelToken {
     /// A token that also fails once `deadline` has passed.
     pub fn with_deadline(deadline: Option<Instant>) -> Self {
         CancelToken { deadline, ..CancelToken::default() }
+    }
+
+    /// A token of a part: cancelled with this one, and by itself without it.
+    pub fn child(&self) -> Self {
+        CancelToken { cancelled: Arc::default(), above: Some(Arc::new(self.clone())), ..self.clone() }
     }
 
     /// The token, cancelled at its `checks`-th check.
@@ -31,6 +38,10 @@ impl CancelToken {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed) || self.above.as_ref().is_some_and(|above| above.is_cancelled())
+    }
+
     /// Fails when cancelled or past the deadline.
     pub fn check(&self) -> Result<()> {
         if let Some(left) = &self.countdown
@@ -38,12 +49,27 @@ impl CancelToken {
         {
             self.cancel();
         }
-        if self.cancelled.load(Ordering::Relaxed) {
+        if self.is_cancelled() {
             return Err(Error::Cancelled);
         }
         match self.deadline {
             Some(deadline) if Instant::now() > deadline => Err(Error::Deadline),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_cancelled_with_the_whole_and_not_the_other_way_round() {
+        let whole = CancelToken::default();
+        let (one, other) = (whole.child(), whole.child());
+        one.cancel();
+        assert!(one.check().is_err() && whole.check().is_ok() && other.child().check().is_ok());
+        whole.cancel();
+        assert!(other.child().check().is_err());
     }
 }

@@ -38,6 +38,7 @@ pub struct PipelineExecutor {
     /// Operators that answered `More`, the furthest downstream on top.
     pending: Vec<usize>,
     phase: Phase,
+    sampling: Sampling,
     task: TaskContext,
 }
 
@@ -57,6 +58,7 @@ impl PipelineExecutor {
             sink_metrics: sink.metrics.clone(),
             pending: Vec::new(),
             phase: Phase::Running,
+            sampling: Sampling::default(),
             task: task.clone(),
         })
     }
@@ -89,11 +91,12 @@ impl PipelineExecutor {
     }
 
     fn draw(&mut self) -> Result<Progress> {
-        let mut watch = Stopwatch::start();
+        let mut watch = self.sampling.next();
         let next = self.source.next();
         watch.lap(&self.source_metrics);
         match next? {
             Next::Batch(batch) => {
+                self.sampling.saw(batch.selected_rows());
                 self.source_metrics.rows_out.fetch_add(batch.selected_rows() as u64, Relaxed);
                 self.source_metrics.batches_out.fetch_add(1, Relaxed);
                 self.push(0, batch, watch)?;
@@ -187,18 +190,50 @@ fn count_out(metrics: &OperatorMetrics, batch: &Batch) {
 
 /// Time along a chain of operators: the end of one is the start of the next, so that the clock is read once for each.
 #[derive(Clone, Copy)]
-struct Stopwatch(Instant);
+struct Stopwatch {
+    /// `None` = this chain is not measured; others stand for it.
+    last: Option<Instant>,
+    /// Chains that a measured one stands for, itself included.
+    weight: u64,
+}
 
 impl Stopwatch {
     fn start() -> Self {
-        Stopwatch(Instant::now())
+        Stopwatch { last: Some(Instant::now()), weight: 1 }
     }
 
     /// What passed since the last lap is `metrics`'.
     fn lap(&mut self, metrics: &OperatorMetrics) {
+        let Some(last) = self.last else { return };
         let now = Instant::now();
-        metrics.nanos.fetch_add((now - self.0).as_nanos() as u64, Relaxed);
-        self.0 = now;
+        metrics.nanos.fetch_add((now - last).as_nanos() as u64 * self.weight, Relaxed);
+        self.last = Some(now);
+    }
+}
+
+/// Rows up to which a batch is cheaper than the clocks that measure it.
+const TINY_ROWS: usize = 32;
+/// Of chains that begin with tiny batches, every how many-th is measured, for all of them.
+const TINY_MEASURED: u64 = 8;
+
+/// Decides which chains are measured: all, but of tiny batches in a row only some.
+#[derive(Default)]
+struct Sampling {
+    /// Tiny batches since the last other one.
+    tiny: u64,
+}
+
+impl Sampling {
+    fn next(&self) -> Stopwatch {
+        match self.tiny {
+            0 => Stopwatch::start(),
+            n if n.is_multiple_of(TINY_MEASURED) => Stopwatch { weight: TINY_MEASURED, ..Stopwatch::start() },
+            _ => Stopwatch { last: None, weight: 0 },
+        }
+    }
+
+    fn saw(&mut self, rows: usize) {
+        self.tiny = if rows <= TINY_ROWS { self.tiny + 1 } else { 0 };
     }
 }
 
@@ -207,4 +242,33 @@ fn timed<T>(metrics: &OperatorMetrics, work: impl FnOnce() -> T) -> T {
     let result = work();
     metrics.nanos.fetch_add(start.elapsed().as_nanos() as u64, Relaxed);
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the watches of `draws` batches of `rows` rows stand for, and how many of them read the clock.
+    fn measured(sampling: &mut Sampling, draws: usize, rows: usize) -> (u64, usize) {
+        let watches: Vec<Stopwatch> = std::iter::repeat_with(|| {
+            let watch = sampling.next();
+            sampling.saw(rows);
+            watch
+        })
+        .take(draws)
+        .collect();
+        let read = || watches.iter().filter(|w| w.last.is_some());
+        (read().map(|w| w.weight).sum(), read().count())
+    }
+
+    #[test]
+    fn tiny_batches_are_measured_by_samples() {
+        let mut sampling = Sampling::default();
+        assert_eq!(measured(&mut sampling, 100, TINY_ROWS + 1), (100, 100));
+        // The first follows a large one; the last few wait for the next sample.
+        let (stands_for, reads) = measured(&mut sampling, 801, 1);
+        assert_eq!((stands_for, reads), (801, 101));
+        measured(&mut sampling, 1, TINY_ROWS + 1);
+        assert_eq!(measured(&mut sampling, 10, TINY_ROWS + 1), (10, 10));
+    }
 }

@@ -26,10 +26,19 @@ impl TaskContext {
 
     /// As [`TaskContext::new`], stopped by `cancel`.
     pub fn with_cancel(config: Config, cancel: CancelToken) -> Self {
-        let (memory, cancel) = match config.fault {
-            Some(Fault::RefuseMemory(growth)) => (MemoryBudget::refusing(config.memory_bytes, growth), cancel),
-            Some(Fault::Cancel(checks)) => (MemoryBudget::new(config.memory_bytes), cancel.at_check(checks)),
-            None => (MemoryBudget::new(config.memory_bytes), cancel),
+        let memory = MemoryBudget::new(config.memory_bytes);
+        Self::with_memory(config, cancel, memory)
+    }
+
+    /// As [`TaskContext::with_cancel`], within a budget of the caller's.
+    pub fn with_memory(config: Config, cancel: CancelToken, memory: Arc<MemoryBudget>) -> Self {
+        let cancel = match config.fault {
+            Some(Fault::RefuseMemory(growth)) => {
+                memory.refuse_at(growth);
+                cancel
+            }
+            Some(Fault::Cancel(checks)) => cancel.at_check(checks),
+            None => cancel,
         };
         TaskContext { config: Arc::new(config), memory, cancel }
     }

@@ -8,8 +8,8 @@ use arrow_schema::DataType;
 use plasmon_kernels::arithmetic::{min_max_i64, narrow_i128};
 use plasmon_kernels::group::{add_f64, add_i64, add_ones};
 
-use super::{AggregateExpression, AggregateFunction, custom, distinct, first_last, min_max};
-use crate::batch::{Bitmap, Column, Physical, Values, physical_type};
+use super::{AggregateExpression, AggregateFunction, custom, distinct, first_last, min_max, nulls, wide};
+use crate::batch::{Bitmap, Column, Physical, Values, is_null_type, physical_type};
 use crate::error::{Error, Result};
 
 /// State of one aggregate for groups `0..n`; rows come dense (no selection), `groups[i]` is row i's group.
@@ -40,6 +40,12 @@ pub(super) fn accumulator(
     types: &[DataType],
     collide: bool,
 ) -> Result<Box<dyn Accumulator>> {
+    let result = &aggregate.data_type;
+    let argument = argument_of(&aggregate.function, types)?;
+    if aggregate.function.is_computing() && is_null_type(&argument) {
+        return Ok(Box::new(nulls::Nulls::new(result.clone())));
+    }
+    check(&aggregate.function, &argument)?;
     // The extremes and the boolean folds do not care about repetition.
     let repeats_matter = !matches!(
         aggregate.function,
@@ -54,16 +60,17 @@ pub(super) fn accumulator(
         let plain = AggregateExpression { distinct: false, ..aggregate.clone() };
         return Ok(Box::new(distinct::Distinct::new(accumulator(&plain, types, collide)?, types, collide)?));
     }
-    let result = &aggregate.data_type;
-    let argument = types.first().cloned().unwrap_or(DataType::Null);
     Ok(match &aggregate.function {
         AggregateFunction::CountAll | AggregateFunction::Count => Box::new(Count::default()),
         AggregateFunction::Sum if physical_type(&argument) == Physical::Int256 => {
-            Box::new(WideSum { result: result.clone(), sums: Vec::new(), seen: Vec::new() })
+            Box::new(wide::Sum::new(result.clone()))
         }
         AggregateFunction::Sum if is_float(&argument) => Box::new(FloatSum::default()),
         AggregateFunction::Sum => Box::new(IntegerSum::new(result.clone())),
         AggregateFunction::Avg if is_float(&argument) => Box::new(FloatAverage::default()),
+        AggregateFunction::Avg if physical_type(&argument) == Physical::Int256 => {
+            Box::new(wide::Average::new(&argument, result.clone())?)
+        }
         AggregateFunction::Avg => Box::new(DecimalAverage::new(&argument, result.clone())?),
         AggregateFunction::Min => min_max::accumulator(&argument, false)?,
         AggregateFunction::Max => min_max::accumulator(&argument, true)?,
@@ -86,6 +93,33 @@ pub(super) fn accumulator(
     })
 }
 
+/// The type of the values; Null for functions that need none.
+fn argument_of(function: &AggregateFunction, types: &[DataType]) -> Result<DataType> {
+    use AggregateFunction::*;
+    match (types.first(), function) {
+        (Some(first), _) => Ok(first.clone()),
+        (None, CountAll | Count | Custom(_)) => Ok(DataType::Null),
+        (None, _) => Err(Error::user(format!("{function:?} needs an argument"))),
+    }
+}
+
+/// Refuses values that the function has no way to compute with.
+fn check(function: &AggregateFunction, argument: &DataType) -> Result<()> {
+    use AggregateFunction::*;
+    use Physical as P;
+    let physical = physical_type(argument);
+    let fits = match function {
+        BoolAnd | BoolOr => physical == P::Boolean,
+        BitAnd | BitOr | BitXor => {
+            use P::*;
+            matches!(physical, Boolean | Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64)
+        }
+        function if function.is_computing() => !matches!(physical, P::Boolean | P::Interval | P::View | P::Nested),
+        _ => true,
+    };
+    if fits { Ok(()) } else { Err(Error::unsupported(format!("{function:?} over values of type {argument}"))) }
+}
+
 fn is_float(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Float32 | DataType::Float64)
 }
@@ -102,18 +136,18 @@ pub(super) fn without_nulls(
     visit(&column.gather(&rows), &groups)
 }
 
-fn gathered<T: Copy>(values: &[T], groups: &[u32]) -> Vec<T> {
+pub(super) fn gathered<T: Copy>(values: &[T], groups: &[u32]) -> Vec<T> {
     groups.iter().map(|&g| values[g as usize]).collect()
 }
 
-fn bits(seen: &[bool], groups: impl ExactSizeIterator<Item = usize> + Clone) -> Option<Bitmap> {
+pub(super) fn bits(seen: &[bool], groups: impl ExactSizeIterator<Item = usize> + Clone) -> Option<Bitmap> {
     if groups.clone().all(|g| seen[g]) {
         return None;
     }
     Some(Bitmap::from_bools(groups.map(|g| seen[g])))
 }
 
-fn wrong_values(column: &Column) -> Error {
+pub(super) fn wrong_values(column: &Column) -> Error {
     Error::internal(format!("an aggregate over {:?} values", column.physical()))
 }
 
@@ -213,7 +247,7 @@ fn add_integers(sums: &mut [i128], column: &Column, groups: &[u32]) -> Result<()
     Ok(())
 }
 
-fn mark(seen: &mut [bool], groups: &[u32]) {
+pub(super) fn mark(seen: &mut [bool], groups: &[u32]) {
     // With few groups all of them are soon marked.
     const FEW_GROUPS: usize = 64;
     if seen.len() <= FEW_GROUPS && seen.iter().all(|s| *s) {
@@ -281,57 +315,6 @@ fn narrowed(sums: &[i128], result: &DataType) -> Result<Values> {
         Physical::Int256 => Values::Int256(sums.iter().map(|&s| i256::from_i128(s)).collect()),
         other => return Err(Error::internal(format!("a sum of type {result} ({other:?})"))),
     })
-}
-
-/// Sum of 256-bit decimals.
-struct WideSum {
-    result: DataType,
-    sums: Vec<i256>,
-    seen: Vec<bool>,
-}
-
-impl Accumulator for WideSum {
-    fn resize(&mut self, groups: usize) -> Result<()> {
-        self.sums.resize(groups, i256::ZERO);
-        self.seen.resize(groups, false);
-        Ok(())
-    }
-
-    fn update(&mut self, arguments: &[Column], groups: &[u32]) -> Result<()> {
-        without_nulls(&arguments[0].widen(Physical::Int256), groups, |column, groups| {
-            mark(&mut self.seen, groups);
-            let Values::Int256(values) = column.flat_values() else { return Err(wrong_values(column)) };
-            for (value, &group) in values.iter().zip(groups) {
-                let sum = &mut self.sums[group as usize];
-                *sum = sum
-                    .checked_add(*value)
-                    .ok_or_else(|| Error::data("arithmetic overflow: a sum does not fit 256 bits"))?;
-            }
-            Ok(())
-        })
-    }
-
-    fn merge(&mut self, states: &[Column], groups: &[u32]) -> Result<()> {
-        self.update(states, groups)
-    }
-
-    fn state(&mut self, groups: &[u32]) -> Result<Vec<Column>> {
-        let validity = bits(&self.seen, groups.iter().map(|&g| g as usize));
-        Ok(vec![Column::flat_with_validity(Values::Int256(gathered(&self.sums, groups).into()), validity)])
-    }
-
-    fn finish(&mut self, groups: std::ops::Range<usize>) -> Result<Column> {
-        let validity = bits(&self.seen, groups.clone());
-        Ok(Column::flat_with_validity(Values::Int256(self.sums[groups].to_vec().into()), validity))
-    }
-
-    fn state_types(&self) -> Vec<DataType> {
-        vec![self.result.clone()]
-    }
-
-    fn memory_bytes(&self) -> usize {
-        self.sums.capacity() * 33
-    }
 }
 
 /// Sum of floats, in 64 bits.
@@ -443,7 +426,7 @@ impl Accumulator for FloatAverage {
 /// Average of decimals (and durations): a 128-bit sum, divided with rounding half away from zero at the result's scale.
 struct DecimalAverage {
     result: DataType,
-    /// 10^(result scale − argument scale).
+    /// [`average_factor`].
     factor: i256,
     counts: Vec<i64>,
     sums: Vec<i128>,
@@ -451,22 +434,32 @@ struct DecimalAverage {
 
 impl DecimalAverage {
     fn new(argument: &DataType, result: DataType) -> Result<Self> {
-        let scale = |t: &DataType| match t {
-            DataType::Decimal32(_, s)
-            | DataType::Decimal64(_, s)
-            | DataType::Decimal128(_, s)
-            | DataType::Decimal256(_, s) => *s as i32,
-            _ => 0,
-        };
-        let shift = u32::try_from(scale(&result) - scale(argument))
-            .map_err(|_| Error::unsupported(format!("avg of {argument} as {result}")))?;
-        Ok(DecimalAverage {
-            result,
-            factor: i256::from_i128(10).wrapping_pow(shift),
-            counts: Vec::new(),
-            sums: Vec::new(),
-        })
+        let factor = average_factor(argument, &result)?;
+        Ok(DecimalAverage { result, factor, counts: Vec::new(), sums: Vec::new() })
     }
+}
+
+/// `sum × factor / count`, rounded half away from zero; `None` when it does not fit 256 bits.
+pub(super) fn average(sum: i256, count: i64, factor: i256) -> Option<i256> {
+    crate::expression::divide_rounded(sum.checked_mul(factor)?, i256::from_i128(count.max(1) as i128))
+}
+
+pub(super) fn no_fit(result: &DataType) -> Error {
+    Error::data(format!("arithmetic overflow: an average does not fit {result}"))
+}
+
+/// What a sum is multiplied by before it is divided by the count: 10^(result scale − argument scale).
+pub(super) fn average_factor(argument: &DataType, result: &DataType) -> Result<i256> {
+    let scale = |t: &DataType| match t {
+        DataType::Decimal32(_, s)
+        | DataType::Decimal64(_, s)
+        | DataType::Decimal128(_, s)
+        | DataType::Decimal256(_, s) => *s as i32,
+        _ => 0,
+    };
+    let shift = u32::try_from(scale(result) - scale(argument))
+        .map_err(|_| Error::unsupported(format!("avg of {argument} as {result}")))?;
+    Ok(i256::from_i128(10).wrapping_pow(shift))
 }
 
 impl Accumulator for DecimalAverage {
@@ -497,14 +490,8 @@ impl Accumulator for DecimalAverage {
     fn finish(&mut self, groups: std::ops::Range<usize>) -> Result<Column> {
         let validity = Some(Bitmap::from_bools(groups.clone().map(|g| self.counts[g] > 0)));
         let averages = groups
-            .map(|g| {
-                let count = i256::from_i128(self.counts[g].max(1) as i128);
-                let sum = i256::from_i128(self.sums[g]).checked_mul(self.factor);
-                sum.and_then(|s| crate::expression::divide_rounded(s, count)).and_then(|v| v.to_i128())
-            })
-            .map(|v| {
-                v.ok_or_else(|| Error::data(format!("arithmetic overflow: an average does not fit {}", self.result)))
-            })
+            .map(|g| average(i256::from_i128(self.sums[g]), self.counts[g], self.factor).and_then(|v| v.to_i128()))
+            .map(|v| v.ok_or_else(|| no_fit(&self.result)))
             .collect::<Result<Vec<_>>>()?;
         Ok(Column::flat_with_validity(narrowed(&averages, &self.result)?, validity))
     }

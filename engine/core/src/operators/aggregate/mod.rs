@@ -13,12 +13,14 @@ mod first_last;
 mod groups;
 mod merge;
 mod min_max;
+mod nulls;
 mod operator;
 mod packed;
 mod run;
 mod share;
 #[cfg(test)]
 mod tests;
+mod wide;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -103,10 +105,36 @@ pub enum AggregateFunction {
     Custom(Arc<dyn CustomAggregate>),
 }
 
+impl AggregateFunction {
+    /// Whether it computes with values, rather than counts, compares or picks them; over values of the type Null it then gives null.
+    pub(crate) fn is_computing(&self) -> bool {
+        use AggregateFunction::*;
+        match self {
+            Sum | Avg | VariancePopulation | VarianceSample | DeviationPopulation | DeviationSample => true,
+            BoolAnd | BoolOr | BitAnd | BitOr | BitXor => true,
+            CountAll | Count | Min | Max | First { .. } | Last { .. } | Custom(_) => false,
+        }
+    }
+
+    /// Whether it gives the same with and without DISTINCT.
+    pub fn ignores_duplicates(&self) -> bool {
+        use AggregateFunction::*;
+        matches!(self, Min | Max | BoolAnd | BoolOr | BitAnd | BitOr | CountAll)
+    }
+
+    /// Whether it gives the same in any order of its input.
+    pub fn ignores_order(&self) -> bool {
+        use AggregateFunction::*;
+        !matches!(self, First { .. } | Last { .. } | Custom(_))
+    }
+}
+
 impl PartialEq for AggregateFunction {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (AggregateFunction::Custom(a), AggregateFunction::Custom(b)) => a.name() == b.name(),
+            (AggregateFunction::Custom(a), AggregateFunction::Custom(b)) => {
+                a.name() == b.name() && a.ignores_nulls() == b.ignores_nulls()
+            }
             (AggregateFunction::First { ignore_nulls: a }, AggregateFunction::First { ignore_nulls: b })
             | (AggregateFunction::Last { ignore_nulls: a }, AggregateFunction::Last { ignore_nulls: b }) => a == b,
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
@@ -118,6 +146,10 @@ impl PartialEq for AggregateFunction {
 pub trait CustomAggregate: Send + Sync + Debug {
     /// Name in EXPLAIN; equal names over equal arguments are the same aggregate.
     fn name(&self) -> &str;
+    /// Whether nulls among the arguments do not count, where the call says so (`IGNORE NULLS`).
+    fn ignores_nulls(&self) -> bool {
+        false
+    }
     /// Types of the state columns.
     fn state_types(&self) -> Vec<DataType>;
     /// Logical types in which arguments are handed over.
@@ -138,6 +170,18 @@ pub trait CustomAccumulator: Send {
     fn evaluate(&mut self) -> Result<ArrayRef>;
     /// Bytes held.
     fn memory_bytes(&self) -> usize;
+}
+
+/// Types of the state columns that an aggregate has in the partial phases; fails when the engine has no way to compute it over arguments of such types.
+pub fn state_types(aggregate: &AggregateExpression) -> Result<Vec<DataType>> {
+    let mut accumulator = share::accumulator_of(aggregate, false)?;
+    if let AggregateFunction::Custom(function) = &aggregate.function {
+        // A library's accumulators are made group by group, and look at their constants only then.
+        let none: Vec<ArrayRef> = function.argument_types().iter().map(arrow_array::new_empty_array).collect();
+        function.create()?.update(&none, &[], 1)?;
+    }
+    accumulator.resize(1)?;
+    Ok(accumulator.state_types())
 }
 
 /// The aggregation's sink and source.

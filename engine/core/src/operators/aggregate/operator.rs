@@ -142,10 +142,10 @@ impl Sink for AggregateSink {
 }
 
 impl AggregateSink {
-    /// An empty grouping set gives one row also when there is no input.
+    /// An empty grouping set gives one row also when there is no input: a result, or states that change nothing.
     fn add_empty_sets(&self, share: &mut Share) -> Result<()> {
         let spec = &self.shared.spec;
-        if share.groups.len() > 0 || matches!(spec.phase, AggregatePhase::Partial | AggregatePhase::PartialMerge) {
+        if share.groups.len() > 0 || spec.phase == AggregatePhase::PartialMerge {
             return Ok(());
         }
         for (ordinal, set) in spec.grouping_sets.iter().enumerate().filter(|(_, set)| set.iter().all(|kept| !kept)) {

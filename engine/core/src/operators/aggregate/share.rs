@@ -12,7 +12,7 @@ use plasmon_kernels::group::count_changes;
 use super::accumulator::{Accumulator, accumulator};
 use super::groups::Groups;
 use super::run::Piece;
-use super::{AggregatePhase, AggregateSpec};
+use super::{AggregateExpression, AggregatePhase, AggregateSpec};
 use crate::batch::Column;
 use crate::error::Result;
 use crate::memory::Reservation;
@@ -48,13 +48,15 @@ pub(super) fn key_types(spec: &AggregateSpec) -> Vec<DataType> {
 }
 
 fn accumulators(spec: &AggregateSpec, collide: bool) -> Result<Vec<Box<dyn Accumulator>>> {
-    let accumulators = spec.aggregates.iter().map(|a| {
-        // Order keys of first and last follow the arguments.
-        let order = a.order_by.iter().map(|k| &k.expression);
-        let types: Vec<DataType> = a.arguments.iter().chain(order).map(|e| e.data_type.clone()).collect();
-        accumulator(a, &types, collide)
-    });
-    accumulators.collect()
+    spec.aggregates.iter().map(|a| accumulator_of(a, collide)).collect()
+}
+
+/// The accumulator of an aggregate; `collide` is the test knob.
+pub(super) fn accumulator_of(aggregate: &AggregateExpression, collide: bool) -> Result<Box<dyn Accumulator>> {
+    // Order keys of first and last follow the arguments.
+    let order = aggregate.order_by.iter().map(|k| &k.expression);
+    let types: Vec<DataType> = aggregate.arguments.iter().chain(order).map(|e| e.data_type.clone()).collect();
+    accumulator(aggregate, &types, collide)
 }
 
 impl Share {

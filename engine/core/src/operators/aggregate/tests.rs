@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use arrow_schema::DataType;
+use arrow_buffer::i256;
+use arrow_schema::{DataType, IntervalUnit};
 
-use super::{AggregateExpression, AggregateFunction, AggregatePhase, AggregateSpec, aggregate};
+use super::{AggregateExpression, AggregateFunction, AggregatePhase, AggregateSpec, aggregate, state_types};
+use crate::batch::arrow::null_column;
 use crate::batch::{Batch, Bitmap, Column, Values, Views};
 use crate::config::Config;
 use crate::error::Error;
@@ -172,4 +174,83 @@ fn refused_memory_ends_in_an_error() {
     let breaker = aggregate(spec(keys)).expect("an aggregation");
     let outcome = drive(&breaker, batches(&mut Random(1), keys), 2, &task);
     assert!(matches!(outcome, Err(Error::OutOfMemory { .. })), "a megabyte is not enough");
+}
+
+fn call(function: AggregateFunction, argument: DataType, data_type: DataType) -> AggregateExpression {
+    let arguments = vec![Expression::column(0, argument)];
+    AggregateExpression { function, arguments, filter: None, distinct: false, order_by: Vec::new(), data_type }
+}
+
+/// The result over one group, at once and in two phases, which must be the same.
+fn result(call: &AggregateExpression, columns: &[Column]) -> Scalar {
+    let spec = |phase| AggregateSpec {
+        group_by: Vec::new(),
+        grouping_sets: Vec::new(),
+        grouping_id: None,
+        aggregates: vec![call.clone()],
+        phase,
+    };
+    let run = |phase, batches| {
+        let breaker = aggregate(spec(phase)).expect("an aggregation");
+        drive(&breaker, batches, 2, &TaskContext::new(Config::default())).expect("aggregated")
+    };
+    let batches: Vec<Batch> = columns.iter().map(|c| Batch::new(vec![c.clone()], c.len())).collect();
+    let whole = scalars(&run(AggregatePhase::Single, batches.clone())).remove(0).remove(0);
+    if !call.distinct {
+        let states = batches.into_iter().flat_map(|b| run(AggregatePhase::Partial, vec![b])).collect();
+        assert_eq!(scalars(&run(AggregatePhase::Final, states)), [[whole.clone()]], "{call:?}");
+    }
+    whole
+}
+
+#[test]
+fn what_is_computed_of_nulls_is_null() {
+    use AggregateFunction::*;
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Null));
+    for (function, data_type) in [
+        (Sum, DataType::Int64),
+        (Avg, DataType::Float64),
+        (VarianceSample, DataType::Float64),
+        (BoolAnd, DataType::Boolean),
+        (BitXor, DataType::Int64),
+        (BitAnd, DataType::Null),
+    ] {
+        for argument in [DataType::Null, dictionary.clone()] {
+            let columns = [null_column(&argument, 3), null_column(&argument, 2)];
+            let call = call(function.clone(), argument, data_type.clone());
+            assert_eq!(result(&call, &columns), Scalar::Null);
+            assert_eq!(result(&AggregateExpression { distinct: true, ..call }, &columns), Scalar::Null);
+        }
+    }
+}
+
+#[test]
+fn wide_decimals_have_averages() {
+    let values = |high: i128, rows: std::ops::Range<u128>| {
+        let present: Vec<bool> = rows.clone().map(|row| row % 4 != 3).collect();
+        let validity = Bitmap::from_bools(present.into_iter());
+        let values: Vec<i256> = rows.map(|row| i256::from_parts(row * 10, high)).collect();
+        Column::flat_with_validity(Values::Int256(values.into()), Some(validity))
+    };
+    // Rows 3 and 7 are null; the others' sum is 0+1+2+4+5+6 = 18 tens over 6.
+    let of = |high: i128| {
+        let call = call(AggregateFunction::Avg, DataType::Decimal256(50, 3), DataType::Decimal256(54, 7));
+        result(&call, &[values(high, 0..4), values(high, 4..8)])
+    };
+    assert_eq!(of(0), Scalar::Int256(i256::from_i128(300_000)));
+    let wide = i256::from_parts(30, 4).checked_mul(i256::from_i128(10_000)).expect("fits");
+    assert_eq!(of(4), Scalar::Int256(wide), "beyond 128 bits");
+}
+
+#[test]
+fn what_cannot_be_computed_is_refused() {
+    use AggregateFunction::*;
+    for unit in [IntervalUnit::MonthDayNano, IntervalUnit::DayTime] {
+        for function in [Sum, Avg, DeviationSample, BitOr, BoolOr] {
+            let call = call(function, DataType::Interval(unit), DataType::Interval(unit));
+            assert!(matches!(state_types(&call), Err(Error::Unsupported(_))), "{call:?}");
+        }
+    }
+    let without = AggregateExpression { arguments: Vec::new(), ..call(Sum, DataType::Int64, DataType::Int64) };
+    assert!(matches!(state_types(&without), Err(Error::User(_))));
 }

@@ -17,7 +17,8 @@ use super::function::{floats, gather_optional, integer_column, integers};
 use super::partition::FunctionColumns;
 use super::rows::SortedRows;
 use super::{WindowExpression, custom};
-use crate::batch::{Bitmap, Column, Physical, Values};
+use crate::batch::arrow::null_column;
+use crate::batch::{Bitmap, Column, Physical, Values, is_null_type};
 use crate::error::{Error, Result};
 use crate::expression::divide_rounded;
 use crate::operators::aggregate::AggregateFunction;
@@ -46,6 +47,9 @@ pub(super) fn evaluate(
     frames: &Frames,
 ) -> Result<Column> {
     let call = Call::new(aggregate, function, columns, rows, frames)?;
+    if aggregate.is_computing() && call.arguments.iter().any(|(_, data_type)| is_null_type(data_type)) {
+        return Ok(null_column(call.result, rows.len()));
+    }
     match aggregate {
         AggregateFunction::CountAll | AggregateFunction::Count => {
             integer_column(call.counts().into_iter().map(i128::from), None, call.result)

@@ -578,3 +578,18 @@ impl CustomAccumulator for Sums {
         self.0.len() * 16
     }
 }
+
+#[test]
+fn what_is_computed_of_nulls_is_null() {
+    use AggregateFunction as F;
+    let frame = Frame { units: FrameUnits::Rows, start: FrameBound::UnboundedPreceding, end: FrameBound::CurrentRow };
+    let argument = Expression::column(0, DataType::Null);
+    let computed = [(F::Sum, DataType::Int64), (F::Avg, DataType::Float64), (F::BoolOr, DataType::Boolean)];
+    let functions = computed.map(|(f, t)| call(WindowFunction::Aggregate(f), vec![argument.clone()], t, &frame));
+    let (partition_by, order_by, types) = (vec![], vec![], vec![DataType::Null]);
+    let spec = WindowSpec { partition_by, order_by, functions: functions.into(), types };
+    let input = Batch::new(vec![crate::batch::arrow::null_column(&DataType::Null, 5)], 5);
+    let task = TaskContext::new(Config::default());
+    let output = drive(&window(spec).expect("a window"), vec![input], 1, &task).expect("computed");
+    assert_eq!(scalars(&output), vec![vec![Scalar::Null; 4]; 5]);
+}
