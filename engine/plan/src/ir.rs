@@ -2,11 +2,14 @@
 //!
 //! Explicit and physical-ready: result types, eval modes, null order are in the nodes; columns are ordinals into the inputs' schemas.
 
+use std::fmt;
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use plasmon_core::Result;
-use plasmon_core::expression::{Expression, Kind, ScalarSlot, SortKey};
+use plasmon_core::batch::arrow::export_column;
+use plasmon_core::expression::{Expression, Kind, Scalar, ScalarSlot, SortKey};
 use plasmon_core::operators::aggregate::{AggregateExpression, AggregatePhase};
 use plasmon_core::operators::join::JoinKind;
 use plasmon_core::operators::runtime_filter::{RuntimeFilter, TopNThreshold};
@@ -33,12 +36,74 @@ pub struct Plan {
     pub shared: Vec<Relation>,
 }
 
+/// How a scan's table was named: as EXPLAIN shows it, and so that whoever knows the same names finds the table again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableName {
+    pub text: String,
+    pub origin: TableOrigin,
+}
+
+/// Where a table was found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TableOrigin {
+    /// Of the statement or the session, by the parts of its name, outermost first.
+    Named(Vec<String>),
+    /// Files; `None` = the format follows from the path.
+    Files { path: String, format: Option<String>, options: Vec<(String, String)> },
+    /// A call of a table function with constants.
+    Function { name: String, arguments: Vec<Constant> },
+}
+
+/// An argument of a table function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Constant {
+    pub value: Scalar,
+    pub data_type: DataType,
+}
+
+impl Constant {
+    /// As a 64-bit integer, when it is one and fits.
+    pub fn as_i64(&self) -> Option<i64> {
+        self.value.as_i64()
+    }
+
+    /// As an Arrow array of one row.
+    pub fn to_array(&self) -> Result<ArrayRef> {
+        export_column(&self.value.to_column(&self.data_type, 1)?, &self.data_type)
+    }
+}
+
+impl TableName {
+    /// A name as it is shown when nobody shows it otherwise.
+    pub fn of(origin: TableOrigin) -> Self {
+        let text = match &origin {
+            TableOrigin::Named(parts) => parts.join("."),
+            TableOrigin::Files { path, .. } => path.clone(),
+            TableOrigin::Function { name, .. } => format!("{name}()"),
+        };
+        TableName { text, origin }
+    }
+}
+
+/// A table of the statement or the session.
+impl From<&str> for TableName {
+    fn from(name: &str) -> Self {
+        TableName::of(TableOrigin::Named(vec![name.to_string()]))
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 /// What a relation does.
 #[derive(Debug, Clone)]
 pub enum Node {
     /// Columns `projection` of a table, rows that pass all `filters` (over the table's schema; ones the table cannot apply are lowered to a filter).
     Scan {
-        name: String,
+        name: TableName,
         table: Arc<dyn Table>,
         projection: Vec<usize>,
         filters: Vec<Expression>,
@@ -103,6 +168,8 @@ pub enum Node {
         input: Box<Relation>,
         keys: Vec<Expression>,
         partitions: Option<usize>,
+        /// The partition's number, an int32, is a column more.
+        numbered: bool,
     },
     /// Unnests list or struct columns.
     Unnest {

@@ -1,4 +1,4 @@
-//! Plans: the IR, the SQL front end, optimizer passes, and lowering to pipelines.
+//! Plans: the IR, the front ends (SQL, Substrait, our own wire format), optimizer passes, and lowering to pipelines.
 
 mod error;
 pub mod explain;
@@ -7,6 +7,11 @@ pub mod ir;
 pub mod lower;
 pub mod optimizer;
 pub mod sql;
+mod stack;
+pub mod substrait;
+pub mod wire;
+
+pub use sql::untyped;
 
 #[cfg(test)]
 mod tests;

@@ -108,6 +108,10 @@ impl CustomAggregate for LibraryAggregate {
         self.function.name()
     }
 
+    fn ignores_nulls(&self) -> bool {
+        self.ignore_nulls
+    }
+
     fn state_types(&self) -> Vec<DataType> {
         let arguments = StateFieldsArgs {
             name: self.function.name(),

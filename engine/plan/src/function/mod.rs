@@ -4,6 +4,7 @@
 //! [`operator`] turn a planned call into the IR's form: a native one where the engine has it, else the library's behind our traits.
 
 mod aggregate;
+mod call;
 mod compared;
 mod named;
 mod operators;
@@ -13,6 +14,7 @@ mod scalar;
 mod tests;
 mod user;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow::datatypes::FieldRef;
@@ -22,9 +24,10 @@ use plasmon_core::operators::aggregate::AggregateFunction;
 use plasmon_core::operators::window::WindowFunction;
 use plasmon_core::{Error, Result};
 
+pub(crate) use call::{AggregateOptions, call_aggregate, call_arithmetic, call_scalar};
 pub(crate) use named::named_value;
 pub use registry::Registry;
-pub use user::ScalarBody;
+pub use user::{ScalarBody, UserFunction, Volatility};
 
 /// A planned call of a scalar function: coerced arguments, their fields, and the field it returns.
 pub struct ScalarCall<'a> {
@@ -51,7 +54,7 @@ pub fn scalar(call: ScalarCall<'_>) -> Result<Expression> {
     Ok(compared::rewrite(&call).unwrap_or_else(|| scalar::adapt(call)))
 }
 
-pub use operators::operator;
+pub use operators::{operator, operator_of_name};
 
 /// The aggregate function of a call.
 pub fn aggregate(call: &AggregateCall<'_>) -> Result<AggregateFunction> {
@@ -83,6 +86,27 @@ pub fn aggregate(call: &AggregateCall<'_>) -> Result<AggregateFunction> {
 
 fn is_non_null_literal(argument: &Expression) -> bool {
     matches!(&argument.kind, plasmon_core::expression::Kind::Literal(value) if !value.is_null())
+}
+
+/// How many arguments a window function takes. The library lets some do without.
+pub(crate) fn window_arguments(function: &WindowFunction) -> RangeInclusive<usize> {
+    use WindowFunction::*;
+    match function {
+        RowNumber | Rank | DenseRank | PercentRank | CumulativeDistribution => 0..=0,
+        Ntile | FirstValue | LastValue => 1..=1,
+        NthValue => 2..=2,
+        Lag | Lead => 1..=3,
+        Aggregate(_) => 0..=usize::MAX,
+    }
+}
+
+/// The argument of a window function that is one number for all rows: the number of buckets, n, the distance.
+pub(crate) fn window_number(function: &WindowFunction) -> Option<usize> {
+    match function {
+        WindowFunction::Ntile => Some(0),
+        WindowFunction::NthValue | WindowFunction::Lag | WindowFunction::Lead => Some(1),
+        _ => None,
+    }
 }
 
 /// The window function of a name.

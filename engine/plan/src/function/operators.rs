@@ -28,6 +28,18 @@ pub fn operator(operator: Operator, left: Expression, right: Expression) -> Resu
     Ok(Expression { kind: Kind::Function(FunctionCall { function, arguments }), data_type })
 }
 
+/// The operator of a function's name, if it is one of these.
+pub fn operator_of_name(name: &str) -> Option<Operator> {
+    Some(match name {
+        "||" => Operator::StringConcat,
+        "~" => Operator::RegexMatch,
+        "~*" => Operator::RegexIMatch,
+        "!~" => Operator::RegexNotMatch,
+        "!~*" => Operator::RegexNotIMatch,
+        _ => return None,
+    })
+}
+
 /// Both sides as text arrays.
 fn texts(arguments: &[Column]) -> Result<(ArrayRef, ArrayRef)> {
     Ok((export_column(&arguments[0], &DataType::Utf8View)?, export_column(&arguments[1], &DataType::Utf8View)?))

@@ -8,7 +8,7 @@ use datafusion_expr::planner::ExprPlanner;
 use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use plasmon_core::operators::aggregate::CustomAggregate;
 
-use super::user::{self, ScalarBody, UserAggregate};
+use super::user::{UserAggregate, UserFunction};
 
 /// Every function that SQL can call, by lower-case name and alias.
 #[derive(Debug, Clone)]
@@ -68,10 +68,9 @@ impl Registry {
     }
 
     /// Adds a scalar function of an embedder's, or replaces the one of that name.
-    pub fn add_scalar(&mut self, name: &str, arguments: &[DataType], result: DataType, body: Arc<ScalarBody>) {
-        let name = name.to_lowercase();
-        let function = user::scalar(&name, arguments, result, body);
-        self.scalar.insert(name, Arc::new(function));
+    pub fn add_scalar(&mut self, function: UserFunction) {
+        let function = UserFunction { name: function.name.to_lowercase(), ..function };
+        self.scalar.insert(function.name.clone(), Arc::new(function.planned()));
     }
 
     /// Adds an aggregate function of an embedder's, or replaces the one of that name.

@@ -6,13 +6,14 @@ use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DataFusionError, ScalarValue};
-use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, SimpleScalarUDF, Volatility};
+use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, Volatility};
 use plasmon_core::batch::arrow::{export_column, import_column, null_column};
 use plasmon_core::batch::{Column, Selection};
 use plasmon_core::expression::{Expression, FunctionCall, Kind, ScalarFunction, native_or};
 use plasmon_core::{Error, Result};
 
 use super::ScalarCall;
+use super::user::UserScalar;
 use crate::error::convert_error;
 
 /// A call of a library function.
@@ -35,7 +36,7 @@ pub(super) fn library(call: &ScalarCall<'_>) -> Arc<dyn ScalarFunction> {
 
 /// Whether an embedder registered the function.
 pub(super) fn is_user(function: &ScalarUDF) -> bool {
-    function.inner().is::<SimpleScalarUDF>()
+    function.inner().is::<UserScalar>()
 }
 
 #[derive(Debug)]

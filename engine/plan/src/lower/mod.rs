@@ -159,13 +159,14 @@ impl<'a> Lowering<'a> {
                 };
                 (input, window(spec)?)
             }
-            Node::Exchange { input, keys, partitions } => {
+            Node::Exchange { input, keys, partitions, numbered } => {
                 let distribution = match &keys[..] {
                     [] => Distribution::InTurn,
                     keys => Distribution::Keys(keys.to_vec()),
                 };
                 let partitions = partitions.unwrap_or(self.config.threads * PARTITIONS_PER_THREAD);
-                (input, Exchange::new(ExchangeSpec { distribution, partitions, types: types(input) })?.breaker())
+                let spec = ExchangeSpec { distribution, partitions, types: types(input), numbered: *numbered };
+                (input, Exchange::new(spec)?.breaker())
             }
             other => return Err(Error::internal(format!("{other:?} is no breaker"))),
         };

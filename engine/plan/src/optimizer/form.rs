@@ -17,11 +17,11 @@ use plasmon_core::table::Table;
 use plasmon_core::{Error, Result};
 
 use super::simplify::is_volatile;
-use crate::ir::{Join, Node, Relation, conjuncts, schema_with};
+use crate::ir::{Join, Node, Relation, TableName, conjuncts, schema_with};
 
 /// What rows a relation gives; expressions are over column identities.
 pub(super) enum Form {
-    Scan { name: String, table: Arc<dyn Table>, filters: Vec<Expression> },
+    Scan { name: TableName, table: Arc<dyn Table>, filters: Vec<Expression> },
     Shared { index: usize, schema: SchemaRef },
     Filter { input: usize, predicate: Vec<Expression> },
     Join { left: usize, right: usize, join: Join },
@@ -125,9 +125,9 @@ impl Forms {
         }
     }
 
-    fn scan(&mut self, name: &str, table: &Arc<dyn Table>, filters: &[Expression]) -> usize {
+    fn scan(&mut self, name: &TableName, table: &Arc<dyn Table>, filters: &[Expression]) -> usize {
         let filters = sorted(filters.to_vec());
-        self.intern(Form::Scan { name: name.to_string(), table: table.clone(), filters })
+        self.intern(Form::Scan { name: name.clone(), table: table.clone(), filters })
     }
 
     fn ordinals(&mut self, form: usize, ordinals: &[usize], fields: &[FieldRef]) -> Canonical {

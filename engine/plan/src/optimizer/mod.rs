@@ -3,7 +3,7 @@
 //! DataFusion's rules have already simplified, decorrelated and pushed filters and columns down; what is left is what needs statistics
 //! or knows how the engine runs. In order:
 //!
-//! 1. `simplify`: ORs of equalities become IN lists, filters over scans go into them.
+//! 1. `simplify`: what alternatives share is taken out of ORs, ORs of equalities become IN lists, filters over scans go into them.
 //! 2. `share`: what occurs more than once is computed once.
 //! 3. `join_order`: inner joins are put into the cheapest order, semi joins low where they drop rows.
 //! 4. `build_side`: the smaller input of each join is its right one, which is built.
@@ -49,6 +49,12 @@ pub const PASSES: [(&str, Pass); 9] = [
     ("prune_columns", prune_columns::run),
     ("estimate", statistics::run),
 ];
+
+/// Runs those of the passes of these names that `config` does not disable.
+pub(crate) fn optimize_by(names: &[&str], plan: Plan, config: &Config) -> Result<Plan> {
+    let is_wanted = |name: &str| names.contains(&name) && !config.disabled_passes.iter().any(|d| d == name);
+    PASSES.iter().filter(|(name, _)| is_wanted(name)).try_fold(plan, |plan, (_, pass)| pass(plan))
+}
 
 /// Runs every pass that `config` does not disable; gives the plan, and what each pass took.
 pub fn optimize_timed(mut plan: Plan, config: &Config) -> Result<(Plan, Vec<(&'static str, Duration)>)> {

@@ -102,11 +102,14 @@ fn prune(relation: Relation, read: &Read) -> Result<Pruned> {
             let node = Node::Sort { input: Box::new(input.relation), keys, offset, fetch, threshold };
             Ok(Pruned { relation: Relation::new(node, schema), place })
         }
-        Node::Exchange { input, keys, partitions } => {
+        Node::Exchange { numbered: true, .. } => {
+            Err(Error::internal("a numbered exchange is for operators alone, which no pass sees"))
+        }
+        Node::Exchange { input, keys, partitions, numbered: false } => {
             let input = prune(*input, &reads(read.clone(), &keys))?;
             let keys = input.map_all(&keys);
             let (schema, place) = (input.relation.schema.clone(), input.place);
-            let node = Node::Exchange { input: Box::new(input.relation), keys, partitions };
+            let node = Node::Exchange { input: Box::new(input.relation), keys, partitions, numbered: false };
             Ok(Pruned { relation: Relation::new(node, schema), place })
         }
         Node::Limit { input, offset, fetch } => {

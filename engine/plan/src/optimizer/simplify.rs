@@ -1,5 +1,6 @@
 //! Expressions and filters brought into the form that scans and later passes read best.
 //!
+//! `(a AND b) OR (a AND c)` becomes `a AND (b OR c)`, so that joins find their keys (plans of other engines may have them there);
 //! `a = 1 OR a = 2` becomes `a IN (1, 2)`; a filter right above a scan becomes the scan's (the SQL front end leaves those there that
 //! read a scalar sub-query).
 
@@ -17,7 +18,10 @@ fn simplify(relation: Relation) -> Result<Relation> {
     let mut relation = relation.map_children(&mut simplify)?;
     match &mut relation.node {
         Node::Scan { filters, .. } => filters.iter_mut().for_each(collect_equalities),
-        Node::Filter { predicate, .. } => collect_equalities(predicate),
+        Node::Filter { predicate, .. } => {
+            factor(predicate);
+            collect_equalities(predicate);
+        }
         Node::Project { expressions, .. } => expressions.iter_mut().for_each(collect_equalities),
         Node::Join { join, .. } => join.residual.iter_mut().for_each(collect_equalities),
         _ => {}
@@ -45,6 +49,34 @@ pub(super) fn is_volatile(expression: &Expression) -> bool {
     let mut volatile = false;
     expression.visit(&mut |e| volatile |= matches!(&e.kind, Kind::Function(call) if call.function.is_volatile()));
     volatile
+}
+
+/// Takes what all alternatives of an OR have in common out of it. For a filter: TRUE stays TRUE, nothing else becomes TRUE.
+fn factor(predicate: &mut Expression) {
+    if let Kind::And(operands) = &mut predicate.kind {
+        operands.iter_mut().for_each(factor);
+        if operands.iter().any(|o| matches!(o.kind, Kind::And(_))) {
+            *predicate = Expression::and(std::mem::take(operands).into_iter().flat_map(conjuncts).collect());
+        }
+        return;
+    }
+    let Kind::Or(alternatives) = &predicate.kind else { return };
+    let alternatives: Vec<Vec<Expression>> = alternatives.iter().map(|a| conjuncts(a.clone())).collect();
+    let Some((first, others)) = alternatives.split_first() else { return };
+    let common: Vec<Expression> =
+        first.iter().filter(|c| !is_volatile(c) && others.iter().all(|o| o.contains(c))).cloned().collect();
+    if common.is_empty() {
+        return;
+    }
+    let rest: Vec<Vec<Expression>> =
+        alternatives.iter().map(|a| a.iter().filter(|c| !common.contains(c)).cloned().collect()).collect();
+    let mut factored = common;
+    // An alternative of the common part alone makes the others superfluous.
+    if rest.iter().all(|r| !r.is_empty()) {
+        let alternatives = rest.into_iter().map(Expression::and).collect();
+        factored.push(Expression { kind: Kind::Or(alternatives), data_type: DataType::Boolean });
+    }
+    *predicate = Expression::and(factored);
 }
 
 /// Turns ORs of equalities on one operand into IN lists, bottom-up.
@@ -101,5 +133,34 @@ fn unwrap_single(expression: &mut Expression) {
     {
         let value = list.remove(0);
         *expression = Expression::compare(CompareOp::Equal, operand.as_ref().clone(), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plasmon_core::expression::Scalar;
+
+    use super::*;
+
+    fn equal(column: usize, value: i64) -> Expression {
+        let literal = Expression::literal(Scalar::Int64(value), DataType::Int64);
+        Expression::compare(CompareOp::Equal, Expression::column(column, DataType::Int64), literal)
+    }
+
+    #[test]
+    fn what_alternatives_share_is_taken_out() {
+        let or =
+            |alternatives: Vec<Expression>| Expression { kind: Kind::Or(alternatives), data_type: DataType::Boolean };
+        let both = |a: &Expression, b: &Expression| Expression::and(vec![a.clone(), b.clone()]);
+        let (a, b, c) = (equal(0, 1), equal(1, 2), equal(2, 3));
+        let mut predicate = or(vec![both(&a, &b), both(&c, &a)]);
+        factor(&mut predicate);
+        assert_eq!(predicate, both(&a, &or(vec![b.clone(), c.clone()])));
+        let mut predicate = or(vec![both(&a, &b), a.clone()]);
+        factor(&mut predicate);
+        assert_eq!(predicate, a);
+        let mut predicate = or(vec![a.clone(), b.clone()]);
+        factor(&mut predicate);
+        assert_eq!(predicate, or(vec![a, b]));
     }
 }

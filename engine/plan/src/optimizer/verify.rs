@@ -71,7 +71,8 @@ fn output_types(relation: &Relation, inputs: Vec<DataType>, plan: &Plan) -> Resu
             Some(shared) => types(&shared.schema).cloned().collect(),
             None => return Err(wrong(relation, "there is no such shared sub-plan")),
         },
-        Node::Filter { .. } | Node::Sort { .. } | Node::Limit { .. } | Node::Exchange { .. } => inputs,
+        Node::Exchange { numbered, .. } => inputs.into_iter().chain(numbered.then_some(DataType::Int32)).collect(),
+        Node::Filter { .. } | Node::Sort { .. } | Node::Limit { .. } => inputs,
         Node::Recursive { initial, .. } => types(&initial.schema).cloned().collect(),
         Node::Unnest { .. } | Node::WorkTable { .. } => types(&relation.schema).cloned().collect(),
     })

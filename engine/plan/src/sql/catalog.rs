@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use plasmon_core::Result;
-use plasmon_core::expression::Scalar;
 use plasmon_core::table::Table;
 
 use crate::function::Registry;
+use crate::ir::Constant;
 
 /// Names in scope of a statement. Parts of a qualified name come outermost first, already normalized (lower case unless quoted).
 pub trait Catalog: Send + Sync {
@@ -20,7 +20,7 @@ pub trait Catalog: Send + Sync {
     fn path_table(&self, path: &str, format: Option<&str>, options: &[(String, String)]) -> Result<Arc<dyn Table>>;
 
     /// A table function of the session's own; `None` when it has none of that name. Arguments are constants.
-    fn table_function(&self, _name: &str, _arguments: &[Scalar]) -> Result<Option<Arc<dyn Table>>> {
+    fn table_function(&self, _name: &str, _arguments: &[Constant]) -> Result<Option<Arc<dyn Table>>> {
         Ok(None)
     }
 

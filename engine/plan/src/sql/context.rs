@@ -21,6 +21,7 @@ use super::reader_options::{reader_format, unfold};
 use super::translate::convert_scalar;
 use crate::error::into_datafusion;
 use crate::function::Registry;
+use crate::ir::{Constant, TableOrigin};
 
 /// Views inside views deeper than this are taken for a cycle.
 const VIEW_DEPTH_MAX: usize = 32;
@@ -64,7 +65,9 @@ impl<'a> Context<'a> {
         format: Option<&str>,
         options: &[(String, String)],
     ) -> Result<Arc<dyn TableSource>, DataFusionError> {
-        Ok(TableScanSource::shared(self.catalog.path_table(path, format, options).map_err(into_datafusion)?))
+        let table = self.catalog.path_table(path, format, options).map_err(into_datafusion)?;
+        let (format, options) = (format.map(str::to_string), options.to_vec());
+        Ok(TableScanSource::shared(table, TableOrigin::Files { path: path.to_string(), format, options }))
     }
 }
 
@@ -74,7 +77,7 @@ pub(super) fn name_parts(name: &TableReference) -> Vec<String> {
 }
 
 /// Whether a name in FROM is a path rather than a name: it has a separator, a wildcard or a file extension.
-fn is_path(name: &str) -> bool {
+pub(crate) fn is_path(name: &str) -> bool {
     name.contains(['/', '\\', '*'])
         || name.rsplit_once('.').is_some_and(|(stem, extension)| !stem.is_empty() && !extension.is_empty())
 }
@@ -83,7 +86,7 @@ impl ContextProvider for Context<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>, DataFusionError> {
         let parts = name_parts(&name);
         if let Some(table) = self.catalog.table(&parts).map_err(into_datafusion)? {
-            return Ok(TableScanSource::shared(table));
+            return Ok(TableScanSource::shared(table, TableOrigin::Named(parts)));
         }
         if let Some(view) = self.catalog.view(&parts).map_err(into_datafusion)? {
             return self.expand_view(&name, &view);
@@ -102,15 +105,19 @@ impl ContextProvider for Context<'_> {
         let constants = arguments
             .iter()
             .map(|argument| match argument {
-                Expr::Literal(value, _) => convert_scalar(value).map_err(into_datafusion),
+                Expr::Literal(value, _) => {
+                    let constant = convert_scalar(value).map_err(into_datafusion)?;
+                    Ok(Constant { value: constant, data_type: value.data_type() })
+                }
                 other => plan_err!("table function {name}: argument {other} is not a constant"),
             })
-            .collect::<Result<Vec<Scalar>, _>>()?;
+            .collect::<Result<Vec<Constant>, DataFusionError>>()?;
         if let Some(table) = self.catalog.table_function(name, &constants).map_err(into_datafusion)? {
-            return Ok(TableScanSource::shared(table));
+            let origin = TableOrigin::Function { name: name.to_string(), arguments: constants };
+            return Ok(TableScanSource::shared(table, origin));
         }
         let Some(format) = reader_format(name) else { return plan_err!("there is no table function {name}") };
-        let texts = constants.iter().map(|c| match c {
+        let texts = constants.iter().map(|c| match &c.value {
             Scalar::Bytes(text) => Some(String::from_utf8_lossy(text).into_owned()),
             _ => None,
         });
@@ -182,13 +189,14 @@ impl ContextProvider for Context<'_> {
 /// A table of the catalog. Every filter is pushed into the scan: what the table cannot apply is lowered to a filter above it.
 pub(super) struct TableScanSource {
     pub(super) table: Arc<dyn Table>,
+    pub(super) origin: TableOrigin,
     schema: SchemaRef,
 }
 
 impl TableScanSource {
-    fn shared(table: Arc<dyn Table>) -> Arc<dyn TableSource> {
+    fn shared(table: Arc<dyn Table>, origin: TableOrigin) -> Arc<dyn TableSource> {
         let schema = table.schema();
-        Arc::new(TableScanSource { table, schema })
+        Arc::new(TableScanSource { table, origin, schema })
     }
 }
 

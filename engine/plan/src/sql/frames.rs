@@ -8,6 +8,16 @@ use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{Expr, ExprSchemable, LogicalPlan, WindowFrame, WindowFrameBound, WindowFrameUnits};
 
+/// Whether the library knows distances between values of a type.
+fn has_distance(data_type: &DataType) -> bool {
+    use DataType::*;
+    match data_type {
+        Boolean | Null | Date32 | Date64 | Timestamp(..) | List(_) | LargeList(_) | FixedSizeList(..) => true,
+        Dictionary(_, values) => has_distance(values),
+        other => other.is_numeric() || other.is_string(),
+    }
+}
+
 /// RANGE frames that measure no distance are GROUPS frames: the library wants distances of every RANGE, and some types have none.
 pub(super) fn by_peers(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
     let measures = |bound: &WindowFrameBound| match bound {
@@ -15,7 +25,7 @@ pub(super) fn by_peers(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError
         WindowFrameBound::CurrentRow => false,
     };
     let has_no_distance = |order: &[Sort], schema: &DFSchema| {
-        order.iter().any(|key| matches!(key.expr.get_type(schema), Ok(DataType::Time32(_) | DataType::Time64(_))))
+        order.iter().any(|key| key.expr.get_type(schema).is_ok_and(|data_type| !has_distance(&data_type)))
     };
     let rewritten = plan.transform_up_with_subqueries(|node| {
         if !matches!(node, LogicalPlan::Window(_)) {

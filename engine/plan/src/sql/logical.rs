@@ -11,6 +11,8 @@ use datafusion_sql::parser::{DFParserBuilder, Statement};
 use datafusion_sql::planner::{ParserOptions, SqlToRel};
 use datafusion_sql::sqlparser::ast::{Expr as SqlExpr, LimitClause, Query, Value, VisitMut, VisitorMut};
 use datafusion_sql::sqlparser::dialect::GenericDialect;
+use datafusion_sql::sqlparser::parser::Parser;
+use datafusion_sql::sqlparser::tokenizer::Token;
 
 use super::context::{Context, OPTIONS};
 use super::{distinct_on, frames, held_rules, membership, numbers, reader_options, set_operation, subquery, syntax};
@@ -36,6 +38,25 @@ pub(super) fn parse_statement(sql: &str) -> Result<Statement, DataFusionError> {
         (None, _) => Err(DataFusionError::Plan("the statement is empty".to_string())),
         (Some(_), more) => Err(DataFusionError::Plan(format!("one statement expected, got {}", more + 1))),
     }
+}
+
+/// The one expression of `sql`.
+pub(super) fn parse_expression(sql: &str) -> Result<SqlExpr, DataFusionError> {
+    let parser = Parser::new(&GenericDialect {}).with_recursion_limit(NESTING_MAX);
+    let mut parser = parser.try_with_sql(sql)?;
+    let mut expression = parser.parse_expr()?;
+    match parser.next_token().token {
+        Token::EOF => syntax::rewrite_expression(&mut expression).map(|()| expression),
+        other => Err(DataFusionError::Plan(format!("the expression ends before {other}"))),
+    }
+}
+
+/// Names and types of one node resolved as in a statement: coercion, then simplification, nothing moved.
+pub(super) fn typed(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+    let plan = frames::by_peers(numbers::decimals_beside_floats(plan)?)?;
+    let plan = Analyzer::new().execute_and_check(plan, &OPTIONS, |_, _| {})?;
+    let config = OptimizerContext::new_with_config_options(OPTIONS.clone());
+    Ok(numbers::CheckedSimplify::new().rewrite(plan, &config)?.data)
 }
 
 /// The plan of a parsed statement, names and types resolved but not optimized.

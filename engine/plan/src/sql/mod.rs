@@ -24,7 +24,12 @@ mod statement;
 mod subquery;
 mod syntax;
 mod translate;
+pub mod untyped;
 
+pub use crate::ir::Constant;
 pub use catalog::{Catalog, View};
-pub use split::{ExplainFormat, ExplainOptions, split_statements};
-pub use statement::{CopyTo, CreateExternalTable, Statement, plan_statement, plan_with_parameters};
+pub(crate) use context::is_path;
+pub use split::{ExplainFormat, ExplainOptions, number_parameters, split_statements};
+pub(crate) use statement::plan_view;
+pub use statement::{CopyTo, CreateExternalTable, Stage, Statement, plan_statement, plan_with_parameters};
+pub(crate) use translate::{cast_to, convert_scalar, same_type};

@@ -52,6 +52,41 @@ pub fn split_statements(sql: &str) -> Result<Vec<&str>> {
     Ok(statements)
 }
 
+/// The text with its parameters numbered, and their names in the order of the numbers. `?, ?` becomes `$1, $2` (whose names are these), `$low, $high, $low`
+/// becomes `$1, $2, $1`, and `$2, $1` stays. One text has parameters of one kind.
+pub fn number_parameters(sql: &str) -> Result<(String, Vec<String>)> {
+    let offsets = Offsets::new(sql);
+    let (mut numbered, mut copied, mut kinds) = (String::with_capacity(sql.len()), 0, [false; 3]);
+    let mut names: Vec<String> = Vec::new();
+    for token in &tokenize(sql)? {
+        let Token::Placeholder(name) = &token.token else { continue };
+        let is_number = name[1..].parse::<usize>().is_ok();
+        kinds[if name == "?" { 0 } else { 1 + usize::from(is_number) }] = true;
+        let known = names.iter().position(|n| n == name);
+        let number = match known {
+            Some(position) => position + 1,
+            None => {
+                names.push(if name == "?" { format!("${}", names.len() + 1) } else { name.clone() });
+                names.len()
+            }
+        };
+        if !is_number {
+            let start = offsets.of(token.span.start);
+            numbered.push_str(&sql[copied..start]);
+            numbered.push_str(&format!("${number}"));
+            copied = start + name.len();
+        }
+    }
+    if kinds.iter().filter(|kind| **kind).count() > 1 {
+        return Err(Error::user("the parameters of a statement are all question marks, all numbered or all named"));
+    }
+    numbered.push_str(&sql[copied..]);
+    if kinds[2] {
+        names.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
+    }
+    Ok((numbered, names))
+}
+
 /// When `sql` is `EXPLAIN …` of a statement: its options, and the statement. `EXPLAIN table` (DESCRIBE) is left to the parser.
 pub(super) fn split_explain(sql: &str) -> Result<Option<(ExplainOptions, &str)>> {
     let tokens: Vec<TokenWithSpan> =
@@ -212,6 +247,21 @@ mod tests {
             ["select ';'", "-- a;b\n/* ; */ select \"a;ü\" from t", "select 'ö;' as é"]
         );
         assert!(split_statements("  -- nothing\n;").unwrap().is_empty());
+    }
+
+    #[test]
+    fn parameters_are_numbered_in_order() {
+        let numbered = |sql| number_parameters(sql).unwrap();
+        let names = |count: usize| (1..=count).map(|n| format!("${n}")).collect::<Vec<_>>();
+        assert_eq!(numbered("SELECT 'é?', ?, a -- ?\n+ ?"), ("SELECT 'é?', $1, a -- ?\n+ $2".to_string(), names(2)));
+        assert_eq!(numbered("SELECT $2, $1, $2"), ("SELECT $2, $1, $2".to_string(), names(2)));
+        let many = (1..=12).rev().map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+        assert_eq!(number_parameters(&format!("SELECT {many}")).unwrap().1, names(12));
+        assert_eq!(numbered("SELECT 1"), ("SELECT 1".to_string(), Vec::new()));
+        let named = numbered("SELECT $low, $high, $low");
+        assert_eq!(named, ("SELECT $1, $2, $1".to_string(), vec!["$low".to_string(), "$high".to_string()]));
+        assert!(number_parameters("SELECT ?, $2").is_err());
+        assert!(number_parameters("SELECT $a, $2").is_err());
     }
 
     #[test]

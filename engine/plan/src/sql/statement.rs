@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
-use datafusion_common::{ScalarValue, TableReference};
+use datafusion_common::{DataFusionError, ScalarValue, TableReference};
 use datafusion_expr::dml::InsertOp;
-use datafusion_expr::{DdlStatement, LogicalPlan, WriteOp};
+use datafusion_expr::{DdlStatement, Expr, LogicalPlan, LogicalPlanBuilder, WriteOp, cast};
 use datafusion_sql::parser::{
     CopyToSource, CopyToStatement, CreateExternalTable as ParsedExternalTable, ResetStatement, Statement as Parsed,
 };
@@ -30,9 +30,8 @@ use crate::explain::PassTime;
 use crate::ir::Plan;
 use crate::optimizer;
 
-/// Longer texts are planned on a stack of [`STACK_BYTES`]: long chains of operators nest deeply in the planner's trees.
-const LONG_TEXT_BYTES: usize = 8 * 1024;
-const STACK_BYTES: usize = 256 * 1024 * 1024;
+/// Longer texts are planned on a large stack: long chains of operators nest deeply in the planner's trees.
+pub(super) const LONG_TEXT_BYTES: usize = 8 * 1024;
 
 /// What a statement asks for. Names come as their parts, outermost first.
 #[derive(Debug)]
@@ -131,34 +130,32 @@ pub struct CreateExternalTable {
 
 /// Plans the one statement of `sql`; an empty text or more than one statement is an error.
 pub fn plan_statement(sql: &str, catalog: &dyn Catalog, config: &Config) -> Result<Statement> {
-    plan_with_parameters(sql, &[], catalog, config)
+    plan_with_parameters(sql, &[], catalog, config, Stage::Optimized)
 }
 
-/// As [`plan_statement`], with the values of `$1`, `$2` … as arrays of one row each.
+/// As [`plan_statement`], with the values of `$1`, `$2` … as arrays of one row each, and taken as far as `stage`.
 pub fn plan_with_parameters(
     sql: &str,
     parameters: &[ArrayRef],
     catalog: &dyn Catalog,
     config: &Config,
+    stage: Stage,
 ) -> Result<Statement> {
-    if sql.len() <= LONG_TEXT_BYTES {
-        return plan_text(sql, parameters, catalog, config);
-    }
-    std::thread::scope(|scope| {
-        let planner = std::thread::Builder::new().name("plasmon-planner".to_string()).stack_size(STACK_BYTES);
-        let handle = planner
-            .spawn_scoped(scope, || plan_text(sql, parameters, catalog, config))
-            .map_err(|e| Error::io("planner thread", e))?;
-        handle.join().unwrap_or_else(|_| Err(Error::internal("the planner panicked")))
-    })
+    crate::stack::with_room(sql.len() > LONG_TEXT_BYTES, || plan_text(sql, parameters, catalog, config, stage))
 }
 
-fn plan_text(sql: &str, parameters: &[ArrayRef], catalog: &dyn Catalog, config: &Config) -> Result<Statement> {
+fn plan_text(
+    sql: &str,
+    parameters: &[ArrayRef],
+    catalog: &dyn Catalog,
+    config: &Config,
+    stage: Stage,
+) -> Result<Statement> {
     let parameters = parameters
         .iter()
         .map(|value| ScalarValue::try_from_array(value, 0).map_err(convert_error))
         .collect::<Result<Vec<_>>>()?;
-    let planner = Planner { context: Context::new(catalog), config, parameters, passes: RefCell::default() };
+    let planner = Planner { context: Context::new(catalog), config, parameters, passes: RefCell::default(), stage };
     if let Some((options, text)) = split_explain(sql)? {
         return match planner.statement(text)? {
             Statement::Query(plan)
@@ -173,12 +170,46 @@ fn plan_text(sql: &str, parameters: &[ArrayRef], catalog: &dyn Catalog, config: 
     planner.statement(sql)
 }
 
+/// The plan of a view's query as it was translated, before the optimizer's passes.
+pub(crate) fn plan_view(view: &View, catalog: &dyn Catalog) -> Result<Plan> {
+    let planner = Planner {
+        context: Context::new(catalog),
+        config: &Config::default(),
+        parameters: Vec::new(),
+        passes: RefCell::default(),
+        stage: Stage::Translated,
+    };
+    planner.query(&view.sql)
+}
+
+/// How far plans are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Simplified, decorrelated, filters and columns pushed down; nothing in it is the engine's own.
+    Translated,
+    /// Ready to be lowered.
+    Optimized,
+}
+
+/// The rows cast to the columns of the table that they are for: values of parameters come with types of their own.
+fn with_types(rows: LogicalPlan, table: &SchemaRef) -> Result<LogicalPlan, DataFusionError> {
+    let schema = rows.schema().clone();
+    let mut pairs = schema.fields().iter().zip(table.fields());
+    if pairs.all(|(given, wanted)| given.data_type() == wanted.data_type()) {
+        return Ok(rows);
+    }
+    let columns = schema.columns().into_iter().zip(table.fields());
+    let columns = columns.map(|(c, wanted)| cast(Expr::Column(c), wanted.data_type().clone()).alias(wanted.name()));
+    LogicalPlanBuilder::from(rows).project(columns)?.build()
+}
+
 struct Planner<'a> {
     context: Context<'a>,
     config: &'a Config,
     parameters: Vec<ScalarValue>,
     /// What the steps of planning took, for EXPLAIN.
     passes: RefCell<Vec<PassTime>>,
+    stage: Stage,
 }
 
 impl Planner<'_> {
@@ -254,28 +285,32 @@ impl Planner<'_> {
                     return Err(Error::user(format!("{} is no table that rows can be inserted into", dml.table_name)));
                 };
                 let table = source.table.clone();
-                Ok(Statement::Insert {
-                    name: name_parts(&dml.table_name),
-                    table,
-                    plan: self.plan(Arc::unwrap_or_clone(dml.input))?,
-                    overwrite,
-                })
+                let rows = self.with_values(Arc::unwrap_or_clone(dml.input))?;
+                let rows = with_types(rows, &table.schema()).map_err(convert_error)?;
+                Ok(Statement::Insert { name: name_parts(&dml.table_name), table, plan: self.plan(rows)?, overwrite })
             }
             LogicalPlan::Statement(other) => Err(Error::unsupported(format!("statement {}", other.name()))),
             query => Ok(Statement::Query(self.plan(query)?)),
         }
     }
 
+    /// The query with the values of its parameters.
+    fn with_values(&self, query: LogicalPlan) -> Result<LogicalPlan> {
+        match self.parameters.is_empty() {
+            true => Ok(query),
+            false => query.with_param_values(self.parameters.clone()).map_err(convert_error),
+        }
+    }
+
     /// Optimizes and translates a resolved query.
     fn plan(&self, query: LogicalPlan) -> Result<Plan> {
-        let query = if self.parameters.is_empty() {
-            query
-        } else {
-            query.with_param_values(self.parameters.clone()).map_err(convert_error)?
-        };
+        let query = self.with_values(query)?;
         let optimized =
             self.timed("logical rules", || logical::optimize(query, &self.context.functions).map_err(convert_error))?;
         let translated = self.timed("translate", || translate(&optimized))?;
+        if self.stage == Stage::Translated {
+            return Ok(translated);
+        }
         let (plan, times) = optimizer::optimize_timed(translated, self.config)?;
         self.passes.borrow_mut().extend(times);
         Ok(plan)

@@ -27,6 +27,14 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<(), DataFusionError> 
     }
 }
 
+/// As [`rewrite`], of an expression that stands alone.
+pub(super) fn rewrite_expression(expression: &mut Expr) -> Result<(), DataFusionError> {
+    match expression.visit(&mut Rewriter) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
 struct Rewriter;
 
 impl VisitorMut for Rewriter {

@@ -69,12 +69,12 @@ impl Table for TestTable {
 }
 
 /// Tables by name, and a view.
-pub(super) struct TestCatalog {
+pub(crate) struct TestCatalog {
     tables: Vec<(String, Arc<TestTable>)>,
 }
 
 impl TestCatalog {
-    pub(super) fn tpch() -> Self {
+    pub(crate) fn tpch() -> Self {
         TestCatalog {
             tables: TABLES
                 .iter()

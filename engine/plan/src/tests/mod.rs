@@ -1,9 +1,9 @@
 //! Tests of planning from SQL text to optimized IR, over tables that have statistics but no rows.
 
-mod catalog;
-mod tpch;
+pub(crate) mod catalog;
+pub(crate) mod tpch;
 
-use plasmon_core::Config;
+use plasmon_core::{Config, Error};
 
 use crate::ir::{Node, Plan, Relation};
 use crate::sql::{Statement, plan_statement};
@@ -48,5 +48,29 @@ fn a_top_n_reads_wide_columns_late() {
         "SELECT o_comment FROM part LEFT JOIN orders ON o_custkey = p_partkey ORDER BY p_retailprice LIMIT 10",
     ] {
         assert!(!ordered(sql).concat().contains("row number"), "{sql}: {:?}", ordered(sql));
+    }
+}
+
+#[test]
+fn calls_that_the_engine_cannot_make_are_refused() {
+    let refused = |sql: &str| match plan_statement(sql, &TestCatalog::tpch(), &Config::default()) {
+        Ok(_) => panic!("{sql} was planned"),
+        Err(error) => error,
+    };
+    for (sql, message) in [
+        ("SELECT first_value() OVER (ORDER BY n_name) FROM nation", "first_value takes 1 argument, not 0"),
+        ("SELECT last_value() OVER () FROM nation", "last_value takes 1 argument, not 0"),
+        ("SELECT nth_value(n_name) OVER () FROM nation", "nth_value takes 2 arguments, not 1"),
+    ] {
+        let error = refused(sql);
+        assert!(matches!(&error, Error::User(told) if told.contains(message)), "{sql}: {error:?}");
+    }
+    for sql in [
+        "SELECT lag(n_name, n_regionkey) OVER (ORDER BY n_name) FROM nation",
+        "SELECT sum(INTERVAL '1 month' * n_regionkey) FROM nation",
+        "SELECT sum(o_orderdate - o_orderdate + INTERVAL '1 month') OVER () FROM orders",
+    ] {
+        let error = refused(sql);
+        assert!(matches!(&error, Error::Unsupported(_)), "{sql}: {error:?}");
     }
 }

@@ -6,7 +6,7 @@ use super::plan;
 use crate::explain::explain;
 use crate::sql::{ExplainFormat, ExplainOptions};
 
-fn queries() -> Vec<(String, String)> {
+pub(crate) fn queries() -> Vec<(String, String)> {
     let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../benchmarks/tpch/queries"));
     let query = |n: usize| {
         let path = directory.join(format!("q{n:02}.sql"));

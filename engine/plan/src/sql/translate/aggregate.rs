@@ -4,7 +4,7 @@ use datafusion_common::DFSchema;
 use datafusion_expr::expr::{AggregateFunction as AggregateCallExpr, GroupingSet, NullTreatment};
 use datafusion_expr::utils::grouping_set_to_exprlist;
 use datafusion_expr::{Aggregate, Expr, ExprSchemable};
-use plasmon_core::operators::aggregate::{AggregateExpression, AggregateFunction, AggregatePhase};
+use plasmon_core::operators::aggregate::{AggregateExpression, AggregateFunction, AggregatePhase, state_types};
 use plasmon_core::{Error, Result};
 
 use super::Translator;
@@ -78,21 +78,15 @@ impl Translator {
             arguments.clear();
         }
         let filter = params.filter.as_deref().map(|f| self.expression(f, schema)).transpose()?;
-        let distinct = params.distinct && !ignores_duplicates(&function);
-        let order_by = if ignores_order(&function) { Vec::new() } else { order_by };
-        Ok(AggregateExpression { function, arguments, filter, distinct, order_by, data_type })
+        let distinct = params.distinct && !function.ignores_duplicates();
+        let order_by = if function.ignores_order() { Vec::new() } else { order_by };
+        let translated = AggregateExpression { function, arguments, filter, distinct, order_by, data_type };
+        // A library's own functions have said by now what they take.
+        if !matches!(translated.function, AggregateFunction::Custom(_)) {
+            state_types(&translated)?;
+        }
+        Ok(translated)
     }
-}
-
-/// Functions that give the same with and without DISTINCT.
-fn ignores_duplicates(function: &AggregateFunction) -> bool {
-    use AggregateFunction::*;
-    matches!(function, Min | Max | BoolAnd | BoolOr | BitAnd | BitOr | CountAll)
-}
-
-/// Functions that give the same in any order of their input.
-fn ignores_order(function: &AggregateFunction) -> bool {
-    !matches!(function, AggregateFunction::First { .. } | AggregateFunction::Last { .. } | AggregateFunction::Custom(_))
 }
 
 /// Which of `keys` each grouping set keeps.

@@ -211,7 +211,7 @@ pub(super) fn compare(op: CompareOp, left: Expression, right: Expression) -> Res
 }
 
 /// Casts two sides of a comparison to one type, should the planner have left them different.
-pub(super) fn same_type(left: Expression, right: Expression) -> Result<(Expression, Expression)> {
+pub(crate) fn same_type(left: Expression, right: Expression) -> Result<(Expression, Expression)> {
     if left.data_type == right.data_type || is_same_family(&left.data_type, &right.data_type) {
         return Ok((left, right));
     }
@@ -221,7 +221,7 @@ pub(super) fn same_type(left: Expression, right: Expression) -> Result<(Expressi
 }
 
 /// A cast, unless the values stay as they are: then just the logical type changes.
-pub(super) fn cast_to(operand: Expression, data_type: &DataType, mode: CastMode) -> Expression {
+pub(crate) fn cast_to(operand: Expression, data_type: &DataType, mode: CastMode) -> Expression {
     if operand.data_type == *data_type {
         return operand;
     }

@@ -10,7 +10,7 @@ use plasmon_core::expression::{Expression, Scalar};
 use crate::error::convert_error;
 
 /// The value without its logical type, which is `value.data_type()`.
-pub(in crate::sql) fn convert_scalar(value: &ScalarValue) -> Result<Scalar> {
+pub(crate) fn convert_scalar(value: &ScalarValue) -> Result<Scalar> {
     if value.is_null() {
         return Ok(Scalar::Null);
     }

@@ -14,10 +14,11 @@ use std::sync::Arc;
 
 use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_expr::LogicalPlan;
-use plasmon_core::Result;
 use plasmon_core::expression::ScalarSlot;
+use plasmon_core::{Error, Result};
 
-pub(super) use literal::convert_scalar;
+pub(crate) use expression::{cast_to, same_type};
+pub(crate) use literal::convert_scalar;
 
 use crate::error::convert_error;
 use crate::ir::{Plan, Relation};
@@ -28,6 +29,16 @@ pub(super) fn translate(plan: &LogicalPlan) -> Result<Plan> {
     let root = translator.relation(plan)?;
     let subqueries = translator.subqueries.into_iter().map(|s| (s.slot, s.relation)).collect();
     Ok(Plan { root, subqueries, shared: Vec::new() })
+}
+
+/// The IR of one node over leaves without rows; sub-queries are refused, an operator alone has nowhere to run them.
+pub(super) fn translate_node(plan: &LogicalPlan) -> Result<Relation> {
+    let mut translator = Translator::default();
+    let root = translator.relation(plan)?;
+    match translator.subqueries.is_empty() {
+        true => Ok(root),
+        false => Err(Error::unsupported("sub-queries in an expression of an operator")),
+    }
 }
 
 /// State of one translation.

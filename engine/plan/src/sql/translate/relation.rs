@@ -14,7 +14,7 @@ use plasmon_core::{Error, Result};
 use super::Translator;
 use super::expression::{cast_to, same_type};
 use crate::error::convert_error;
-use crate::ir::{Join, Node, Relation, Unnest, UnnestOutput, conjuncts, types};
+use crate::ir::{Join, Node, Relation, TableName, Unnest, UnnestOutput, conjuncts, types};
 use crate::sql::context::{TableScanSource, WorkTableSource};
 
 impl Translator {
@@ -80,7 +80,7 @@ impl Translator {
                 };
                 let keys =
                     keys.iter().map(|k| self.expression(k, repartition.input.schema())).collect::<Result<_>>()?;
-                Ok(Relation::new(Node::Exchange { input: Box::new(input), keys, partitions }, schema))
+                Ok(Relation::new(Node::Exchange { input: Box::new(input), keys, partitions, numbered: false }, schema))
             }
             other => Err(Error::unsupported(format!("plan node {}", other.display()))),
         }
@@ -121,7 +121,7 @@ impl Translator {
             return Err(Error::internal(format!("the source of {} is not the engine's", scan.table_name)));
         };
         let node = Node::Scan {
-            name: scan.table_name.to_string(),
+            name: TableName { text: scan.table_name.to_string(), origin: source.origin.clone() },
             table: source.table.clone(),
             projection,
             filters: filters.into_iter().flat_map(conjuncts).collect(),
