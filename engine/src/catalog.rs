@@ -36,13 +36,18 @@ impl Catalog {
         if !replace && entries.contains_key(name) {
             return Err(Error::user(format!("{name} exists already; use CREATE OR REPLACE, or DROP it first")));
         }
-        entries.insert(name.to_string(), entry);
+        let replaced = entries.insert(name.to_string(), entry);
+        // Unlocked before what is dropped: a host's batches may call back into this session when they are released.
+        drop(entries);
+        drop(replaced);
         Ok(())
     }
 
     /// Forgets `name`; whether it existed.
     pub(crate) fn remove(&self, name: &str) -> bool {
-        self.entries.write().unwrap_or_else(|e| e.into_inner()).remove(name).is_some()
+        // Unlocked before it is dropped, as above.
+        let removed = self.entries.write().unwrap_or_else(|e| e.into_inner()).remove(name);
+        removed.is_some()
     }
 
     /// All names and what they stand for, sorted by name.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use plasmon_core::config::Setting;
+use plasmon_core::memory::MemoryBudget;
 use plasmon_core::pipeline::{CancelToken, TaskContext};
 use plasmon_core::{Config, Error, Result};
 use plasmon_io as io;
@@ -15,6 +16,7 @@ use plasmon_plan::sql::{CopyTo, CreateExternalTable, Statement};
 
 use crate::Session;
 use crate::catalog::Entry;
+use crate::journal::Journal;
 use crate::memory_table::MemoryTable;
 use crate::query::Query;
 
@@ -22,6 +24,10 @@ use crate::query::Query;
 pub(crate) struct Run {
     pub(crate) config: Config,
     pub(crate) cancel: CancelToken,
+    /// The session's budget.
+    pub(crate) memory: Arc<MemoryBudget>,
+    /// What runs, for the log.
+    pub(crate) text: String,
 }
 
 /// Runs one planned statement.
@@ -76,10 +82,25 @@ pub(crate) fn execute(session: &Session, statement: Statement, run: &Run) -> Res
     }
 }
 
-fn start(plan: Plan, run: &Run) -> Result<Query> {
+/// Whether a statement reads nothing but definitions and settings, at once (EXPLAIN ANALYZE aside).
+pub(crate) fn only_shows(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::Explain { .. }
+            | Statement::Describe { .. }
+            | Statement::ShowTables { .. }
+            | Statement::ShowFunctions { .. }
+            | Statement::ShowSettings { .. }
+    )
+}
+
+/// Starts a plan.
+pub(crate) fn start(plan: Plan, run: &Run) -> Result<Query> {
     let schema = plan.root.schema.clone();
-    let task = TaskContext::with_cancel(run.config.clone(), run.cancel.clone());
-    Query::start(plan, schema, task)
+    let journal = Journal::open(&run.text);
+    let memory = run.memory.below(&journal.name(), run.config.memory_bytes);
+    let task = TaskContext::with_memory(run.config.clone(), run.cancel.child(), memory);
+    Query::start(plan, schema, task, journal)
 }
 
 fn last(name: &[String]) -> String {
@@ -158,14 +179,20 @@ fn nothing() -> Result<Query> {
 }
 
 fn count(rows: u64) -> Result<Query> {
-    table(&[("count", DataType::UInt64)], vec![Arc::new(UInt64Array::from(vec![rows]))])
+    let (schema, batch) = rows_of(&[("count", DataType::UInt64)], vec![Arc::new(UInt64Array::from(vec![rows]))])?;
+    Ok(Query::wrote(schema, vec![batch], rows))
 }
 
 fn table(fields: &[(&str, DataType)], columns: Vec<ArrayRef>) -> Result<Query> {
+    let (schema, batch) = rows_of(fields, columns)?;
+    Ok(Query::ready(schema, vec![batch]))
+}
+
+fn rows_of(fields: &[(&str, DataType)], columns: Vec<ArrayRef>) -> Result<(SchemaRef, RecordBatch)> {
     let schema: SchemaRef =
         Arc::new(Schema::new(fields.iter().map(|(n, t)| Field::new(*n, t.clone(), true)).collect::<Vec<_>>()));
     let batch = RecordBatch::try_new(schema.clone(), columns)?;
-    Ok(Query::ready(schema, vec![batch]))
+    Ok((schema, batch))
 }
 
 fn text_rows(name: &str, rows: &[String]) -> Result<Query> {

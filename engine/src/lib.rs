@@ -10,7 +10,10 @@
 //! ```
 //!
 //! The façade is all that an embedder needs: [`Session`] holds tables, views, functions and settings; [`Session::sql`] gives a
-//! [`Query`] with a schema, streaming batches, cancellation, progress and metrics. Operators alone, without SQL, are in [`core`].
+//! [`Query`] with a schema, streaming batches, cancellation, progress and metrics. Operators alone, without a statement, are in [`operators`];
+//! the parts that they are made of in [`core`].
+//!
+//! What happens is told through the `log` crate: queries under the target `plasmon::query`.
 //!
 //! Longer programs are in `engine/examples/`: SQL from files and memory (`sql.rs`), functions (`user_function.rs`), a table source
 //! (`own_table.rs`), operators without SQL (`operators_alone.rs`).
@@ -19,7 +22,9 @@
 
 mod catalog;
 mod execute;
+mod journal;
 mod memory_table;
+pub mod operators;
 mod parameter;
 mod progress;
 mod query;
@@ -27,6 +32,7 @@ mod session;
 mod statement;
 mod stream_table;
 mod table_function;
+mod tables;
 
 pub use memory_table::MemoryTable;
 pub use parameter::Parameter;
@@ -37,5 +43,6 @@ pub use plasmon_plan as plan;
 pub use progress::{Monitor, Progress};
 pub use query::{Query, Step};
 pub use session::Session;
-pub use statement::Statement;
+pub use statement::{Source, Statement};
 pub use stream_table::StreamTable;
+pub use tables::Relation;

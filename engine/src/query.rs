@@ -9,13 +9,14 @@ use arrow::datatypes::SchemaRef;
 use crossbeam::channel::{Receiver, TryRecvError};
 use plasmon_core::batch::{Batch, arrow::export_batch};
 use plasmon_core::memory::MemoryBudget;
-use plasmon_core::operators::collect::Collect;
+use plasmon_core::operators::collect::{Collect, InlineQueue};
 use plasmon_core::pipeline::{CancelToken, Graph, InlineDriver, Progress, TaskContext, run_on_pool};
 use plasmon_core::{Config, Driver, Error, Result};
 use plasmon_plan::explain::Measurement;
 use plasmon_plan::ir::Plan;
 use plasmon_plan::lower::lower;
 
+use crate::journal::Journal;
 use crate::progress::Monitor;
 
 /// Batches that may wait for the reader before workers do: enough to hide a reader's hiccup, small against a query's own state.
@@ -42,6 +43,8 @@ pub struct Query {
     run: Run,
     plan: Option<Arc<Plan>>,
     graph: Option<Arc<Graph>>,
+    affected: Option<u64>,
+    journal: Journal,
 }
 
 enum Run {
@@ -54,7 +57,7 @@ enum Run {
     },
     /// The reader's thread drives.
     Inline {
-        queue: Receiver<Batch>,
+        queue: InlineQueue,
         driver: Box<InlineDriver>,
         done: bool,
     },
@@ -70,29 +73,47 @@ impl Query {
             run: Run::Ready(batches.into_iter()),
             plan: None,
             graph: None,
+            affected: None,
+            journal: Journal::silent(),
         }
     }
 
+    /// A result that exists already, of a statement that wrote `rows`.
+    pub(crate) fn wrote(schema: SchemaRef, batches: Vec<RecordBatch>, rows: u64) -> Self {
+        let mut query = Query::ready(schema, batches);
+        query.affected = Some(rows);
+        query
+    }
+
     /// Starts `plan`.
-    pub(crate) fn start(plan: Plan, schema: SchemaRef, task: TaskContext) -> Result<Self> {
-        let capacity = (task.config.driver == Driver::Pool).then_some(QUEUE_BATCHES);
-        let (sink, queue) = Collect::new(capacity);
-        let sink = Arc::new(sink);
-        let graph = Arc::new(lower(&plan, sink.clone(), &task.config)?);
-        let run = match task.config.driver {
+    pub(crate) fn start(plan: Plan, schema: SchemaRef, task: TaskContext, journal: Journal) -> Result<Self> {
+        let (graph, run) = match task.config.driver {
             Driver::Inline => {
-                Run::Inline { queue, driver: Box::new(InlineDriver::new(graph.clone(), task.clone())), done: false }
+                let (sink, queue) = Collect::inline();
+                let graph = Arc::new(lower(&plan, Arc::new(sink), &task.config)?);
+                let driver = Box::new(InlineDriver::new(graph.clone(), task.clone()));
+                (graph, Run::Inline { queue, driver, done: false })
             }
             Driver::Pool => {
-                Run::Pool { queue, coordinator: Some(spawn_coordinator(graph.clone(), sink, task.clone())?) }
+                let (sink, queue) = Collect::new(Some(QUEUE_BATCHES));
+                let sink = Arc::new(sink);
+                let graph = Arc::new(lower(&plan, sink.clone(), &task.config)?);
+                let coordinator = Some(spawn_coordinator(graph.clone(), sink, task.clone())?);
+                (graph, Run::Pool { queue, coordinator })
             }
         };
-        Ok(Query { schema, task, run, plan: Some(Arc::new(plan)), graph: Some(graph) })
+        let (plan, graph) = (Some(Arc::new(plan)), Some(graph));
+        Ok(Query { schema, task, run, plan, graph, affected: None, journal })
     }
 
     /// Columns of the result.
     pub fn schema(&self) -> SchemaRef {
         self.schema.clone()
+    }
+
+    /// Rows that INSERT or COPY wrote, which is also what their one row tells; `None` for other statements.
+    pub fn rows_affected(&self) -> Option<u64> {
+        self.affected
     }
 
     /// A token that stops the query from any thread; the reader then gets [`Error::Cancelled`].
@@ -174,12 +195,24 @@ impl Query {
     /// # Ok::<(), plasmon::Error>(())
     /// ```
     pub fn step(&mut self) -> Result<Step> {
-        self.advance().inspect_err(|_| self.fail())
+        let step = self.advance().inspect_err(|error| self.fail(error))?;
+        match &step {
+            Step::Batch(batch) => self.journal.rows(batch.num_rows()),
+            Step::Done => self.end(),
+            Step::Moved | Step::Blocked => {}
+        }
+        Ok(step)
     }
 
-    fn fail(&mut self) {
+    fn fail(&mut self, error: &Error) {
         self.stop();
         self.run = Run::Failed;
+        self.journal.failed(error, &self.task.memory);
+    }
+
+    fn end(&mut self) {
+        self.task.memory.end();
+        self.journal.finished(&self.task.memory);
     }
 
     /// Cancels what still runs and waits for it: nothing of the query outlives it. Only a table or function that drops the very query that it
@@ -193,6 +226,7 @@ impl Query {
                 let _ = join_coordinator(coordinator);
             }
         }
+        self.task.memory.end();
     }
 
     fn advance(&mut self) -> Result<Step> {
@@ -210,11 +244,11 @@ impl Query {
             Run::Inline { queue, driver, done } => {
                 let progress = if *done { Progress::Done } else { guarded(|| driver.step())? };
                 *done = progress == Progress::Done;
-                Ok(match (queue.try_recv(), progress) {
-                    (Ok(batch), _) => Step::Batch(export_batch(batch, &self.schema)?),
-                    (Err(_), Progress::Moved) => Step::Moved,
-                    (Err(_), Progress::Blocked) => Step::Blocked,
-                    (Err(_), Progress::Done) => Step::Done,
+                Ok(match (queue.pop(), progress) {
+                    (Some(batch), _) => Step::Batch(export_batch(batch, &self.schema)?),
+                    (None, Progress::Moved) => Step::Moved,
+                    (None, Progress::Blocked) => Step::Blocked,
+                    (None, Progress::Done) => Step::Done,
                 })
             }
         }
@@ -265,9 +299,16 @@ impl Iterator for Query {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.next_batch() {
-            Ok(batch) => batch.map(Ok),
+            Ok(Some(batch)) => {
+                self.journal.rows(batch.num_rows());
+                Some(Ok(batch))
+            }
+            Ok(None) => {
+                self.end();
+                None
+            }
             Err(error) => {
-                self.fail();
+                self.fail(&error);
                 Some(Err(error))
             }
         }
@@ -277,6 +318,7 @@ impl Iterator for Query {
 impl Drop for Query {
     fn drop(&mut self) {
         self.stop();
+        self.journal.left(&self.task.memory);
     }
 }
 

@@ -5,24 +5,24 @@ use std::sync::{Arc, RwLock};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
-use plasmon_core::expression::Scalar;
+use plasmon_core::memory::{MemoryBudget, MemorySource};
 use plasmon_core::operators::aggregate::CustomAggregate;
 use plasmon_core::table::Table;
 use plasmon_core::{Config, Error, Result};
 use plasmon_io as io;
-use plasmon_plan::function::Registry;
-use plasmon_plan::sql::{Catalog as PlannerCatalog, View, split_statements};
+use plasmon_plan::function::{Registry, UserFunction, Volatility};
+use plasmon_plan::sql::{Catalog as PlannerCatalog, Constant, View, split_statements};
 
 use crate::catalog::{Catalog, Entry};
 use crate::execute;
 use crate::memory_table::MemoryTable;
 use crate::parameter::Parameter;
 use crate::query::Query;
-use crate::statement::Statement;
+use crate::statement::{Source, Statement};
 use crate::table_function;
 
 /// The body of a table function: constant arguments in, a table out.
-type TableFunction = dyn Fn(&[Scalar]) -> Result<Arc<dyn Table>> + Send + Sync;
+type TableFunction = dyn Fn(&[Constant]) -> Result<Arc<dyn Table>> + Send + Sync;
 
 /// Tables, views, functions and settings. Shared between threads by reference; each statement runs on its own workers.
 ///
@@ -42,6 +42,7 @@ pub struct Session {
     store_settings: RwLock<BTreeMap<String, String>>,
     functions: RwLock<Arc<Registry>>,
     table_functions: RwLock<HashMap<String, Arc<TableFunction>>>,
+    memory: RwLock<Arc<MemoryBudget>>,
 }
 
 impl Session {
@@ -54,6 +55,7 @@ impl Session {
             store_settings: RwLock::default(),
             functions: RwLock::new(Registry::standard()),
             table_functions: RwLock::default(),
+            memory: RwLock::new(MemoryBudget::new(None)),
         })
     }
 
@@ -78,6 +80,55 @@ impl Session {
         Ok(())
     }
 
+    /// Makes queries that start from now on take their memory of `source`, an embedder's own budget; `None` = they ask nobody. `memory_bytes` bounds
+    /// each of them as before.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// use plasmon::core::memory::MemorySource;
+    /// use plasmon::{Config, Error, Session};
+    ///
+    /// #[derive(Debug)]
+    /// struct Host(AtomicUsize);
+    /// impl MemorySource for Host {
+    ///     fn name(&self) -> &str {
+    ///         "the host"
+    ///     }
+    ///     fn reserve(&self, bytes: usize) -> Result<(), String> {
+    ///         let take = |left: usize| left.checked_sub(bytes);
+    ///         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).map(drop).map_err(|left| format!("{left} are left"))
+    ///     }
+    ///     fn release(&self, bytes: usize) {
+    ///         self.0.fetch_add(bytes, Ordering::Relaxed);
+    ///     }
+    /// }
+    ///
+    /// let host = Arc::new(Host(AtomicUsize::new(32 << 20)));
+    /// let session = Session::new(Config::default())?;
+    /// session.set_memory_source(Some(host.clone()));
+    /// session.sql("SELECT value, count(*) FROM generate_series(1, 1000) GROUP BY 1")?.collect()?;
+    /// assert_eq!(host.0.load(Ordering::Relaxed), 32 << 20);
+    /// let too_much = session.sql("SELECT value, count(*) FROM generate_series(1, 10000000) GROUP BY 1")?.collect();
+    /// assert!(matches!(too_much, Err(Error::OutOfMemory { .. })));
+    /// assert_eq!(host.0.load(Ordering::Relaxed), 32 << 20);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn set_memory_source(&self, source: Option<Arc<dyn MemorySource>>) {
+        let budget = source.map_or_else(|| MemoryBudget::new(None), MemoryBudget::from_source);
+        *self.memory.write().unwrap_or_else(|e| e.into_inner()) = budget;
+    }
+
+    /// Gives up to `bytes` that queries took of the memory source but do not use back to it, or all there are when that is less; how many it got.
+    pub fn spill(&self, bytes: usize) -> usize {
+        self.memory().release_unused(bytes)
+    }
+
+    /// The budget above those of queries that start now.
+    pub(crate) fn memory(&self) -> Arc<MemoryBudget> {
+        self.memory.read().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
     /// Plans one statement and starts it. Statements without rows (CREATE, SET, …) are done when this returns.
     pub fn sql(&self, statement: &str) -> Result<Query> {
         self.statement(statement).run()
@@ -90,7 +141,29 @@ impl Session {
 
     /// A statement with what it is to run with: parameters, tables of its own, a token that stops it. Nothing is planned yet.
     pub fn statement<'a>(&'a self, text: &'a str) -> Statement<'a> {
-        Statement::new(self, text)
+        self.statement_of(Source::Sql(text))
+    }
+
+    /// As [`Session::statement`], of any [`Source`]. A node of a plan that cannot be run is an error with the node's path ([`Error::At`]).
+    pub fn statement_of<'a>(&'a self, source: Source<'a>) -> Statement<'a> {
+        Statement::new(self, source)
+    }
+
+    /// A Substrait plan as a statement: protobuf bytes, or JSON.
+    ///
+    /// ```
+    /// use plasmon::{Config, Session};
+    ///
+    /// let session = Session::new(Config::default())?;
+    /// let plan = r#"{"relations": [{"root": {"names": ["answer"], "input": {"read": {
+    ///     "baseSchema": {"names": ["a"], "struct": {"types": [{"i64": {}}]}},
+    ///     "virtualTable": {"expressions": [{"fields": [{"literal": {"i64": "42"}}]}]}}}}}]}"#;
+    /// let query = session.substrait(plan.as_bytes()).run()?;
+    /// assert_eq!(query.schema().field(0).name(), "answer");
+    /// # Ok::<(), plasmon::Error>(())
+    /// ```
+    pub fn substrait<'a>(&'a self, plan: &'a [u8]) -> Statement<'a> {
+        self.statement_of(Source::Substrait(plan))
     }
 
     /// Changes one setting by its name, as `SET name = 'value'` does.
@@ -186,15 +259,33 @@ impl Session {
         result: DataType,
         body: impl Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + Sync + 'static,
     ) {
+        self.register_function(UserFunction {
+            name: name.to_string(),
+            arguments: arguments.to_vec(),
+            result,
+            volatility: Volatility::Immutable,
+            body: Arc::new(move |arguments, _| body(arguments)),
+        });
+    }
+
+    /// As [`Session::register_scalar_function`], with a choice of [`Volatility`], and for functions without arguments.
+    pub fn register_function(&self, function: UserFunction) {
+        self.change_functions(|functions| functions.add_scalar(function));
+    }
+
+    /// What is replaced is dropped after the lock: a host's function may call back into this session when it is.
+    fn change_functions(&self, change: impl FnOnce(&mut Registry)) {
         let mut functions = self.functions.write().unwrap_or_else(|e| e.into_inner());
-        Arc::make_mut(&mut functions).add_scalar(name, arguments, result, Arc::new(body));
+        let before = functions.clone();
+        change(Arc::make_mut(&mut functions));
+        drop(functions);
+        drop(before);
     }
 
     /// Adds an aggregate function under its own name, with results of type `result`; `engine/examples/user_function.rs` shows one.
     /// It works with GROUP BY and FILTER; ORDER BY inside the call, and DISTINCT beside other aggregates, are refused.
     pub fn register_aggregate_function(&self, function: Arc<dyn CustomAggregate>, result: DataType) {
-        let mut functions = self.functions.write().unwrap_or_else(|e| e.into_inner());
-        Arc::make_mut(&mut functions).add_aggregate(function, result);
+        self.change_functions(|functions| functions.add_aggregate(function, result));
     }
 
     /// Adds a table function: constants in, a table out, to be called in FROM.
@@ -217,10 +308,12 @@ impl Session {
     pub fn register_table_function(
         &self,
         name: &str,
-        body: impl Fn(&[Scalar]) -> Result<Arc<dyn Table>> + Send + Sync + 'static,
+        body: impl Fn(&[Constant]) -> Result<Arc<dyn Table>> + Send + Sync + 'static,
     ) {
         let mut functions = self.table_functions.write().unwrap_or_else(|e| e.into_inner());
-        functions.insert(name.to_lowercase(), Arc::new(body));
+        let replaced = functions.insert(name.to_lowercase(), Arc::new(body));
+        drop(functions);
+        drop(replaced);
     }
 
     /// Rows of a table when known without reading it.
@@ -305,7 +398,7 @@ impl PlannerCatalog for Session {
         io::open_table(path, format, &self.file_options(options))
     }
 
-    fn table_function(&self, name: &str, arguments: &[Scalar]) -> Result<Option<Arc<dyn Table>>> {
+    fn table_function(&self, name: &str, arguments: &[Constant]) -> Result<Option<Arc<dyn Table>>> {
         let own = self.table_functions.read().unwrap_or_else(|e| e.into_inner()).get(name).cloned();
         match own {
             Some(body) => body(arguments).map(Some),

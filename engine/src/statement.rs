@@ -1,23 +1,37 @@
-//! One statement before it runs: parameters, tables of its own, and who may stop it.
+//! One statement before it runs: a text or a plan, parameters, tables of its own, and who may stop it.
 
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
-use plasmon_core::expression::Scalar;
 use plasmon_core::pipeline::CancelToken;
 use plasmon_core::table::Table;
 use plasmon_core::{Config, Error, Result};
 use plasmon_plan::explain::explain;
 use plasmon_plan::function::Registry;
-use plasmon_plan::sql::{Catalog, CopyTo, ExplainOptions, Statement as Planned, View, plan_with_parameters};
+use plasmon_plan::sql::{
+    Catalog, Constant, CopyTo, ExplainOptions, Stage, Statement as Planned, View, plan_with_parameters,
+};
+use plasmon_plan::substrait::{self, plan_substrait};
+use plasmon_plan::wire;
 
 use crate::Session;
 use crate::execute::{self, Run};
 use crate::parameter::Parameter;
 use crate::query::{Query, guarded};
 
-/// A statement of a session and what it is to run with; see [`Session::statement`].
+/// What a statement is made from.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// One SQL statement.
+    Sql(&'a str),
+    /// A plan in our own wire format, `engine/plan/proto/plan.proto`: a query.
+    Plan(&'a [u8]),
+    /// A Substrait plan, as protobuf or JSON: a query.
+    Substrait(&'a [u8]),
+}
+
+/// A statement of a session and what it is to run with; see [`Session::statement`] and [`Session::statement_of`].
 ///
 /// ```
 /// use plasmon::core::pipeline::CancelToken;
@@ -33,7 +47,7 @@ use crate::query::{Query, guarded};
 #[derive(Clone)]
 pub struct Statement<'a> {
     session: &'a Session,
-    text: &'a str,
+    source: Source<'a>,
     parameters: Vec<ArrayRef>,
     tables: Vec<(String, Arc<dyn Table>)>,
     cancel: CancelToken,
@@ -41,10 +55,10 @@ pub struct Statement<'a> {
 }
 
 impl<'a> Statement<'a> {
-    pub(crate) fn new(session: &'a Session, text: &'a str) -> Self {
+    pub(crate) fn new(session: &'a Session, source: Source<'a>) -> Self {
         Statement {
             session,
-            text,
+            source,
             parameters: Vec::new(),
             tables: Vec::new(),
             cancel: CancelToken::default(),
@@ -52,7 +66,7 @@ impl<'a> Statement<'a> {
         }
     }
 
-    /// Values for `$1`, `$2` … in the text.
+    /// Values for `$1`, `$2` … in the text, or for the dynamic parameters 0, 1 … of a Substrait plan. Our own plans have no such places.
     pub fn parameters(mut self, parameters: impl IntoIterator<Item = Parameter>) -> Self {
         self.parameters = parameters.into_iter().map(|p| p.array()).collect();
         self
@@ -95,11 +109,11 @@ impl<'a> Statement<'a> {
         config.check()?;
         guarded(|| {
             let planned = self.plan(&config)?;
-            execute::execute(self.session, planned, &Run { config, cancel: self.cancel.clone() })
+            execute::execute(self.session, planned, &self.run_of(config))
         })
     }
 
-    /// Columns of the result, found by planning alone. `None` when the statement is no query.
+    /// Columns of the result, found by planning alone. `None` when the statement gives no rows.
     ///
     /// ```
     /// use plasmon::{Config, Session};
@@ -111,8 +125,39 @@ impl<'a> Statement<'a> {
     /// # Ok::<(), plasmon::Error>(())
     /// ```
     pub fn schema(&self) -> Result<Option<SchemaRef>> {
-        guarded(|| match self.plan(&self.settings())? {
+        let config = self.settings();
+        guarded(|| match self.plan(&config)? {
             Planned::Query(plan) => Ok(Some(plan.root.schema.clone())),
+            // What only shows something is as good as planned when it has run; measuring runs more than that.
+            planned if execute::only_shows(&planned) => {
+                let planned = match planned {
+                    Planned::Explain { plan, options, passes } => {
+                        Planned::Explain { plan, options: ExplainOptions { analyze: false, ..options }, passes }
+                    }
+                    other => other,
+                };
+                Ok(Some(execute::execute(self.session, planned, &self.run_of(config.clone()))?.schema()))
+            }
+            _ => Ok(None),
+        })
+    }
+
+    /// The optimized plan in our own wire format, for [`Source::Plan`] of a session that knows the same tables and functions. `None` when the
+    /// statement is no query.
+    ///
+    /// ```
+    /// use plasmon::{Config, Session, Source};
+    ///
+    /// let session = Session::new(Config::default())?;
+    /// session.sql("CREATE TABLE t AS SELECT value AS a FROM generate_series(1, 10)")?;
+    /// let plan = session.statement("SELECT sum(a) FROM t WHERE a > 5").plan_bytes()?.expect("a query");
+    /// let batches = session.statement_of(Source::Plan(&plan)).run()?.collect()?;
+    /// assert_eq!(batches[0].num_rows(), 1);
+    /// # Ok::<(), plasmon::Error>(())
+    /// ```
+    pub fn plan_bytes(&self) -> Result<Option<Vec<u8>>> {
+        guarded(|| match self.plan(&self.settings())? {
+            Planned::Query(plan) => wire::encode(&plan).map(Some),
             _ => Ok(None),
         })
     }
@@ -131,20 +176,63 @@ impl<'a> Statement<'a> {
         })
     }
 
+    /// The query's plan as Substrait, for others to run: as it is before the engine's own optimizer. What has no form there is refused with its
+    /// path.
+    ///
+    /// ```
+    /// use plasmon::plan::substrait::Format;
+    /// use plasmon::{Config, Session, Source};
+    ///
+    /// let session = Session::new(Config::default())?;
+    /// session.sql("CREATE TABLE t AS SELECT value AS a FROM generate_series(1, 10)")?;
+    /// let plan = session.statement("SELECT sum(a) AS total FROM t WHERE a > $1").parameters([7.into()]).to_substrait(Format::Binary)?;
+    /// let batches = session.statement_of(Source::Substrait(&plan)).run()?.collect()?;
+    /// assert_eq!(batches[0].schema().field(0).name(), "total");
+    /// # Ok::<(), plasmon::Error>(())
+    /// ```
+    pub fn to_substrait(&self, format: substrait::Format) -> Result<Vec<u8>> {
+        guarded(|| match self.plan_to(Stage::Translated, &self.settings())? {
+            Planned::Query(plan) => substrait::produce(&plan, format),
+            _ => Err(Error::user("Substrait: the statement is no query")),
+        })
+    }
+
+    fn run_of(&self, config: Config) -> Run {
+        let text = match self.source {
+            Source::Sql(text) => text,
+            Source::Plan(_) => "a plan",
+            Source::Substrait(_) => "a Substrait plan",
+        };
+        Run { config, cancel: self.cancel.clone(), memory: self.session.memory(), text: text.to_string() }
+    }
+
     fn settings(&self) -> Config {
         self.config.clone().unwrap_or_else(|| self.session.config())
     }
 
     fn plan(&self, config: &Config) -> Result<Planned> {
-        if self.tables.is_empty() {
-            return plan_with_parameters(self.text, &self.parameters, self.session, config);
+        self.plan_to(Stage::Optimized, config)
+    }
+
+    fn plan_to(&self, stage: Stage, config: &Config) -> Result<Planned> {
+        let overlay = Overlay { session: self.session, tables: &self.tables };
+        let catalog: &dyn Catalog = if self.tables.is_empty() { self.session } else { &overlay };
+        match self.source {
+            Source::Sql(text) => plan_with_parameters(text, &self.parameters, catalog, config, stage),
+            Source::Substrait(plan) => {
+                plan_substrait(plan, &self.parameters, catalog, config, stage).map(Planned::Query)
+            }
+            Source::Plan(_) if !self.parameters.is_empty() => {
+                Err(Error::user("a plan takes no parameters: its constants are in it"))
+            }
+            Source::Plan(bytes) => {
+                let plan = wire::decode(bytes, catalog)?;
+                Ok(Planned::Query(match stage {
+                    Stage::Translated => plan,
+                    Stage::Optimized => wire::prepare(plan, config)?,
+                }))
+            }
         }
-        plan_with_parameters(
-            self.text,
-            &self.parameters,
-            &Overlay { session: self.session, tables: &self.tables },
-            config,
-        )
     }
 }
 
@@ -177,7 +265,7 @@ impl Catalog for Overlay<'_> {
         Catalog::path_table(self.session, path, format, options)
     }
 
-    fn table_function(&self, name: &str, arguments: &[Scalar]) -> Result<Option<Arc<dyn Table>>> {
+    fn table_function(&self, name: &str, arguments: &[Constant]) -> Result<Option<Arc<dyn Table>>> {
         Catalog::table_function(self.session, name, arguments)
     }
 

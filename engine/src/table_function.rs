@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
-use plasmon_core::expression::Scalar;
 use plasmon_core::table::Table;
 use plasmon_core::{Error, Result};
+use plasmon_plan::sql::Constant;
 
 use crate::memory_table::MemoryTable;
 
@@ -14,7 +14,7 @@ use crate::memory_table::MemoryTable;
 const ROWS_MAX: usize = 100_000_000;
 
 /// The table of a call; `None` when there is no such function.
-pub(crate) fn call(name: &str, arguments: &[Scalar]) -> Result<Option<Arc<dyn Table>>> {
+pub(crate) fn call(name: &str, arguments: &[Constant]) -> Result<Option<Arc<dyn Table>>> {
     let inclusive = match name {
         "generate_series" => true,
         "range" => false,

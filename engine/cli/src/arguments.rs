@@ -61,7 +61,9 @@ Examples:
     #[command(after_help = "\
 Examples:
   plasmon explain \"SELECT count(*) FROM 'lineitem.parquet' WHERE l_quantity > 40\"
-  plasmon explain --analyze --format html -f q9.sql --output plan.html")]
+  plasmon explain --analyze --format html -f q9.sql --output plan.html
+  plasmon explain --format substrait \"SELECT sum(a) FROM 'in.parquet'\" > plan.substrait
+  plasmon sql --substrait plan.substrait")]
     Explain(ExplainOptions),
     /// Open the interactive shell
     Shell,
@@ -93,6 +95,12 @@ pub(crate) struct SqlOptions {
     /// Read the statements from a file
     #[arg(short, long, conflicts_with = "text", value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// Run a Substrait plan, protobuf or JSON, after the statements (which can define the tables that it names)
+    #[arg(long, value_name = "FILE")]
+    pub substrait: Option<PathBuf>,
+    /// The same for a plan in our own format, as `plasmon explain --format plan` writes it
+    #[arg(long, value_name = "FILE", conflicts_with = "substrait")]
+    pub plan: Option<PathBuf>,
     /// How results are printed
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
@@ -130,15 +138,32 @@ pub(crate) struct ExplainOptions {
     /// Show every expression in full
     #[arg(long)]
     pub verbose: bool,
-    /// text, json, or html (a self-contained page)
-    #[arg(long, default_value = "text", value_parser = ["text", "json", "html"])]
-    pub format: String,
+    /// How it is shown
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    pub format: PlanFormat,
     /// TPC-H tables to explain over: defines lineitem, orders … from the Parquet files of this folder
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Write there instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// How a plan is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// An indented tree
+    Text,
+    /// One JSON object
+    Json,
+    /// A self-contained page with a picture
+    Html,
+    /// The bytes of plan.proto, which any session of this version can run
+    Plan,
+    /// A Substrait plan as protobuf, for other engines to run
+    Substrait,
+    /// The same as JSON
+    SubstraitJson,
 }
 
 #[derive(Debug, Args)]
@@ -189,6 +214,20 @@ pub(crate) struct SuiteOptions {
     /// `table`, or `json`: one object a query
     #[arg(long, default_value = "table", value_parser = ["table", "json"])]
     pub format: String,
+    /// What each query is handed over as
+    #[arg(long, value_enum, default_value_t = Through::Sql)]
+    pub through: Through,
+}
+
+/// What a query comes to the engine as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Through {
+    /// Its text
+    Sql,
+    /// Its plan, written to the bytes of plan.proto and read again
+    Plan,
+    /// Its plan, written to the bytes of Substrait and read again
+    Substrait,
 }
 
 fn parse_threads(text: &str) -> Result<usize, String> {

@@ -24,7 +24,7 @@ pub(crate) fn report(failure: &Failure) -> ExitCode {
     eprintln!("plasmon: {failure}");
     if failure.is::<Usage>() {
         ExitCode::from(2)
-    } else if matches!(failure.downcast_ref::<Error>(), Some(Error::Cancelled)) {
+    } else if matches!(failure.downcast_ref::<Error>().map(Error::without_path), Some(Error::Cancelled)) {
         ExitCode::from(130)
     } else {
         ExitCode::FAILURE
@@ -34,7 +34,7 @@ pub(crate) fn report(failure: &Failure) -> ExitCode {
 /// The failure of a statement with what the session knows that may help.
 pub(crate) fn with_hint(session: &Session, error: Error) -> Failure {
     match hint(session, &error.to_string()) {
-        Some(hint) if matches!(error, Error::User(_)) => format!("{error}\nhint: {hint}").into(),
+        Some(hint) if matches!(error.without_path(), Error::User(_)) => format!("{error}\nhint: {hint}").into(),
         _ => error.into(),
     }
 }

@@ -1,15 +1,16 @@
 //! `plasmon sql`, `plasmon explain`, `plasmon functions`.
 
-use std::io::{IsTerminal, Read};
+use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use arrow::array::BooleanArray;
 use arrow::util::display::array_value_to_string;
-use plasmon::{Config, Driver, Session};
+use plasmon::plan::substrait::Format as Substrait;
+use plasmon::{Config, Driver, Error, Session, Source, Statement};
 
-use crate::arguments::{DriverChoice, EngineOptions, ExplainOptions, Format, SqlOptions};
+use crate::arguments::{DriverChoice, EngineOptions, ExplainOptions, Format, PlanFormat, SqlOptions};
 use crate::failure::{Failure, Usage, with_hint};
 use crate::output::{Printer, check_target, print_text};
 use crate::progress::Watch;
@@ -53,11 +54,18 @@ fn read_standard_input() -> Result<String, Failure> {
 /// Runs the statements in order; the first failure ends the command.
 pub(crate) fn run(engine: &EngineOptions, options: &SqlOptions) -> Result<ExitCode, Failure> {
     check_target(options.format, options.output.as_deref())?;
-    let text = text(options.text.as_deref(), options.file.as_deref())?;
+    let has_text = options.text.is_some() || options.file.is_some();
+    let has_text = has_text || (options.substrait.is_none() && options.plan.is_none());
+    let text = if has_text { text(options.text.as_deref(), options.file.as_deref())? } else { String::new() };
     let session = session(engine)?;
-    let statements = session.split(&text)?;
+    let read = |path: &Path| std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()));
+    let plan = options.substrait.as_deref().or(options.plan.as_deref()).map(read).transpose()?;
+    let source = plan.as_deref().map(if options.plan.is_some() { Source::Plan } else { Source::Substrait });
+    let texts = session.split(&text)?;
+    let statements = texts.iter().map(|text| session.statement(text));
+    let statements: Vec<Statement<'_>> = statements.chain(source.map(|source| session.statement_of(source))).collect();
     let last = statements.len().saturating_sub(1);
-    for (index, statement) in statements.iter().enumerate() {
+    for (index, statement) in statements.into_iter().enumerate() {
         let start = Instant::now();
         let output = if index == last { options.output.as_deref() } else { None };
         run_statement(&session, statement, options.format, output)?;
@@ -68,8 +76,13 @@ pub(crate) fn run(engine: &EngineOptions, options: &SqlOptions) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_statement(session: &Session, statement: &str, format: Format, output: Option<&Path>) -> Result<(), Failure> {
-    let query = session.sql(statement).map_err(|e| with_hint(session, e))?;
+fn run_statement(
+    session: &Session,
+    statement: Statement<'_>,
+    format: Format,
+    output: Option<&Path>,
+) -> Result<(), Failure> {
+    let query = statement.run().map_err(|e| with_hint(session, e))?;
     if query.schema().fields().is_empty() {
         query.collect()?;
         return Ok(());
@@ -102,20 +115,28 @@ fn print_table(table: &TableText) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints EXPLAIN's text as it is.
+/// Prints EXPLAIN's text as it is, or the plan as Substrait.
 pub(crate) fn explain(engine: &EngineOptions, options: &ExplainOptions) -> Result<ExitCode, Failure> {
     let text = text(options.text.as_deref(), options.file.as_deref())?;
     let session = session(engine)?;
     if let Some(data) = &options.data {
         register_tables(&session, data, TABLES)?;
     }
-    let mut parts = vec![format!("FORMAT {}", options.format)];
-    parts.extend(options.analyze.then(|| "ANALYZE".to_string()));
-    parts.extend(options.verbose.then(|| "VERBOSE".to_string()));
     let statements = session.split(&text)?;
     let [statement] = &statements[..] else {
         return Err(Usage(format!("explain takes one statement, not {}", statements.len())).into());
     };
+    let format = match options.format {
+        PlanFormat::Text => "TEXT",
+        PlanFormat::Json => "JSON",
+        PlanFormat::Html => "HTML",
+        PlanFormat::Plan | PlanFormat::Substrait | PlanFormat::SubstraitJson => {
+            return write_plan(&session, statement, options);
+        }
+    };
+    let mut parts = vec![format!("FORMAT {format}")];
+    parts.extend(options.analyze.then(|| "ANALYZE".to_string()));
+    parts.extend(options.verbose.then(|| "VERBOSE".to_string()));
     let statement = format!("EXPLAIN ({}) {statement}", parts.join(", "));
     let mut plan = String::new();
     for batch in session.sql(&statement).map_err(|e| with_hint(&session, e))? {
@@ -128,6 +149,29 @@ pub(crate) fn explain(engine: &EngineOptions, options: &ExplainOptions) -> Resul
     match &options.output {
         Some(path) => std::fs::write(path, plan).map_err(|e| format!("{}: {e}", path.display()))?,
         None => print_text(&plan),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a query's plan, for an engine to run.
+fn write_plan(session: &Session, statement: &str, options: &ExplainOptions) -> Result<ExitCode, Failure> {
+    if options.analyze || options.verbose {
+        return Err(Usage("a plan to be run has neither --analyze nor --verbose".to_string()).into());
+    }
+    let is_text = options.format == PlanFormat::SubstraitJson;
+    if !is_text && options.output.is_none() && std::io::stdout().is_terminal() {
+        return Err(Usage("a plan is no text: give --output FILE, or send it into a pipe".to_string()).into());
+    }
+    let statement = session.statement(statement);
+    let plan = match options.format {
+        PlanFormat::Substrait => statement.to_substrait(Substrait::Binary),
+        PlanFormat::SubstraitJson => statement.to_substrait(Substrait::Json),
+        _ => statement.plan_bytes().and_then(|plan| plan.ok_or_else(|| Error::user("the statement is no query"))),
+    };
+    let plan = plan.map_err(|e| with_hint(session, e))?;
+    match &options.output {
+        Some(path) => std::fs::write(path, plan).map_err(|e| format!("{}: {e}", path.display()))?,
+        None => std::io::stdout().write_all(&plan).map_err(|e| format!("standard output: {e}"))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use plasmon::Session;
+use plasmon::plan::substrait::Format;
+use plasmon::{Session, Source};
 use serde_json::{Value, json};
 
-use crate::arguments::{SuiteOptions, parse_numbers};
+use crate::arguments::{SuiteOptions, Through, parse_numbers};
 use crate::failure::{Failure, Usage};
 use crate::output::print_text;
 use crate::progress;
@@ -52,12 +53,28 @@ pub(crate) fn register_tables(session: &Session, data: &Path, names: &[&str]) ->
 }
 
 /// Runs a query `repeat` times and keeps the fastest; the answer of the last run is checked.
-pub(crate) fn run_query(session: &Session, query: &SuiteQuery, repeat: usize) -> Result<Outcome, Failure> {
+pub(crate) fn run_query(
+    session: &Session,
+    query: &SuiteQuery,
+    repeat: usize,
+    through: Through,
+) -> Result<Outcome, Failure> {
+    let statement = session.statement(query.text);
+    let plan = match through {
+        Through::Sql => None,
+        Through::Plan => statement.plan_bytes()?,
+        Through::Substrait => Some(statement.to_substrait(Format::Binary)?),
+    };
+    let source = match (&plan, through) {
+        (Some(plan), Through::Substrait) => Source::Substrait(plan),
+        (Some(plan), _) => Source::Plan(plan),
+        (None, _) => Source::Sql(query.text),
+    };
     let mut best = f64::INFINITY;
     let mut outcome = None;
     for _ in 0..repeat.max(1) {
         let start = Instant::now();
-        let mut running = session.sql(query.text)?;
+        let mut running = session.statement_of(source).run()?;
         let mut batches: Vec<RecordBatch> = Vec::new();
         for batch in running.by_ref() {
             batches.push(batch?);
@@ -98,7 +115,7 @@ pub(crate) fn run_suite(
     let bar = progress::bar(queries.len() as u64, "running queries");
     for query in &queries {
         bar.set_message(format!("query {}", query.label));
-        let outcome = run_query(session, query, options.repeat);
+        let outcome = run_query(session, query, options.repeat, options.through);
         let trouble = match &outcome {
             Ok(outcome) => outcome.difference.as_ref().map(|d| format!("wrong answer: {d}")),
             Err(failure) => Some(failure.to_string()),

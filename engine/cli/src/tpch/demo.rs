@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{TABLES, generate, queries};
-use crate::arguments::{DemoOptions, EngineOptions};
+use crate::arguments::{DemoOptions, EngineOptions, Through};
 use crate::failure::Failure;
 use crate::output::print_text;
 use crate::progress;
@@ -26,7 +26,7 @@ pub(crate) fn run(engine: &EngineOptions, options: &DemoOptions) -> Result<ExitC
     let bar = progress::bar(queries.len() as u64, "running 22 queries");
     let mut outcomes = Vec::new();
     for query in &queries {
-        outcomes.push(run_query(&session, query, 1)?);
+        outcomes.push(run_query(&session, query, 1, Through::Sql)?);
         bar.inc(1);
     }
     bar.finish_and_clear();
