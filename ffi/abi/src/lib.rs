@@ -13,14 +13,23 @@
     reason = "one rule for all, in ABI.md: a pointer is null or leads to what its type says; everything else is checked"
 )]
 
+pub mod bytes;
 mod error;
-mod query;
-mod session;
-mod statement;
+mod expression;
+mod function;
+mod log;
+mod memory;
+mod operators;
+pub mod query;
+pub mod session;
+pub mod statement;
+pub mod substrait;
 mod version;
 
+pub use session::{open_session, plasmon_session_close};
+
 /// The version of the ABI: the higher 16 bits change when programs must be compiled anew, the lower 16 when something was added.
-pub const PLASMON_ABI_VERSION: u32 = 1 << 16;
+pub const PLASMON_ABI_VERSION: u32 = 1 << 16 | 1;
 
 /// A session: tables, views, functions and settings. Any number of threads may use one.
 #[repr(C)]
@@ -38,7 +47,7 @@ pub struct plasmon_statement {
     pub id: u64,
 }
 
-/// A statement that runs. Its rows are read by one thread at a time; every thread may cancel it and look at its progress.
+/// A statement, or operators, that run. Its rows are read by one thread at a time; every thread may cancel it and look at its progress.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct plasmon_query {

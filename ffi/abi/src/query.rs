@@ -1,21 +1,21 @@
 //! Queries: rows by pull, by push or step by step; cancellation, progress, metrics.
 
 use std::ffi::{c_char, c_void};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
 use arrow::datatypes::SchemaRef;
 use plasmon::core::pipeline::CancelToken;
+use plasmon::operators::Operator;
 use plasmon::plan::sql::ExplainFormat;
 use plasmon::{Monitor, Query, Step};
 use plasmon_boundary::arrow::{ArrowArray, ArrowArrayStream, ArrowSchema, export_batch, export_schema, export_stream};
 use plasmon_boundary::guard::guarded;
-use plasmon_boundary::handle::{self, Object};
+use plasmon_boundary::handle::{self, Object, lock};
 use plasmon_boundary::host::{require, write};
 use plasmon_boundary::{Code, Failure, Result, text};
 
 use crate::plasmon_query;
-use crate::statement::lock;
 
 /// What one `plasmon_query_step` came to.
 #[repr(C)]
@@ -52,12 +52,32 @@ pub struct plasmon_progress {
 pub type plasmon_batch_callback = Option<unsafe extern "C" fn(context: *mut c_void, array: *mut ArrowArray) -> i32>;
 
 pub(crate) struct QueryObject {
-    /// Taken away by the stream that reads them.
-    rows: Mutex<Option<Query>>,
+    rows: Mutex<Rows>,
     schema: SchemaRef,
-    monitor: Monitor,
+    /// Of a query that was started.
+    started: OnceLock<Started>,
     cancel: CancelToken,
+}
+
+enum Rows {
+    /// Of operators, which start when their rows are asked for.
+    Waiting(Box<Operator>),
+    Running(Query),
+    /// By a stream, or by an operator that they are the input of.
+    Taken,
+    /// The query could not be started.
+    Failed,
+}
+
+struct Started {
+    monitor: Monitor,
     start: Instant,
+}
+
+impl Started {
+    fn nanos(&self) -> u64 {
+        self.start.elapsed().as_nanos() as u64
+    }
 }
 
 impl Object for QueryObject {
@@ -67,23 +87,80 @@ impl Object for QueryObject {
 
 impl QueryObject {
     pub(crate) fn new(query: Query) -> Self {
+        let started = Started { monitor: query.monitor(), start: Instant::now() };
         QueryObject {
             schema: query.schema(),
-            monitor: query.monitor(),
             cancel: query.cancel_token(),
-            rows: Mutex::new(Some(query)),
-            start: Instant::now(),
+            rows: Mutex::new(Rows::Running(query)),
+            started: OnceLock::from(started),
+        }
+    }
+
+    /// The query that operators will be.
+    pub(crate) fn waiting_for(operator: Operator) -> Self {
+        QueryObject {
+            schema: operator.schema(),
+            cancel: operator.cancel_token(),
+            rows: Mutex::new(Rows::Waiting(Box::new(operator))),
+            started: OnceLock::new(),
+        }
+    }
+
+    /// The operators that the query is, unless it was started.
+    pub(crate) fn waiting(&self) -> Result<Operator> {
+        match &*lock(&self.rows, "the query")? {
+            Rows::Waiting(operator) => Ok(operator.as_ref().clone()),
+            _ => Err(is_no_input()),
+        }
+    }
+
+    /// Makes the operators parts of another query.
+    pub(crate) fn take_waiting(&self) -> Result<()> {
+        let mut rows = lock(&self.rows, "the query")?;
+        match std::mem::replace(&mut *rows, Rows::Taken) {
+            Rows::Waiting(_) => Ok(()),
+            other => {
+                *rows = other;
+                Err(is_no_input())
+            }
         }
     }
 
     fn with_rows<T>(&self, work: impl FnOnce(&mut Query) -> Result<T>) -> Result<T> {
         let mut rows = lock(&self.rows, "the query")?;
-        work(rows.as_mut().ok_or_else(rows_are_taken)?)
+        self.start(&mut rows)?;
+        match &mut *rows {
+            Rows::Running(query) => work(query),
+            Rows::Failed => Err(Failure::state("the query could not be started")),
+            _ => Err(Failure::state("the rows of the query were taken by a stream or an operator")),
+        }
+    }
+
+    fn start(&self, rows: &mut Rows) -> Result<()> {
+        if matches!(rows, Rows::Waiting(_))
+            && let Rows::Waiting(operator) = std::mem::replace(rows, Rows::Failed)
+        {
+            let start = Instant::now();
+            let query = operator.start()?;
+            let _ = self.started.set(Started { monitor: query.monitor(), start });
+            *rows = Rows::Running(query);
+        }
+        Ok(())
+    }
+
+    /// The rows, for whoever reads them from now on.
+    fn take(&self) -> Result<Query> {
+        self.with_rows(|_| Ok(()))?;
+        match std::mem::replace(&mut *lock(&self.rows, "the query")?, Rows::Taken) {
+            Rows::Running(query) => Ok(query),
+            _ => Err(Failure::state("the rows of the query were taken by a stream or an operator")),
+        }
     }
 }
 
-fn rows_are_taken() -> Failure {
-    Failure::state("the rows of the query were taken by plasmon_query_stream")
+fn is_no_input() -> Failure {
+    Failure::state("the query cannot be an operator's input: it is a statement's, or was started")
+        .hint("read it by plasmon_query_stream")
 }
 
 /// The columns of the result. The host releases `out`. Since ABI 1.0.
@@ -103,11 +180,22 @@ pub unsafe extern "C" fn plasmon_query_stream(query: plasmon_query, out: *mut Ar
     guarded(|| {
         require(out, "out")?;
         let object = handle::get::<QueryObject>(query.id)?;
-        let taken = lock(&object.rows, "the query")?.take();
-        let mut rows = taken.ok_or_else(rows_are_taken)?;
+        let mut rows = object.take()?;
         let next = Box::new(move || Ok(rows.next().transpose()?));
         // SAFETY: ABI.md, "Pointers".
         unsafe { write(out, export_stream(object.schema.clone(), next), "out") }
+    })
+}
+
+/// Waits for the next batch of the result; at its end `out` is released (`release` null). What `plasmon_query_stream` gives tells failures as texts,
+/// this tells them in full. Since ABI 1.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plasmon_query_next(query: plasmon_query, out: *mut ArrowArray) -> i32 {
+    guarded(|| {
+        require(out, "out")?;
+        let batch = handle::get::<QueryObject>(query.id)?.with_rows(|rows| Ok(rows.next().transpose()?))?;
+        // SAFETY: ABI.md, "Pointers".
+        unsafe { write(out, batch.map_or_else(ArrowArray::empty, export_batch), "out") }
     })
 }
 
@@ -173,13 +261,14 @@ pub extern "C" fn plasmon_query_cancel(query: plasmon_query) -> i32 {
 pub unsafe extern "C" fn plasmon_query_progress(query: plasmon_query, out: *mut plasmon_progress) -> i32 {
     guarded(|| {
         let object = handle::get::<QueryObject>(query.id)?;
-        let seen = object.monitor.progress();
+        let started = object.started.get();
+        let seen = started.map(|s| s.monitor.progress());
         let progress = plasmon_progress {
-            rows_read: seen.rows_read,
-            rows_total: seen.rows_total.and_then(|rows| i64::try_from(rows).ok()).unwrap_or(-1),
-            bytes_reserved: seen.bytes_reserved as u64,
-            bytes_peak: seen.bytes_peak as u64,
-            elapsed_nanos: object.start.elapsed().as_nanos() as u64,
+            rows_read: seen.map_or(0, |p| p.rows_read),
+            rows_total: seen.and_then(|p| p.rows_total).and_then(|rows| i64::try_from(rows).ok()).unwrap_or(-1),
+            bytes_reserved: seen.map_or(0, |p| p.bytes_reserved as u64),
+            bytes_peak: seen.map_or(0, |p| p.bytes_peak as u64),
+            elapsed_nanos: started.map_or(0, Started::nanos),
         };
         // SAFETY: ABI.md, "Pointers".
         unsafe { write(out, progress, "out") }
@@ -187,13 +276,13 @@ pub unsafe extern "C" fn plasmon_query_progress(query: plasmon_query, out: *mut 
 }
 
 /// The plan with what every operator did so far, as the JSON of `EXPLAIN (ANALYZE, FORMAT JSON)`, from any thread; an empty object when the
-/// statement has no plan. Free `*out` with `plasmon_text_free`. Since ABI 1.0.
+/// statement has no plan, or operators have not started. Free `*out` with `plasmon_text_free`. Since ABI 1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plasmon_query_metrics(query: plasmon_query, out: *mut *mut c_char) -> i32 {
     guarded(|| {
         require(out, "out")?;
         let object = handle::get::<QueryObject>(query.id)?;
-        let shown = object.monitor.explain(ExplainFormat::Json, object.start.elapsed().as_nanos() as u64);
+        let shown = object.started.get().and_then(|s| s.monitor.explain(ExplainFormat::Json, s.nanos()));
         let shown = shown.unwrap_or_else(|| "{}".to_string());
         // SAFETY: ABI.md, "Pointers".
         unsafe { write(out, text::terminated(&shown).into_raw(), "out") }

@@ -26,15 +26,19 @@ pub(crate) fn session_of(handle: plasmon_session) -> Result<Arc<Session>> {
     Ok(handle::get::<SessionObject>(handle.id)?.0.clone())
 }
 
+/// A handle of a session that other Rust code holds too; closed like every other.
+pub fn open_session(session: Arc<Session>) -> plasmon_session {
+    plasmon_session { id: handle::open(SessionObject(session)) }
+}
+
 /// Opens a session with default settings. Close it with `plasmon_session_close`. Since ABI 1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plasmon_session_open(out: *mut plasmon_session) -> i32 {
     guarded(|| {
         require(out, "out")?;
         let session = Session::new(Config::default())?;
-        let id = handle::open(SessionObject(Arc::new(session)));
         // SAFETY: ABI.md, "Pointers".
-        unsafe { write(out, plasmon_session { id }, "out") }
+        unsafe { write(out, open_session(Arc::new(session)), "out") }
     })
 }
 

@@ -1,22 +1,23 @@
-//! Statements: a text and what it is to run with, then its schema, its plan, or its run.
+//! Statements: a text or a plan, and what it is to run with, then its schema, its plan, or its run.
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use arrow::datatypes::{Field, Schema};
 use plasmon::core::pipeline::CancelToken;
 use plasmon::plan::sql::{ExplainFormat, ExplainOptions};
-use plasmon::{Config, Parameter, Session, Statement, StreamTable};
+use plasmon::{Config, Parameter, Session, Source, Statement, StreamTable};
 use plasmon_boundary::arrow::{
     ArrowArray, ArrowArrayStream, ArrowSchema, export_schema, import_batch, import_schema, import_stream,
 };
 use plasmon_boundary::guard::guarded;
-use plasmon_boundary::handle::{self, Object};
+use plasmon_boundary::handle::{self, Object, lock};
 use plasmon_boundary::host::{require, write};
-use plasmon_boundary::{Code, Failure, Result, text};
+use plasmon_boundary::{Failure, Result, text};
 
+use crate::bytes::plasmon_bytes;
 use crate::query::QueryObject;
 use crate::session::session_of;
 use crate::{plasmon_query, plasmon_session, plasmon_statement};
@@ -34,13 +35,20 @@ pub enum plasmon_explain_format {
 }
 
 pub(crate) struct StatementObject {
-    session: Arc<Session>,
+    pub(crate) session: Arc<Session>,
     state: Mutex<State>,
 }
 
+/// What the statement is made from.
+pub(crate) enum Text {
+    Sql(String),
+    Plan(Vec<u8>),
+    Substrait(Vec<u8>),
+}
+
 #[derive(Default)]
-struct State {
-    sql: Option<String>,
+pub(crate) struct State {
+    pub(crate) text: Option<Text>,
     parameters: Vec<Parameter>,
     streams: BTreeMap<String, Arc<StreamTable>>,
     settings: Vec<(String, String)>,
@@ -53,28 +61,21 @@ impl Object for StatementObject {
 }
 
 impl StatementObject {
-    fn state(&self) -> Result<MutexGuard<'_, State>> {
+    pub(crate) fn state(&self) -> Result<MutexGuard<'_, State>> {
         lock(&self.state, "the statement")
-    }
-}
-
-/// The state behind a handle, unless a call is inside already.
-pub(crate) fn lock<'a, T>(state: &'a Mutex<T>, what: &str) -> Result<MutexGuard<'a, T>> {
-    match state.try_lock() {
-        Ok(guard) => Ok(guard),
-        Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => Err(Failure::new(
-            Code::Busy,
-            format!("a call on {what} is under way, on another thread or further up this one"),
-        )),
     }
 }
 
 impl State {
     /// The engine's statement of this state, under the session's settings and its own.
-    fn statement<'a>(&'a self, session: &'a Session) -> Result<Statement<'a>> {
-        let sql = self.sql.as_deref().ok_or_else(|| Failure::state("the statement has no text yet"))?;
-        let mut statement = session.statement(sql).parameters(self.parameters.clone());
+    pub(crate) fn statement<'a>(&'a self, session: &'a Session) -> Result<Statement<'a>> {
+        let source = match &self.text {
+            Some(Text::Sql(sql)) => Source::Sql(sql),
+            Some(Text::Plan(bytes)) => Source::Plan(bytes),
+            Some(Text::Substrait(plan)) => Source::Substrait(plan),
+            None => return Err(Failure::state("the statement has no text and no plan yet")),
+        };
+        let mut statement = session.statement_of(source).parameters(self.parameters.clone());
         for (name, table) in &self.streams {
             statement = statement.table(name, table.clone());
         }
@@ -118,8 +119,39 @@ pub unsafe extern "C" fn plasmon_statement_set_sql(
     guarded(|| {
         // SAFETY: ABI.md, "Pointers".
         let sql = unsafe { text::borrow(sql, length, "sql")? };
-        handle::get::<StatementObject>(statement.id)?.state()?.sql = Some(sql.to_string());
+        handle::get::<StatementObject>(statement.id)?.state()?.text = Some(Text::Sql(sql.to_string()));
         Ok(())
+    })
+}
+
+/// Sets a plan in place of a text: `length` bytes in the library's own format, `plan.proto`, which are copied. It reads tables of the session and streams
+/// that are bound to the statement, by name; whether it can be run is told by the calls that plan it, with the node that is to blame in `plan_path`.
+/// Since ABI 1.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plasmon_statement_set_plan(
+    statement: plasmon_statement,
+    bytes: *const u8,
+    length: u64,
+) -> i32 {
+    guarded(|| {
+        // SAFETY: ABI.md, "Pointers".
+        let bytes = unsafe { text::borrow_bytes(bytes, length, "bytes")? };
+        handle::get::<StatementObject>(statement.id)?.state()?.text = Some(Text::Plan(bytes.to_vec()));
+        Ok(())
+    })
+}
+
+/// The optimized plan in the library's own format, for `plasmon_statement_set_plan`; an error when the statement is no query. Free `out` with
+/// `plasmon_bytes_free`. Since ABI 1.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plasmon_statement_plan(statement: plasmon_statement, out: *mut plasmon_bytes) -> i32 {
+    guarded(|| {
+        require(out, "out")?;
+        let object = handle::get::<StatementObject>(statement.id)?;
+        let bytes = object.state()?.statement(&object.session)?.plan_bytes()?;
+        let bytes = bytes.ok_or_else(|| plasmon::Error::user("the statement is no query, so it has no plan"))?;
+        // SAFETY: ABI.md, "Pointers".
+        unsafe { write(out, plasmon_bytes::give(bytes), "out") }
     })
 }
 

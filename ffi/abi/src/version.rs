@@ -37,7 +37,8 @@ pub extern "C" fn plasmon_check_abi(abi_version: u32) -> i32 {
     })
 }
 
-/// What the library can do on this machine, as a JSON object: `version`, `abi`, `simd` (`scalar`, `avx2`, `avx512`), `formats`. Lives as long as
+/// What the library can do on this machine, as a JSON object: `version`, `abi`, `simd` (`scalar`, `avx2`, `avx512`), `plan_version` (the
+/// newest version of `plan.proto` that is read), `formats`. Lives as long as
 /// the process. Since ABI 1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn plasmon_features() -> *const c_char {
@@ -47,6 +48,7 @@ pub extern "C" fn plasmon_features() -> *const c_char {
             "version": env!("CARGO_PKG_VERSION"),
             "abi": format!("{}.{}", PLASMON_ABI_VERSION >> 16, PLASMON_ABI_VERSION & 0xffff),
             "simd": plasmon::core::simd_tier(),
+            "plan_version": plasmon::plan::wire::VERSION,
             "formats": ["parquet", "csv", "json", "arrow"],
         });
         plasmon_boundary::text::terminated(&described.to_string())

@@ -155,7 +155,7 @@ pub struct Failure {
     pub code: Code,
     /// What happened, and to what.
     pub message: String,
-    /// The node of a plan that is to blame, as the way from the root (`root/join.left/filter`); empty when there is none.
+    /// The node of a plan that is to blame, as the way from the root (`root.input.left.condition`); empty when there is none.
     pub path: String,
     /// What may help; empty when nothing is known to.
     pub hint: String,
@@ -213,6 +213,7 @@ impl std::error::Error for Failure {}
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let code = match &error {
+            Error::At { path, error } => return Failure::from((**error).clone()).at(path.clone()),
             Error::User(_) => Code::User,
             Error::Data(_) => Code::Data,
             Error::Unsupported(_) => Code::Unsupported,
@@ -255,6 +256,8 @@ mod tests {
         let failure = Failure::arrow("no buffer").hint("give one").at("root");
         assert_eq!(Failure::from(Error::from(failure.clone())), failure);
         assert_eq!(Failure::from(Error::Deadline).code, Code::Deadline);
+        let located = Failure::from(Error::unsupported("lateral joins").at("root.input").at("root"));
+        assert_eq!((located.code, located.path.as_str()), (Code::Unsupported, "root.input"));
         assert_eq!(failure.to_string(), "no buffer (at root)\nhint: give one");
     }
 }

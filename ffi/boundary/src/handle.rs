@@ -6,7 +6,7 @@
 
 use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, TryLockError};
 
 use hashbrown::HashMap;
 
@@ -73,6 +73,18 @@ pub fn close<T: Object>(handle: u64) -> Result<Arc<T>> {
     let removed = table().shard(handle).write().unwrap_or_else(|e| e.into_inner()).remove(&handle);
     // Gone meanwhile: another thread closed it.
     removed.and_then(|entry| entry.object.downcast::<T>().ok()).ok_or_else(|| invalid::<T>(handle))
+}
+
+/// The state behind a handle, unless a call is inside already. `what` names the object.
+pub fn lock<'a, T>(state: &'a Mutex<T>, what: &str) -> Result<MutexGuard<'a, T>> {
+    match state.try_lock() {
+        Ok(guard) => Ok(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => Err(Failure::new(
+            Code::Busy,
+            format!("a call on {what} is under way, on another thread or further up this one"),
+        )),
+    }
 }
 
 fn invalid<T: Object>(handle: u64) -> Failure {

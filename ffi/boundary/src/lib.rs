@@ -15,6 +15,7 @@
 
 pub mod arrow;
 pub mod failure;
+pub mod function;
 pub mod guard;
 pub mod handle;
 pub mod host;

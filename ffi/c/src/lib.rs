@@ -2,5 +2,6 @@
 
 pub use plasmon_abi::*;
 
+#[cfg(feature = "allocator")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

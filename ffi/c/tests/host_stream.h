@@ -16,9 +16,7 @@ typedef struct host_stream {
   const void* last_values;  // of the last batch given
   plasmon_query closes;     // a query that get_next closes
   int64_t* shared;          // values that every batch shows, in place of ones of its own
-  void (*spoil_schema)(struct ArrowSchema*, uint64_t choice);
-  void (*spoil_array)(struct ArrowArray*, uint64_t choice);
-  uint64_t choice;
+  void (*at_release)(void);  // runs when an array is released
   int schemas_made;
   int schemas_released, arrays_made, arrays_released, stream_released;
 } host_stream;
@@ -54,7 +52,6 @@ static int host_get_schema(struct ArrowArrayStream* stream, struct ArrowSchema* 
   out->children = held->children;
   out->private_data = held;
   out->release = host_release_schema;
-  if (held->host->spoil_schema) held->host->spoil_schema(out, held->host->choice);
   return 0;
 }
 
@@ -71,6 +68,7 @@ static void host_release_child(struct ArrowArray* array) { array->release = NULL
 static void host_release_array(struct ArrowArray* array) {
   host_batch* batch = (host_batch*)array->private_data;
   __atomic_fetch_add(&batch->host->arrays_released, 1, __ATOMIC_RELAXED);
+  if (batch->host->at_release) batch->host->at_release();
   if (!batch->host->shared) free((void*)batch->value_buffers[1]);
   free(batch);
   array->release = NULL;
@@ -114,7 +112,6 @@ static int host_get_next(struct ArrowArrayStream* stream, struct ArrowArray* out
   if (host->batches_left == 0) return 0;
   host->batches_left--;
   host_make_batch(host, out);
-  if (host->spoil_array) host->spoil_array(out, host->choice);
   return 0;
 }
 

@@ -122,6 +122,8 @@ static void nulls_and_garbage(void) {
   EXPECT_CODE(PLASMON_CODE_INVALID_ARGUMENT, plasmon_query_schema(query, NULL));
   EXPECT_CODE(PLASMON_CODE_INVALID_HANDLE, plasmon_query_schema(no_query, &schema));
   EXPECT_CODE(PLASMON_CODE_INVALID_ARGUMENT, plasmon_query_stream(query, NULL));
+  EXPECT_CODE(PLASMON_CODE_INVALID_ARGUMENT, plasmon_query_next(query, NULL));
+  EXPECT_CODE(PLASMON_CODE_INVALID_HANDLE, plasmon_query_next(no_query, &array));
   EXPECT_CODE(PLASMON_CODE_INVALID_ARGUMENT, plasmon_query_push(query, NULL, NULL));
   EXPECT_CODE(PLASMON_CODE_INVALID_ARGUMENT, plasmon_query_step(query, NULL, &outcome));
   EXPECT_CODE(PLASMON_CODE_INVALID_ARGUMENT, plasmon_query_step(query, &array, NULL));
@@ -135,6 +137,7 @@ static void nulls_and_garbage(void) {
   OK(plasmon_query_stream(query, &stream));
   EXPECT_CODE(PLASMON_CODE_INVALID_STATE, plasmon_query_stream(query, &stream));
   EXPECT_CODE(PLASMON_CODE_INVALID_STATE, plasmon_query_step(query, &array, &outcome));
+  EXPECT_CODE(PLASMON_CODE_INVALID_STATE, plasmon_query_next(query, &array));
   stream.release(&stream);
   OK(plasmon_query_close(query));
   EXPECT_CODE(PLASMON_CODE_INVALID_HANDLE, plasmon_query_close(query));
@@ -187,6 +190,29 @@ static void streams_in(void) {
 }
 
 // The very bytes that came in go out.
+static int calls_at_release;
+static void call_at_release(void) {
+  plasmon_statement statement = statement_of("SELECT n FROM held");
+  struct ArrowSchema schema;
+  if (plasmon_statement_schema(statement, &schema) == PLASMON_CODE_OK) schema.release(&schema);
+  plasmon_session_deregister(session, "nothing");
+  OK(plasmon_statement_close(statement));
+  calls_at_release++;
+}
+
+// A table that is replaced or forgotten is released outside of the session's locks: its host may call the session from there.
+static void calls_from_release(void) {
+  host_stream hosts[2];
+  for (int time = 0; time < 2; time++) {
+    struct ArrowArrayStream stream = host_open(&hosts[time], 1, 3);
+    hosts[time].at_release = call_at_release;
+    OK(plasmon_session_register_stream(session, "held", &stream));
+  }
+  EXPECT(calls_at_release == 1);
+  OK(plasmon_session_deregister(session, "held"));
+  EXPECT(calls_at_release == 2);
+}
+
 static void no_copies(void) {
   host_stream host;
   struct ArrowArrayStream stream = host_open(&host, 1, 4096), out;
@@ -233,6 +259,20 @@ static void ways_out(void) {
   OK(plasmon_query_close(query));
   query = run(statement);
   OK(plasmon_query_push(query, call_again, &query));
+  OK(plasmon_query_close(query));
+
+  // Batch by batch, released at the end and ever after.
+  query = run(statement);
+  rows = 0;
+  for (int ends = 0; ends < 2;) {
+    struct ArrowArray batch;
+    OK(plasmon_query_next(query, &batch));
+    ends += batch.release == NULL;
+    if (batch.release == NULL) continue;
+    rows += batch.length;
+    batch.release(&batch);
+  }
+  EXPECT(rows == 100000);
   OK(plasmon_query_close(query));
 
   // Step by step on this thread.
@@ -286,6 +326,59 @@ static void parameters(void) {
   OK(plasmon_query_close(query));
   OK(plasmon_statement_close(statement));
   EXPECT(host.arrays_released == 1 && host.schemas_released == 1);
+}
+
+static void plans(void) {
+  // There and back: over a table of the session, and over a stream that is bound by name.
+  plasmon_statement statement = statement_of("CREATE TABLE planned AS SELECT value AS n FROM generate_series(1, 100)");
+  OK(plasmon_query_close(run(statement)));
+  OK(plasmon_statement_set_sql(statement, "SELECT sum(n) FROM planned WHERE n > 50", -1));
+  plasmon_bytes plan = {0, 0};
+  OK(plasmon_statement_plan(statement, &plan));
+  EXPECT(plan.data != NULL && plan.length > 0);
+  OK(plasmon_statement_set_plan(statement, plan.data, plan.length));
+  struct ArrowSchema schema;
+  OK(plasmon_statement_schema(statement, &schema));
+  EXPECT(schema.n_children == 1);
+  schema.release(&schema);
+  char* text = NULL;
+  OK(plasmon_statement_explain(statement, PLASMON_EXPLAIN_FORMAT_TEXT, &text));
+  EXPECT(strstr(text, "Scan planned"));
+  plasmon_text_free(text);
+  plasmon_query query = run(statement);
+  EXPECT(number(query) == 3775);
+  OK(plasmon_query_close(query));
+  host_stream host;
+  struct ArrowArrayStream stream = host_open(&host, 10, 100);
+  OK(plasmon_statement_bind_stream(statement, "planned", &stream));
+  query = run(statement);
+  EXPECT(number(query) == 498225);
+  OK(plasmon_query_close(query));
+
+  // What is wrong is told with its node, and changes nothing.
+  plan.data[plan.length - 1] ^= 0x55;
+  OK(plasmon_statement_set_plan(statement, plan.data, plan.length / 2));
+  query.id = 77;
+  EXPECT_CODE(PLASMON_CODE_USER, plasmon_statement_execute(statement, &query));
+  EXPECT(query.id == 77 && strcmp(plasmon_last_error()->plan_path, "plan") == 0);
+  static const uint8_t newer[] = {0x08, 0x63};  // version 99
+  OK(plasmon_statement_set_plan(statement, newer, sizeof newer));
+  EXPECT_CODE(PLASMON_CODE_UNSUPPORTED, plasmon_statement_execute(statement, &query));
+  EXPECT(strstr(plasmon_last_error()->message, "version 99"));
+  EXPECT_CODE(PLASMON_CODE_INVALID_ARGUMENT, plasmon_statement_set_plan(statement, NULL, 5));
+  EXPECT_CODE(PLASMON_CODE_INVALID_ARGUMENT, plasmon_statement_plan(statement, NULL));
+  plasmon_statement none = {0};
+  EXPECT_CODE(PLASMON_CODE_INVALID_HANDLE, plasmon_statement_set_plan(none, newer, sizeof newer));
+  EXPECT_CODE(PLASMON_CODE_INVALID_HANDLE, plasmon_statement_plan(none, &plan));
+  OK(plasmon_statement_set_sql(statement, "SET threads = 2", -1));
+  EXPECT_CODE(PLASMON_CODE_USER, plasmon_statement_plan(statement, &plan));
+
+  // Bytes are freed once, however often.
+  plasmon_bytes_free(&plan);
+  EXPECT(plan.data == NULL && plan.length == 0);
+  plasmon_bytes_free(&plan);
+  plasmon_bytes_free(NULL);
+  OK(plasmon_statement_close(statement));
 }
 
 static const char* ENDLESS = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
@@ -384,9 +477,11 @@ int main(void) {
   errors();
   nulls_and_garbage();
   streams_in();
+  calls_from_release();
   no_copies();
   ways_out();
   parameters();
+  plans();
   stops();
   threads();
   OK(plasmon_session_close(session));

@@ -5,11 +5,11 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use ::arrow::array::{
-    ArrayData, ArrayDataBuilder, ArrayRef, PrimitiveArray, RecordBatch, RecordBatchOptions, downcast_primitive,
-    make_array,
+    Array, ArrayData, ArrayDataBuilder, ArrayRef, FixedSizeListArray, PrimitiveArray, RecordBatch, StructArray,
+    downcast_primitive, make_array,
 };
 use ::arrow::buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, ScalarBuffer};
-use ::arrow::datatypes::{ArrowPrimitiveType, DataType, SchemaRef};
+use ::arrow::datatypes::{ArrowPrimitiveType, DataType, FieldRef, Fields, SchemaRef};
 
 use super::ArrowArray;
 use super::schema::DEPTH_MAX;
@@ -60,15 +60,14 @@ pub(super) fn checked_batch(array: ArrowArray, schema: &SchemaRef) -> Result<Rec
     let columns = schema.fields().iter().enumerate().map(|(index, field)| {
         let column = root.child(index)?.array_of(field.data_type())?;
         let column = if column.len() == rows { column } else { column.slice(offset, rows) };
-        if !field.is_nullable() && column.null_count() > 0 {
-            let name = field.name();
-            return Err(Failure::arrow(format!("column {name} has nulls, its schema says that it has none")));
+        match !field.is_nullable() && column.logical_null_count() > 0 {
+            true => Err(Failure::arrow(format!("column {} has nulls, its schema says that it has none", field.name()))),
+            false => Ok(column),
         }
-        Ok(column)
     });
     let columns = columns.collect::<Result<Vec<_>>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(|e| Failure::arrow(e.to_string()))
+    // SAFETY: each column was imported as its field's type and has `rows` rows; there are as many as fields, and fields without nulls have none.
+    Ok(unsafe { RecordBatch::new_unchecked(schema.clone(), columns, rows) })
 }
 
 /// Where an array stands in its tree; made into text only for a message.
@@ -100,6 +99,9 @@ struct Import<'a> {
 impl Import<'_> {
     /// The array, checked to the last value.
     fn array_of(&self, data_type: &DataType) -> Result<ArrayRef> {
+        if self.depth > DEPTH_MAX {
+            return Err(self.wrong(format_args!("nested more than {DEPTH_MAX} deep")));
+        }
         macro_rules! primitive {
             ($type:ty) => {
                 self.primitive::<$type>(data_type)?
@@ -109,10 +111,42 @@ impl Import<'_> {
         if let Some(array) = primitive {
             return Ok(array);
         }
-        let data = self.data(data_type)?;
-        // Everything that lengths and offsets promise holds; now the values: offsets rise, texts are UTF-8, codes are in the dictionary.
-        data.validate_full().map_err(|e| self.wrong(e))?;
-        Ok(make_array(data))
+        self.require_buffers_of(data_type)?;
+        match data_type {
+            DataType::Struct(fields) => self.structs(fields),
+            DataType::FixedSizeList(field, size) => self.sized_lists(field, *size),
+            _ => {
+                let data = self.data(data_type)?;
+                // Everything that lengths and offsets promise holds, and what is below was checked; now the values: offsets rise, texts are
+                // UTF-8, codes are in the dictionary.
+                data.validate_data().map_err(|e| self.wrong(e))?;
+                Ok(make_array(data))
+            }
+        }
+    }
+
+    /// Structs, whose offset counts in their children too. Put together by hand: Arrow's own way takes the offset of nested ones twice.
+    fn structs(&self, fields: &Fields) -> Result<ArrayRef> {
+        let end = self.span()?;
+        self.require_children(fields.len(), end as i64)?;
+        let (offset, length) = (self.array.offset as usize, self.array.length as usize);
+        let columns = fields.iter().enumerate();
+        let columns = columns.map(|(index, f)| Ok(self.child(index)?.array_of(f.data_type())?.slice(offset, length)));
+        let (columns, nulls) = (columns.collect::<Result<Vec<_>>>()?, self.nulls(end)?);
+        let array = StructArray::try_new_with_length(fields.clone(), columns, nulls, length);
+        Ok(Arc::new(array.map_err(|e| self.wrong(e))?))
+    }
+
+    /// Lists of `size` values each, whose offset counts in their values too.
+    fn sized_lists(&self, field: &FieldRef, size: i32) -> Result<ArrayRef> {
+        let end = self.span()?;
+        let rows = (end as i64).checked_mul(i64::from(size)).ok_or_else(|| self.wrong("too many values"))?;
+        self.require_children(1, rows)?;
+        let (offset, length) = (self.array.offset as usize, self.array.length as usize);
+        let values = self.child(0)?.array_of(field.data_type())?.slice(offset * size as usize, length * size as usize);
+        let nulls = self.nulls(end)?;
+        let array = FixedSizeListArray::try_new_with_length(field.clone(), size, values, nulls, length);
+        Ok(Arc::new(array.map_err(|e| self.wrong(e))?))
     }
 
     /// Numbers, which have nothing but a width to be checked; `None` when they are not aligned and must be copied.
@@ -127,23 +161,19 @@ impl Import<'_> {
         if values.as_ptr().align_offset(align_of::<T::Native>()) != 0 {
             return Ok(None);
         }
-        let nulls = self.validity(span)?.map(|(bits, nulls)| {
-            // SAFETY: `validity` has counted them.
-            unsafe { NullBuffer::new_unchecked(BooleanBuffer::new(bits, offset, length), nulls) }
-        });
+        let nulls = self.nulls(span)?;
         let array = PrimitiveArray::<T>::try_new(ScalarBuffer::new(values, offset, length), nulls);
         let array = array.map_err(|e| self.wrong(e))?;
-        Ok(Some(Arc::new(array.with_data_type(data_type.clone()))))
+        let is_exact = *array.data_type() == *data_type;
+        Ok(Some(Arc::new(if is_exact { array } else { array.with_data_type(data_type.clone()) })))
     }
 
     fn wrong(&self, what: impl fmt::Display) -> Failure {
         Failure::arrow(format!("{}: {what}", self.path))
     }
 
+    /// All other types: lengths, offsets, pointers and what is below are checked, the values are not yet.
     fn data(&self, data_type: &DataType) -> Result<ArrayData> {
-        if self.depth > DEPTH_MAX {
-            return Err(self.wrong(format_args!("nested more than {DEPTH_MAX} deep")));
-        }
         let span = self.span()?;
         let mut builder =
             ArrayData::builder(data_type.clone()).len(self.array.length as usize).offset(self.array.offset as usize);
@@ -153,12 +183,17 @@ impl Import<'_> {
         };
         builder = self.with_values(builder, data_type, span)?;
         for (index, child) in self.children(data_type)?.into_iter().enumerate() {
-            builder = builder.add_child_data(self.child(index)?.data(child)?);
+            let values = self.child(index)?.array_of(child.data_type())?;
+            // A null in a dictionary counts, as it does for Arrow's own lists.
+            if !child.is_nullable() && values.is_nullable() {
+                return Err(self.wrong("its values have nulls, its schema says that they have none"));
+            }
+            builder = builder.add_child_data(values.to_data());
         }
         if let DataType::Dictionary(_, values) = data_type {
-            builder = builder.add_child_data(self.dictionary()?.data(values)?);
+            builder = builder.add_child_data(self.dictionary()?.array_of(values)?.to_data());
         }
-        // SAFETY: `array_of` validates the whole tree before anyone reads it; this only puts it together, copying buffers that are not aligned.
+        // SAFETY: `array_of` validates the values before anyone reads them; this only puts them together, copying buffers that are not aligned.
         Ok(unsafe { builder.align_buffers(true).build_unchecked() })
     }
 
@@ -197,6 +232,14 @@ impl Import<'_> {
         Ok((nulls > 0).then_some((bits, nulls)))
     }
 
+    fn nulls(&self, span: usize) -> Result<Option<NullBuffer>> {
+        let (offset, length) = (self.array.offset as usize, self.array.length as usize);
+        Ok(self.validity(span)?.map(|(bits, nulls)| {
+            // SAFETY: `validity` has counted them.
+            unsafe { NullBuffer::new_unchecked(BooleanBuffer::new(bits, offset, length), nulls) }
+        }))
+    }
+
     fn with_validity(&self, builder: ArrayDataBuilder, span: usize) -> Result<ArrayDataBuilder> {
         Ok(match self.validity(span)? {
             Some((bits, nulls)) => builder.null_bit_buffer(Some(bits)).null_count(nulls),
@@ -209,9 +252,8 @@ impl Import<'_> {
         let bytes = |width: usize| {
             span.checked_mul(width).ok_or_else(|| self.wrong(format_args!("{span} values of {width} bytes")))
         };
-        self.require_buffers_of(data_type)?;
         Ok(match data_type {
-            DataType::Null | DataType::Struct(_) | DataType::FixedSizeList(..) => builder,
+            DataType::Null => builder,
             DataType::Boolean => builder.add_buffer(self.buffer(1, span.div_ceil(8))?),
             DataType::FixedSizeBinary(width) => builder.add_buffer(self.buffer(1, bytes(*width as usize)?)?),
             DataType::Utf8 | DataType::Binary => {
@@ -269,21 +311,13 @@ impl Import<'_> {
             .collect()
     }
 
-    /// Types of the children; their number must be right, and their rows enough.
-    fn children<'t>(&self, data_type: &'t DataType) -> Result<Vec<&'t DataType>> {
-        let end = self.array.offset + self.array.length;
-        let (children, rows): (Vec<&DataType>, i64) = match data_type {
-            DataType::List(field) | DataType::LargeList(field) | DataType::Map(field, _) => {
-                (vec![field.data_type()], 0)
-            }
-            DataType::FixedSizeList(field, length) => {
-                let rows = end.checked_mul(i64::from(*length)).ok_or_else(|| self.wrong("too many values"))?;
-                (vec![field.data_type()], rows)
-            }
-            DataType::Struct(fields) => (fields.iter().map(|f| f.data_type()).collect(), end),
-            _ => (Vec::new(), 0),
+    /// The children of a type, whose number must be right.
+    fn children<'t>(&self, data_type: &'t DataType) -> Result<Vec<&'t FieldRef>> {
+        let children = match data_type {
+            DataType::List(field) | DataType::LargeList(field) | DataType::Map(field, _) => vec![field],
+            _ => Vec::new(),
         };
-        self.require_children(children.len(), rows)?;
+        self.require_children(children.len(), 0)?;
         Ok(children)
     }
 

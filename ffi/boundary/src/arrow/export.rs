@@ -1,5 +1,6 @@
 //! Schemas, batches and streams for the host, who releases them.
 
+use std::any::Any;
 use std::ffi::{CString, c_char, c_int, c_void};
 
 use ::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, downcast_primitive};
@@ -18,21 +19,39 @@ pub fn export_schema(schema: &Schema) -> Result<ArrowSchema> {
 
 /// A batch as a struct array over the batch's own buffers.
 pub fn export_batch(batch: RecordBatch) -> ArrowArray {
-    let rows = batch.num_rows() as i64;
-    let children = batch.columns().iter().map(export_array).collect();
-    let mut held = Box::new(Held { children, pointers: Vec::new(), no_validity: [std::ptr::null()] });
-    held.pointers = held.children.iter_mut().map(|child| &raw mut *child).collect();
+    // Few columns need one allocation, where many need three.
+    match *batch.columns() {
+        [ref a] => held_batch(&batch, [export_array(a)], [std::ptr::null_mut()]),
+        [ref a, ref b] => held_batch(&batch, [export_array(a), export_array(b)], [std::ptr::null_mut(); 2]),
+        ref columns => {
+            let children: Box<[ArrowArray]> = columns.iter().map(export_array).collect();
+            let pointers = vec![std::ptr::null_mut(); children.len()];
+            held_batch(&batch, children, pointers)
+        }
+    }
+}
+
+fn held_batch<C, P>(batch: &RecordBatch, children: C, pointers: P) -> ArrowArray
+where
+    C: AsMut<[ArrowArray]>,
+    P: AsMut<[*mut ArrowArray]>,
+{
+    let held = Box::into_raw(Box::new(Held { children, pointers, no_validity: [std::ptr::null()] }));
+    // SAFETY: the box was just made, and lives until `release_batch`.
+    let Held { children, pointers, no_validity } = unsafe { &mut *held };
+    let pointers = pointers.as_mut();
+    pointers.iter_mut().zip(children.as_mut()).for_each(|(pointer, child)| *pointer = child);
     ArrowArray {
-        length: rows,
+        length: batch.num_rows() as i64,
         null_count: 0,
         offset: 0,
         n_buffers: 1,
-        n_children: held.pointers.len() as i64,
-        buffers: held.no_validity.as_mut_ptr(),
-        children: held.pointers.as_mut_ptr(),
+        n_children: pointers.len() as i64,
+        buffers: no_validity.as_mut_ptr(),
+        children: pointers.as_mut_ptr(),
         dictionary: std::ptr::null_mut(),
-        release: Some(release_batch),
-        private_data: Box::into_raw(held).cast::<c_void>(),
+        release: Some(release_batch::<C, P>),
+        private_data: held.cast::<c_void>(),
     }
 }
 
@@ -95,23 +114,30 @@ unsafe fn release_held<T>(array: *mut ArrowArray) {
 }
 
 /// What an exported batch points into; children that the host has not moved away are released with it.
-struct Held {
-    children: Box<[ArrowArray]>,
-    pointers: Vec<*mut ArrowArray>,
+struct Held<C, P> {
+    children: C,
+    pointers: P,
     no_validity: [*const c_void; 1],
 }
 
-unsafe extern "C" fn release_batch(array: *mut ArrowArray) {
+unsafe extern "C" fn release_batch<C, P>(array: *mut ArrowArray) {
     // SAFETY: the rules of the C Data Interface.
-    unsafe { release_held::<Held>(array) };
+    unsafe { release_held::<Held<C, P>>(array) };
 }
 
 /// What an exported stream draws from: `None` ends it, and it is not asked again after that or after a failure.
 pub type Batches = dyn FnMut() -> Result<Option<RecordBatch>> + Send;
+/// As [`Batches`], of structs that somebody has made already.
+pub type Arrays = dyn FnMut() -> Result<Option<ArrowArray>> + Send;
 
 /// A stream of batches of `schema`. `next` runs on the host's threads, one call at a time, and may take its time; releasing the stream drops it.
-pub fn export_stream(schema: SchemaRef, next: Box<Batches>) -> ArrowArrayStream {
-    let source = Box::new(Source { schema, next: Some(next), failure: None, message: CString::default() });
+pub fn export_stream(schema: SchemaRef, mut next: Box<Batches>) -> ArrowArrayStream {
+    export_arrays(schema, Box::new(move || Ok(next()?.map(export_batch))))
+}
+
+/// As [`export_stream`], of struct arrays that `next` vouches for.
+pub fn export_arrays(schema: SchemaRef, next: Box<Arrays>) -> ArrowArrayStream {
+    let source = Box::new(Source { schema, next: Some(next), failure: None, message: CString::default(), shown: None });
     ArrowArrayStream {
         get_schema: Some(get_schema),
         get_next: Some(get_next),
@@ -124,20 +150,47 @@ pub fn export_stream(schema: SchemaRef, next: Box<Batches>) -> ArrowArrayStream 
 struct Source {
     schema: SchemaRef,
     /// Taken away at the end.
-    next: Option<Box<Batches>>,
+    next: Option<Box<Arrays>>,
     /// Given again whenever the stream is asked after it.
     failure: Option<Failure>,
     message: CString,
+    /// The failure as another interface shows it; see [`stream_failure`].
+    shown: Option<Box<dyn Any + Send>>,
 }
 
+/// The failure that ended a stream of [`export_stream`], as `show` makes it when it is first asked for; it lives as long as the stream. `None` when the
+/// stream has not failed, is released, or is another library's.
+///
+/// # Safety
+/// `stream` is null, or leads to a stream that nobody else uses during the call and that is not released during `'a`.
+pub unsafe fn stream_failure<'a, T: Any + Send>(
+    stream: *mut ArrowArrayStream,
+    show: impl FnOnce(&Failure) -> T,
+) -> Option<(Code, &'a T)> {
+    // SAFETY: the caller's promise.
+    let own =
+        unsafe { stream.as_ref() }.is_some_and(|s| s.release.is_some_and(|r| std::ptr::fn_addr_eq(r, OWN_RELEASE)));
+    if !own {
+        return None;
+    }
+    // SAFETY: a stream of `export_stream`, used by this thread alone.
+    let source = unsafe { source(stream) }?;
+    let failure = source.failure.as_ref()?;
+    let shown = source.shown.get_or_insert_with(|| Box::new(show(failure)));
+    Some((failure.code, shown.downcast_ref()?))
+}
+
+/// By which streams of this library are known.
+const OWN_RELEASE: unsafe extern "C" fn(*mut ArrowArrayStream) = release;
+
 impl Source {
-    fn batch(&mut self) -> Result<Option<RecordBatch>> {
+    fn array(&mut self) -> Result<Option<ArrowArray>> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
         let Some(next) = &mut self.next else { return Ok(None) };
         match caught(next) {
-            Ok(Some(batch)) => Ok(Some(batch)),
+            Ok(Some(array)) => Ok(Some(array)),
             Ok(None) => {
                 self.next = None;
                 Ok(None)
@@ -188,7 +241,7 @@ unsafe extern "C" fn get_next(stream: *mut ArrowArrayStream, out: *mut ArrowArra
     // SAFETY: as above.
     let Some(source) = (unsafe { source(stream) }) else { return Code::InvalidArgument.errno() };
     let outcome = caught(|| {
-        let array = source.batch()?.map_or_else(ArrowArray::empty, export_batch);
+        let array = source.array()?.unwrap_or_else(ArrowArray::empty);
         // SAFETY: `out` is the host's room for an array.
         unsafe { write(out, array, "out") }
     });

@@ -20,6 +20,8 @@ mod tests;
 pub use ::arrow::ffi::{FFI_ArrowArray as ArrowArray, FFI_ArrowSchema as ArrowSchema};
 pub use ::arrow::ffi_stream::FFI_ArrowArrayStream as ArrowArrayStream;
 pub use array::{import_array, import_batch};
-pub use export::{Batches, export_array, export_batch, export_schema, export_stream};
-pub use schema::import_schema;
+pub use export::{
+    Arrays, Batches, export_array, export_arrays, export_batch, export_schema, export_stream, stream_failure,
+};
+pub use schema::{import_field, import_schema};
 pub use stream::{StreamReader, import_stream};

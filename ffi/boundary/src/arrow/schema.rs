@@ -4,11 +4,12 @@ use std::ffi::{CStr, c_char};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use ::arrow::array::timezone::Tz;
 use ::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::ArrowSchema;
 use crate::host::require;
-use crate::{Failure, Result};
+use crate::{Code, Failure, Result};
 
 /// Nesting beyond this is taken for a cycle.
 pub(super) const DEPTH_MAX: usize = 64;
@@ -26,6 +27,20 @@ pub unsafe fn import_schema(schema: *mut ArrowSchema) -> Result<SchemaRef> {
     // SAFETY: not null, and the caller's promise. An empty struct owns nothing; what stood there is now ours, and released at the end.
     let owned = unsafe { std::ptr::replace(schema, ArrowSchema::empty()) };
     convert(&owned)
+}
+
+/// The type of values, of any format, with the name that the struct has. The struct is moved and released.
+///
+/// # Safety
+/// As for [`import_schema`].
+pub unsafe fn import_field(schema: *mut ArrowSchema) -> Result<Field> {
+    require(schema, "schema")?;
+    // SAFETY: not null, and the caller's promise. An empty struct owns nothing; what stood there is now ours, and released at the end.
+    let owned = unsafe { std::ptr::replace(schema, ArrowSchema::empty()) };
+    check(&owned, "schema", 0, &mut 0)?;
+    let field = Field::try_from(&owned).map_err(|e| Failure::arrow(format!("schema: {e}")))?;
+    check_type(&field)?;
+    Ok(field)
 }
 
 /// As [`import_schema`], of a struct that is ours already.
@@ -125,6 +140,11 @@ fn metadata_number(metadata: *const c_char, position: &mut usize) -> i32 {
     i32::from_ne_bytes(bytes)
 }
 
+fn unsupported(field: &Field, what: &str) -> Result<()> {
+    Err(Failure::new(Code::Unsupported, format!("column {}: no {what}", field.name()))
+        .hint("cast it to another plain, list or dictionary type"))
+}
+
 /// What formats can say but no value can be of, and the types that the engine has no columns for.
 fn check_type(field: &Field) -> Result<()> {
     let wrong = |what: String| Err(Failure::arrow(format!("column {}: {what}", field.name())));
@@ -134,24 +154,33 @@ fn check_type(field: &Field) -> Result<()> {
         false => wrong(format!("a decimal of {precision} digits, {scale} of them after the point; at most {most}")),
     };
     match field.data_type() {
+        DataType::Decimal32(_, scale)
+        | DataType::Decimal64(_, scale)
+        | DataType::Decimal128(_, scale)
+        | DataType::Decimal256(_, scale)
+            if *scale < 0 =>
+        {
+            unsupported(field, &format!("decimals of {scale} digits after the point"))
+        }
+        DataType::Timestamp(_, Some(zone)) if zone.parse::<Tz>().is_err() => wrong(format!("no time zone {zone}")),
         DataType::Decimal32(precision, scale) => digits(*precision, *scale, 9),
         DataType::Decimal64(precision, scale) => digits(*precision, *scale, 18),
         DataType::Decimal128(precision, scale) => digits(*precision, *scale, 38),
         DataType::Decimal256(precision, scale) => digits(*precision, *scale, 76),
         DataType::FixedSizeBinary(width) if *width < 0 => wrong(format!("values of {width} bytes")),
         DataType::FixedSizeList(_, length) if *length < 0 => wrong(format!("lists of {length} values")),
+        // How many there are cannot be told from what they are made of.
+        DataType::FixedSizeBinary(0) => unsupported(field, "values of no bytes"),
+        DataType::FixedSizeList(_, 0) => unsupported(field, "lists of a fixed length of 0"),
         DataType::Union(..) | DataType::RunEndEncoded(..) | DataType::ListView(_) | DataType::LargeListView(_) => {
-            Err(Failure::new(
-                crate::Code::Unsupported,
-                format!("column {}: no columns of type {}", field.name(), field.data_type()),
-            )
-            .hint("cast it to a plain, list or dictionary type"))
+            unsupported(field, &format!("columns of type {}", field.data_type()))
         }
         DataType::List(child) | DataType::LargeList(child) | DataType::FixedSizeList(child, _) => check_type(child),
         DataType::Map(entries, _) => match entries.data_type() {
             DataType::Struct(fields) if fields.len() == 2 => fields.iter().try_for_each(|f| check_type(f)),
             other => wrong(format!("a map of {other}, not of keys and values")),
         },
+        DataType::Struct(fields) if fields.is_empty() => unsupported(field, "structs without fields"),
         DataType::Struct(fields) => fields.iter().try_for_each(|f| check_type(f)),
         DataType::Dictionary(codes, values) if codes.is_integer() => {
             check_type(&Field::new(field.name(), values.as_ref().clone(), true))

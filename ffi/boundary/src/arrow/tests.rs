@@ -173,6 +173,54 @@ fn every_type_crosses_over_the_same_bytes() {
     }
 }
 
+/// Each level counts its rows from an offset of its own: of ten rows the structs show five from the third on, those inside nine from the second on.
+#[test]
+fn offsets_of_nested_structs_and_lists_add_up() {
+    let values = || Arc::new(Int64Array::from_iter_values(0..10)) as ArrayRef;
+    let field = Arc::new(Field::new("v", DataType::Int64, true));
+    let inner = || Arc::new(StructArray::from(vec![(field.clone(), values())])) as ArrayRef;
+    let of_structs = StructArray::from(vec![(Arc::new(Field::new("s", inner().data_type().clone(), true)), inner())]);
+    let item = Arc::new(Field::new_list_field(inner().data_type().clone(), true));
+    let lists = FixedSizeListArray::new(item, 1, inner(), None);
+    let wanted = Int64Array::from_iter_values(3..8);
+    for column in [Arc::new(of_structs) as ArrayRef, Arc::new(lists)] {
+        let whole = one_column(column);
+        let imported = import_spoilt(&whole, |array| {
+            array.length = 5;
+            let outer = child(array);
+            (outer.offset, outer.length) = (2, 5);
+            let inner = child(outer);
+            (inner.offset, inner.length) = (1, 9);
+        });
+        let column = imported.expect("valid").column(0).clone();
+        let structs = match column.as_struct_opt() {
+            Some(outer) => outer.column(0).as_struct().clone(),
+            None => column.as_fixed_size_list().values().as_struct().clone(),
+        };
+        assert_eq!(structs.column(0).as_primitive::<Int64Type>(), &wanted);
+    }
+}
+
+/// Arrow's own lists count a null in the dictionary as one of theirs.
+#[test]
+fn nulls_of_a_dictionary_are_nulls_of_the_list() {
+    let dictionary = Arc::new(StringArray::from(vec![Some("a"), None])) as ArrayRef;
+    let codes = Arc::new(DictionaryArray::new(Int8Array::from(vec![0, 0]), dictionary)) as ArrayRef;
+    let list = |nullable| {
+        let field = Field::new_list_field(codes.data_type().clone(), nullable);
+        Schema::new(vec![Field::new("c", DataType::List(Arc::new(field)), true)])
+    };
+    let field = Arc::new(Field::new_list_field(codes.data_type().clone(), true));
+    let column = ListArray::new(field, OffsetBuffer::from_lengths([2]), codes.clone(), None);
+    let import = |schema: Schema| {
+        let mut array = export_batch(one_column(Arc::new(column.clone())));
+        // SAFETY: a struct of ours.
+        unsafe { import_batch(&mut array, &Arc::new(schema)) }
+    };
+    assert!(import(list(true)).is_ok());
+    assert!(import(list(false)).expect_err("a null").message.contains("nulls"));
+}
+
 #[test]
 fn schemas_come_back() {
     let schema = Schema::clone(&batch(3).schema()).with_metadata([("owner".to_string(), "naïve".to_string())].into());
@@ -206,7 +254,22 @@ fn malformed_schemas_are_refused() {
     // Texts of the library's own would be freed as such: the originals are put back by whoever reads them, so only children's pointers change here.
     assert!(refused(&|s| s.n_children = -1).contains("-1 children"));
     assert!(refused(&|s| s.children = null_mut()).contains("null pointer"));
-    for format in [c"", c"q", c"w:-4", c"d:99,2", c"d:5,9", c"+ud:0", c"+w:-1", c"tsx:", c"+r", c"d:1"] {
+    for format in [
+        c"",
+        c"q",
+        c"w:-4",
+        c"d:99,2",
+        c"d:5,9",
+        c"+ud:0",
+        c"+w:-1",
+        c"tsx:",
+        c"+r",
+        c"d:1",
+        c"d:9,-2",
+        c"tss:nowhere",
+        c"+s",
+        c"w:0",
+    ] {
         let mut leaf = ArrowSchema::empty();
         let mut whole = ArrowSchema::empty();
         (leaf.format, leaf.name) = (format.as_ptr(), c"c".as_ptr());
