@@ -19,6 +19,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "plasmon.h"
 
@@ -82,6 +83,12 @@ class Owned {
     if (handle_.id != 0) close(handle_);
   }
   Handle get() const noexcept { return handle_; }
+  /// Gives the handle away: it is no longer closed here.
+  Handle release() noexcept {
+    Handle handle = handle_;
+    handle_.id = 0;
+    return handle;
+  }
 
  private:
   Handle handle_;
@@ -118,6 +125,15 @@ struct FreeText {
   void operator()(char* text) const noexcept { plasmon_text_free(text); }
 };
 using Text = std::unique_ptr<char, FreeText>;
+
+/// Bytes of the library's, copied and freed.
+inline std::vector<uint8_t> take(plasmon_bytes bytes) {
+  struct Free {
+    plasmon_bytes* bytes;
+    ~Free() { plasmon_bytes_free(bytes); }
+  } free{&bytes};
+  return std::vector<uint8_t>(bytes.data, bytes.data + bytes.length);
+}
 
 }  // namespace detail
 
@@ -253,6 +269,12 @@ class Statement {
     detail::check(plasmon_statement_set_sql(get(), text.data(), static_cast<int64_t>(text.size())));
     return *this;
   }
+  /// A plan in the library's own format (plan.proto) in place of a text.
+  Statement& plan(const uint8_t* bytes, size_t length) {
+    detail::check(plasmon_statement_set_plan(get(), bytes, length));
+    return *this;
+  }
+  Statement& plan(const std::vector<uint8_t>& bytes) { return plan(bytes.data(), bytes.size()); }
   /// A setting for this statement alone.
   Statement& set(const std::string& name, const std::string& value) {
     detail::check(plasmon_statement_set(get(), name.c_str(), value.c_str()));
@@ -284,6 +306,12 @@ class Statement {
     detail::check(plasmon_statement_explain(get(), format, &text));
     return detail::Text(text).get();
   }
+  /// The optimized plan, for `plan` of a session that knows the same tables.
+  std::vector<uint8_t> plan() const {
+    plasmon_bytes bytes;
+    detail::check(plasmon_statement_plan(get(), &bytes));
+    return detail::take(bytes);
+  }
   Query execute() {
     plasmon_query query;
     detail::check(plasmon_statement_execute(get(), &query));
@@ -294,6 +322,229 @@ class Statement {
 
  private:
   detail::Owned<plasmon_statement, plasmon_statement_close> handle_;
+};
+
+/// An expression over columns that are not known yet, for operators alone. Copies share one expression.
+///
+///   Expression dear = Expression::call(">", {Expression::name("price"), Expression::sql("2 * 10")});
+class Expression {
+ public:
+  /// No expression.
+  Expression() = default;
+
+  static Expression column(uint64_t ordinal) {
+    return make([&](plasmon_expression* out) { return plasmon_expression_column(ordinal, out); });
+  }
+  static Expression name(const std::string& name) {
+    return make([&](plasmon_expression* out) { return plasmon_expression_name(name.c_str(), out); });
+  }
+  static Expression sql(const std::string& text) {
+    return make([&](plasmon_expression* out) {
+      return plasmon_expression_sql(text.data(), static_cast<int64_t>(text.size()), out);
+    });
+  }
+  /// The one value of an array. Both structs are moved out.
+  static Expression literal(ArrowSchema* schema, ArrowArray* array) {
+    return make([&](plasmon_expression* out) { return plasmon_expression_literal(schema, array, out); });
+  }
+  static Expression call(const std::string& name, const std::vector<Expression>& arguments) {
+    std::vector<plasmon_expression> handles = handles_of(arguments);
+    return make([&](plasmon_expression* out) {
+      return plasmon_expression_call(name.c_str(), handles.data(), handles.size(), out);
+    });
+  }
+  /// The type is moved out.
+  static Expression cast(const Expression& operand, ArrowSchema* to, bool or_null = false) {
+    return make([&](plasmon_expression* out) { return plasmon_expression_cast(operand.get(), to, or_null, out); });
+  }
+  static Expression aggregate(const std::string& name, const std::vector<Expression>& arguments,
+                              const plasmon_aggregate_clauses* clauses = nullptr) {
+    std::vector<plasmon_expression> handles = handles_of(arguments);
+    return make([&](plasmon_expression* out) {
+      return plasmon_expression_aggregate(name.c_str(), handles.data(), handles.size(), clauses, out);
+    });
+  }
+  static Expression window(const std::string& name, const std::vector<Expression>& arguments,
+                           const plasmon_window_clauses* clauses = nullptr) {
+    std::vector<plasmon_expression> handles = handles_of(arguments);
+    return make([&](plasmon_expression* out) {
+      return plasmon_expression_window(name.c_str(), handles.data(), handles.size(), clauses, out);
+    });
+  }
+  /// Under a name for the column that it becomes.
+  Expression named(const std::string& name) const {
+    return make([&](plasmon_expression* out) { return plasmon_expression_named(get(), name.c_str(), out); });
+  }
+
+  plasmon_expression get() const noexcept { return handle_ ? handle_->get() : plasmon_expression{0}; }
+
+  static std::vector<plasmon_expression> handles_of(const std::vector<Expression>& expressions) {
+    std::vector<plasmon_expression> handles;
+    for (const Expression& expression : expressions) handles.push_back(expression.get());
+    return handles;
+  }
+
+ private:
+  template <typename Make>
+  static Expression make(Make make) {
+    plasmon_expression handle;
+    detail::check(make(&handle));
+    Expression made;
+    made.handle_ = std::make_shared<const Handle>(handle);
+    return made;
+  }
+
+  using Handle = detail::Owned<plasmon_expression, plasmon_expression_close>;
+  std::shared_ptr<const Handle> handle_;
+};
+
+/// One key of an order.
+struct Order {
+  Expression expression;
+  bool descending = false;
+  plasmon_nulls nulls = PLASMON_NULLS_DEFAULT;
+};
+
+/// Which rows a join gives, and how they match.
+struct Join {
+  plasmon_join_kind kind = PLASMON_JOIN_KIND_INNER;
+  std::vector<Expression> probe_keys, build_keys;
+  /// For each pair, whether nulls equal each other; empty = they do not.
+  std::vector<uint8_t> null_equal;
+  Expression residual;
+  bool null_aware = false;
+  /// Columns that come out; empty = all.
+  std::vector<uint64_t> columns;
+};
+
+/// What is aggregated.
+struct Aggregate {
+  std::vector<Expression> keys, calls;
+  plasmon_aggregate_phase phase = PLASMON_AGGREGATE_PHASE_SINGLE;
+  /// For each set, whether it keeps each key; empty = plain grouping.
+  std::vector<std::vector<bool>> grouping_sets;
+  /// For phases that read states: the columns of the rows that they were made of; moved out.
+  ArrowSchema* rows = nullptr;
+};
+
+/// What is done to the rows of a stream, step after step; runs as one query. Settings are the session's.
+///
+///   Operator(session, &stream).filter(Expression::sql("a > 1")).aggregate({{Expression::name("k")}, {Expression::sql("sum(a)")}}).start().stream()
+class Operator {
+ public:
+  /// Over a stream, which is moved out.
+  Operator(plasmon_session session, ArrowArrayStream* stream) noexcept
+      : session_(session), stream_(std::make_unique<detail::Released<ArrowArrayStream>>()) {
+    std::swap(*stream_->get(), *stream);
+  }
+
+  Operator filter(const Expression& predicate) && {
+    return std::move(*this).step([&](plasmon_input input, plasmon_query* out) {
+      return plasmon_operator_filter(session_, input, predicate.get(), nullptr, out);
+    });
+  }
+  Operator project(const std::vector<Expression>& expressions) && {
+    std::vector<plasmon_expression> handles = Expression::handles_of(expressions);
+    return std::move(*this).step([&](plasmon_input input, plasmon_query* out) {
+      return plasmon_operator_project(session_, input, handles.data(), handles.size(), nullptr, out);
+    });
+  }
+  /// This is the probe side, which streams.
+  Operator join(Operator build, const Join& join) && {
+    std::vector<plasmon_expression> probe_keys = Expression::handles_of(join.probe_keys);
+    std::vector<plasmon_expression> build_keys = Expression::handles_of(join.build_keys);
+    if (probe_keys.size() != build_keys.size() || (!join.null_equal.empty() && join.null_equal.size() != probe_keys.size())) {
+      throw Error(PLASMON_CODE_INVALID_ARGUMENT, "the lists of a join's keys differ in length");
+    }
+    plasmon_join options{};
+    options.size = sizeof options;
+    options.kind = join.kind;
+    options.null_aware = join.null_aware;
+    options.probe_keys = probe_keys.data();
+    options.build_keys = build_keys.data();
+    options.null_equal = join.null_equal.empty() ? nullptr : join.null_equal.data();
+    options.key_count = probe_keys.size();
+    options.residual = join.residual.get();
+    options.columns = join.columns.empty() ? nullptr : join.columns.data();
+    options.column_count = join.columns.size();
+    Operator made = std::move(*this).step([&](plasmon_input input, plasmon_query* out) {
+      return plasmon_operator_join(session_, input, build.input(), &options, nullptr, out);
+    });
+    build.used();
+    return made;
+  }
+  Operator aggregate(const Aggregate& aggregate) && {
+    std::vector<plasmon_expression> keys = Expression::handles_of(aggregate.keys);
+    std::vector<plasmon_expression> calls = Expression::handles_of(aggregate.calls);
+    std::vector<uint8_t> sets;
+    for (const std::vector<bool>& set : aggregate.grouping_sets) {
+      for (size_t key = 0; key < keys.size(); key++) sets.push_back(key < set.size() && set[key]);
+    }
+    plasmon_aggregate options{};
+    options.size = sizeof options;
+    options.phase = aggregate.phase;
+    options.keys = keys.data();
+    options.key_count = keys.size();
+    options.calls = calls.data();
+    options.call_count = calls.size();
+    options.grouping_sets = sets.data();
+    options.grouping_set_count = aggregate.grouping_sets.size();
+    options.rows = aggregate.rows;
+    return std::move(*this).step([&](plasmon_input input, plasmon_query* out) {
+      return plasmon_operator_aggregate(session_, input, &options, nullptr, out);
+    });
+  }
+  /// Top-N when `fetch` is not negative.
+  Operator sort(const std::vector<Order>& keys, uint64_t offset = 0, int64_t fetch = -1) && {
+    std::vector<plasmon_order> orders;
+    for (const Order& key : keys) orders.push_back({key.expression.get(), key.descending, static_cast<int32_t>(key.nulls)});
+    return std::move(*this).step([&](plasmon_input input, plasmon_query* out) {
+      return plasmon_operator_sort(session_, input, orders.data(), orders.size(), offset, fetch, nullptr, out);
+    });
+  }
+  Operator window(const std::vector<Expression>& calls) && {
+    std::vector<plasmon_expression> handles = Expression::handles_of(calls);
+    return std::move(*this).step([&](plasmon_input input, plasmon_query* out) {
+      return plasmon_operator_window(session_, input, handles.data(), handles.size(), nullptr, out);
+    });
+  }
+  Operator limit(uint64_t offset, int64_t fetch = -1) && {
+    return std::move(*this).step([&](plasmon_input input, plasmon_query* out) {
+      return plasmon_operator_limit(session_, input, offset, fetch, nullptr, out);
+    });
+  }
+  Operator partition(const std::vector<Expression>& keys, uint64_t partitions) && {
+    std::vector<plasmon_expression> handles = Expression::handles_of(keys);
+    return std::move(*this).step([&](plasmon_input input, plasmon_query* out) {
+      return plasmon_operator_partition(session_, input, handles.data(), handles.size(), partitions, nullptr, out);
+    });
+  }
+
+  /// The query, which starts when its rows are asked for. Something must have been done to the rows.
+  Query start() && {
+    if (query_.get().id == 0) throw Error(PLASMON_CODE_INVALID_STATE, "nothing is done to the rows of the stream");
+    return Query(query_.release());
+  }
+
+ private:
+  plasmon_input input() noexcept { return {query_.get().id == 0 ? stream_->get() : nullptr, query_.get()}; }
+
+  /// The library closed the handle.
+  void used() noexcept { query_.release(); }
+
+  template <typename Make>
+  Operator step(Make make) && {
+    plasmon_query made;
+    detail::check(make(input(), &made));
+    used();
+    query_ = detail::Owned<plasmon_query, plasmon_query_close>(made);
+    return std::move(*this);
+  }
+
+  plasmon_session session_;
+  /// On the heap, because its address is handed over.
+  std::unique_ptr<detail::Released<ArrowArrayStream>> stream_;
+  detail::Owned<plasmon_query, plasmon_query_close> query_;
 };
 
 /// Tables, views, functions and settings. Any number of threads may use one.
@@ -322,6 +573,20 @@ class Session {
   Session& deregister(const std::string& name) {
     detail::check(plasmon_session_deregister(get(), name.c_str()));
     return *this;
+  }
+
+  /// Rows of a stream, to which operators are applied without a statement. The stream is moved out.
+  Operator rows(ArrowArrayStream* stream) const { return Operator(get(), stream); }
+  /// Queries that start from now on take their memory of the host; null = they ask nobody.
+  Session& set_memory(const plasmon_memory* memory) {
+    detail::check(plasmon_session_set_memory(get(), memory));
+    return *this;
+  }
+  /// Asks queries for memory that they took of the host and do not use; how many bytes it got.
+  uint64_t spill(uint64_t bytes) const {
+    uint64_t freed = 0;
+    detail::check(plasmon_session_spill(get(), bytes, &freed));
+    return freed;
   }
 
   Statement statement(const std::string& sql) const { return std::move(Statement(get()).sql(sql)); }

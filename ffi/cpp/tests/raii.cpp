@@ -95,9 +95,39 @@ void stops(plasmon::Session& session) {
   statement.deadline(std::chrono::milliseconds(10));
   EXPECT(failure_of([&] { statement.execute().push([](plasmon::Array) {}); }).code() == PLASMON_CODE_DEADLINE);
   EXPECT(!statement.explain().empty());
+  std::vector<uint8_t> plan = session.statement("SELECT value FROM generate_series(1, 7)").plan();
+  int64_t rows = 0;
+  session.statement("").plan(plan).execute().push([&](plasmon::Array batch) { rows += batch->length; });
+  EXPECT(rows == 7);
+  plan.resize(plan.size() / 2);
+  EXPECT(failure_of([&] { session.statement("").plan(plan).execute(); }).code() == PLASMON_CODE_USER);
   EXPECT(std::string(statement.schema()->format) == "+s");
   // Left running: the destructor stops it.
   plasmon::Stream left = session.query(endless).stream();
+}
+
+void operators(plasmon::Session& session) {
+  using plasmon::Expression;
+  host_stream probe_host, build_host;
+  ArrowArrayStream probe = host_open(&probe_host, 10, 1000), build = host_open(&build_host, 1, 500);
+  plasmon::Join join;
+  join.probe_keys = join.build_keys = {Expression::column(0)};
+  join.columns = {1};
+  plasmon::Aggregate sum;
+  sum.calls = {Expression::aggregate("sum", {Expression::name("n")}).named("total")};
+  plasmon::Operator even = session.rows(&probe).filter(Expression::call("=", {Expression::sql("n % 2"), Expression::sql("0")}));
+  plasmon::Query query = std::move(even).join(session.rows(&build), join).aggregate(sum).start();
+  EXPECT(std::string(query.schema()->children[0]->name) == "total");
+  EXPECT(number(std::move(query).stream()) == 62250);
+  EXPECT(probe_host.stream_released == 1 && build_host.arrays_released == 1);
+  // A step that fails leaves what was there.
+  probe = host_open(&probe_host, 1, 10);
+  plasmon::Operator rows = session.rows(&probe).limit(2, 3);
+  EXPECT(failure_of([&] { std::move(rows).filter(Expression::name("nowhere")); }).code() == PLASMON_CODE_USER);
+  int64_t kept = 0;
+  std::move(rows).start().push([&](plasmon::Array batch) { kept += batch->length; });
+  EXPECT(kept == 3);
+  EXPECT(session.spill(1) == 0);
 }
 
 }  // namespace
@@ -108,5 +138,6 @@ int main() {
   streams(session);
   pushes(session);
   stops(session);
+  operators(session);
   std::puts("all holds");
 }
