@@ -138,6 +138,28 @@ fn a_reader_that_goes_away_is_no_failure() {
 }
 
 #[test]
+fn substrait_out_and_in() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let copy = format!("COPY (SELECT value AS a FROM generate_series(1, 5)) TO '{}'", path("t.parquet"));
+    assert!(run(&["sql", &copy]).status.success());
+    let sql = format!("SELECT sum(a) AS total FROM '{}' WHERE a > 1", path("t.parquet"));
+    for (format, name) in [("substrait", "plan.substrait"), ("substrait-json", "plan.json")] {
+        assert_eq!(quiet(&["explain", "--format", format, &sql, "--output", &path(name)]), "");
+        assert_eq!(quiet(&["sql", "--format", "csv", "--substrait", &path(name)]), "total\n14\n");
+    }
+    // After the statements that define what the plan names.
+    let define = "CREATE TABLE t AS SELECT 1 AS a";
+    let plan = r#"{"relations": [{"root": {"names": ["b"], "input": {"read": {"namedTable": {"names": ["t"]},
+        "baseSchema": {"names": ["a"], "struct": {"types": [{"i64": {}}]}}}}}}]}"#;
+    std::fs::write(path("named.json"), plan).expect("a file");
+    assert_eq!(quiet(&["sql", define, "--substrait", &path("named.json"), "--format", "csv"]), "b\n1\n");
+    assert!(fails(&["sql", "--substrait", &path("named.json")], 1).contains("(at root.input.named_table)"));
+    assert!(fails(&["explain", "--format", "substrait", "SELECT unnest([1])"], 1).contains("(at root.input"));
+    assert!(fails(&["explain", "--analyze", "--format", "substrait", &sql], 2).contains("--analyze"));
+}
+
+#[test]
 fn explain_in_three_formats() {
     let sql = "SELECT value % 3, count(*) FROM generate_series(1, 1000) GROUP BY 1";
     let text = quiet(&["explain", "--analyze", sql]);

@@ -2,7 +2,11 @@
 
 mod broken_input;
 mod faults;
+mod foreign_plans;
+mod operators;
 mod results;
 mod slt;
 mod stores;
+mod substrait;
 mod tidy;
+mod wire;

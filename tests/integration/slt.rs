@@ -1,22 +1,30 @@
 //! Runs every `tests/slt/**/*.slt` under several settings.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::DataType;
 use arrow::util::display::array_value_to_string;
-use plasmon::{Config, Driver, Error, Session};
+use plasmon::plan::{substrait, wire};
+use plasmon::{Config, Driver, Error, Query, Session, Source};
 use sqllogictest::{DBOutput, DefaultColumnType};
 
-struct Database(Session);
+/// A session, and how statements come to it.
+struct Database(Session, Way);
 
 impl sqllogictest::DB for Database {
     type Error = Error;
     type ColumnType = DefaultColumnType;
 
     fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
-        let query = self.0.sql(sql)?;
+        let query = match self.1 {
+            Way::Sql => self.0.sql(sql)?,
+            Way::Plan => through_the_wire(&self.0, sql)?,
+            Way::Substrait => through_substrait(&self.0, sql)?,
+        };
         let columns = query.schema().fields().len();
         let batches = query.collect()?;
         if columns == 0 {
@@ -29,6 +37,45 @@ impl sqllogictest::DB for Database {
 
     fn engine_name(&self) -> &str {
         "plasmon"
+    }
+}
+
+/// The way of a statement into the engine.
+#[derive(Clone, Copy)]
+enum Way {
+    Sql,
+    /// As a plan in bytes, where it is a query.
+    Plan,
+    /// As a Substrait plan, where it is a query that has one.
+    Substrait,
+}
+
+/// The query of the plan that comes out of the bytes that the statement's plan gives.
+fn through_the_wire(session: &Session, sql: &str) -> Result<Query, Error> {
+    let Some(bytes) = session.statement(sql).plan_bytes()? else { return session.sql(sql) };
+    let again = wire::encode(&wire::decode(&bytes, session)?)?;
+    assert!(again == bytes, "the plan changed on its way: {sql}");
+    session.statement_of(Source::Plan(&bytes)).run()
+}
+
+/// Queries that went through Substrait, and refusals by their reason.
+static WRITTEN: AtomicUsize = AtomicUsize::new(0);
+static REFUSED: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
+
+/// The query of the plan that is written for the statement, read again; statements that have none run as they are.
+fn through_substrait(session: &Session, sql: &str) -> Result<Query, Error> {
+    match session.statement(sql).to_substrait(substrait::Format::Binary) {
+        Ok(plan) => {
+            WRITTEN.fetch_add(1, Relaxed);
+            session.substrait(&plan).run()
+        }
+        Err(Error::At { path, error }) => {
+            assert!(matches!(*error, Error::Unsupported(_)) && path.starts_with("root"), "{sql}: {error} (at {path})");
+            *REFUSED.lock().expect("no test panics with the lock").entry(error.to_string()).or_default() += 1;
+            session.sql(sql)
+        }
+        // No query, or wrong as SQL.
+        Err(_) => session.sql(sql),
     }
 }
 
@@ -71,7 +118,7 @@ enum Tolerance {
     OutOfMemory,
 }
 
-fn run_all(config: &Config, tolerance: Tolerance) {
+fn run_all(config: &Config, tolerance: Tolerance, way: Way) {
     let mut found = Vec::new();
     files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("slt"), &mut found);
     assert!(!found.is_empty());
@@ -80,7 +127,7 @@ fn run_all(config: &Config, tolerance: Tolerance) {
         let connect = config.clone();
         let mut runner = sqllogictest::Runner::new(move || {
             let config = connect.clone();
-            async move { Session::new(config).map(Database) }
+            async move { Session::new(config).map(|session| Database(session, way)) }
         });
         let records = sqllogictest::parse_file(&file).expect("well-formed test file");
         statements += records
@@ -107,7 +154,7 @@ macro_rules! configurations {
         $(
             #[test]
             fn $name() {
-                run_all(&$config, Tolerance::$tolerance);
+                run_all(&$config, Tolerance::$tolerance, Way::Sql);
             }
         )*
     };
@@ -122,6 +169,24 @@ configurations! {
     with_little_memory: Config { memory_bytes: Some(30_000), threads: 2, ..Config::default() }, OutOfMemory;
 }
 
+/// Every query as a plan in bytes: what comes out is the plan that went in, and gives the same rows.
+#[test]
+fn with_plans_through_the_wire() {
+    run_all(&Config { threads: 2, ..Config::default() }, Tolerance::Nothing, Way::Plan);
+}
+
+/// Every query as a Substrait plan: written, read again, it gives the same rows. Few have no form there.
+#[test]
+fn with_plans_through_substrait() {
+    run_all(&Config { threads: 2, ..Config::default() }, Tolerance::Nothing, Way::Substrait);
+    let written = WRITTEN.load(Relaxed);
+    let refused = REFUSED.lock().expect("no test panics with the lock");
+    let count: usize = refused.values().sum();
+    let reasons: Vec<String> = refused.iter().map(|(reason, count)| format!("{count:5}  {reason}")).collect();
+    println!("{written} plans, {count} refused\n{}", reasons.join("\n"));
+    assert!(written > 8 * count, "{count} of {} plans refused\n{}", written + count, reasons.join("\n"));
+}
+
 /// Every pass keeps the answers: leaving any of them out, or all, gives the same rows.
 #[test]
 fn with_passes_left_out() {
@@ -132,7 +197,7 @@ fn with_passes_left_out() {
     let work = || {
         while let Some(left_out) = next() {
             let disabled_passes = left_out.to_vec();
-            run_all(&Config { threads: 2, disabled_passes, ..Config::default() }, Tolerance::Nothing);
+            run_all(&Config { threads: 2, disabled_passes, ..Config::default() }, Tolerance::Nothing, Way::Sql);
         }
     };
     std::thread::scope(|scope| drop([scope.spawn(work), scope.spawn(work)]));
