@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn a_statements_error_does_not_blame_the_library() {
         let inner = DataFusionError::Internal("no such types".into());
-        let outer = DataFusionError::Plan(format!("{inner} No function matches."));
+        let outer = DataFusionError::Plan(format!("{inner}. No function matches."));
         assert_eq!(convert_error(outer).to_string(), "no such types. No function matches.");
         let plain = DataFusionError::Plan("no column x".into());
         assert_eq!(convert_error(plain).to_string(), "no column x");
