@@ -24,7 +24,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TABLES = ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"]
 NUMBER = (decimal.Decimal, int, float)
 # What each reads today; fewer is a failure.
-AT_LEAST = {"datafusion": 19, "duckdb": 0, "acero": 0}
+AT_LEAST = {"datafusion": 19, "duckdb": 16, "acero": 1}
+# That engine gives another answer every time it runs this plan; DataFusion and Plasmon agree on it, and DuckDB itself on the text.
+UNSTEADY = {("duckdb", "17")}
 
 
 def plain(value):
@@ -206,7 +208,7 @@ def compare(options):
     whole = options.queries.count(",") == 21
     for name, tally in tallies.items():
         print("\n".join(tally.lines(name)))
-        failures += [f"{number}: {name} gives another answer" for number in tally.differ]
+        failures += [f"{number}: {name} gives another answer" for number in tally.differ if (name, number) not in UNSTEADY]
         if whole and len(tally.agree) < AT_LEAST[name]:
             failures.append(f"{name} agrees on {len(tally.agree)} plans, {AT_LEAST[name]} before")
     return failures
