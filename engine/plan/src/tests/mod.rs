@@ -67,8 +67,8 @@ fn calls_that_the_engine_cannot_make_are_refused() {
     }
     for sql in [
         "SELECT lag(n_name, n_regionkey) OVER (ORDER BY n_name) FROM nation",
-        "SELECT sum(INTERVAL '1 month' * n_regionkey) FROM nation",
-        "SELECT sum(o_orderdate - o_orderdate + INTERVAL '1 month') OVER () FROM orders",
+        "SELECT sum(INTERVAL '1 month') FROM nation",
+        "SELECT sum(INTERVAL '1 month') OVER () FROM nation",
     ] {
         let error = refused(sql);
         assert!(matches!(&error, Error::Unsupported(_)), "{sql}: {error:?}");
