@@ -102,13 +102,7 @@ impl<'a> Consumer<'a> {
         match meaning {
             Meaning::Compare(op) => {
                 let [left, right] = two(values)?;
-                if op == CompareOp::NotEqual && self.habits.not_like_is_not_equal && may_be_pattern(&right) {
-                    return Err(
-                        at.refuse("not_equal by DuckDB, which writes NOT LIKE so too, with what may be a pattern")
-                    );
-                }
-                let (left, right) = same_type(left, right).map_err(located)?;
-                Ok(Expression::compare(op, left, right))
+                self.comparison(op, left, right, at)
             }
             Meaning::And | Meaning::Or => logical(meaning, values, at),
             Meaning::Xor => two(values).map(|[left, right]| Expression::compare(CompareOp::NotEqual, left, right)),
@@ -155,6 +149,14 @@ impl<'a> Consumer<'a> {
                 self.library(library, Arguments { values, words }, at)
             }
         }
+    }
+
+    fn comparison(&self, op: CompareOp, left: Expression, right: Expression, at: &Path<'_>) -> Result<Expression> {
+        if op == CompareOp::NotEqual && self.habits.not_like_is_not_equal && may_be_pattern(&right) {
+            return Err(at.refuse("not_equal by DuckDB, which writes NOT LIKE so too, with what may be a pattern"));
+        }
+        let (left, right) = same_type(left, right).map_err(|e| at.locate(e))?;
+        Ok(Expression::compare(op, left, right))
     }
 
     /// The library's function where no argument is null.
