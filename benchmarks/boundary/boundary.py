@@ -100,6 +100,8 @@ def functions(python):
 def imports(python, *modules):
     """Whether a Python has modules."""
     return python and subprocess.run([python, "-c", f"import {', '.join(modules)}"], stderr=subprocess.DEVNULL).returncode == 0
+
+
 def operator(c_program, rust_program):
     """A hash join of 10 M rows with 1 M, from C and from Rust: rounds of both, their medians."""
     seconds, answers = {}, set()

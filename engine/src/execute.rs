@@ -21,17 +21,29 @@ use crate::memory_table::MemoryTable;
 use crate::query::Query;
 
 /// What a statement runs under.
-pub(crate) struct Run {
+pub(crate) struct Run<'a> {
     pub(crate) config: Config,
     pub(crate) cancel: CancelToken,
     /// The session's budget.
     pub(crate) memory: Arc<MemoryBudget>,
     /// What runs, for the log.
-    pub(crate) text: String,
+    pub(crate) text: &'a str,
 }
 
+/// Columns: their names and types.
+type Fields<'a> = &'a [(&'a str, DataType)];
+
+const PLAN: Fields<'static> = &[("plan", DataType::Utf8)];
+const COLUMNS: Fields<'static> =
+    &[("column_name", DataType::Utf8), ("data_type", DataType::Utf8), ("is_nullable", DataType::Boolean)];
+const TABLES: Fields<'static> =
+    &[("table_name", DataType::Utf8), ("kind", DataType::Utf8), ("details", DataType::Utf8)];
+const FUNCTIONS: Fields<'static> = &[("function_name", DataType::Utf8), ("kind", DataType::Utf8)];
+const SETTINGS: Fields<'static> =
+    &[("name", DataType::Utf8), ("value", DataType::Utf8), ("description", DataType::Utf8)];
+
 /// Runs one planned statement.
-pub(crate) fn execute(session: &Session, statement: Statement, run: &Run) -> Result<Query> {
+pub(crate) fn execute(session: &Session, statement: Statement, run: &Run<'_>) -> Result<Query> {
     match statement {
         Statement::Query(plan) => start(plan, run),
         Statement::Explain { plan, options, passes } => {
@@ -40,7 +52,7 @@ pub(crate) fn execute(session: &Session, statement: Statement, run: &Run) -> Res
                 Some((plan, measurement)) => explain(plan, options, &passes, Some(measurement)),
                 None => explain(&plan, options, &passes, None),
             };
-            text_rows("plan", &[text])
+            table(PLAN, vec![texts(std::iter::once(text.as_str()))])
         }
         Statement::CreateExternalTable(create) => create_external_table(session, &create),
         Statement::CreateView { name, view, or_replace, if_not_exists, .. } => {
@@ -82,22 +94,26 @@ pub(crate) fn execute(session: &Session, statement: Statement, run: &Run) -> Res
     }
 }
 
-/// Whether a statement reads nothing but definitions and settings, at once (EXPLAIN ANALYZE aside).
-pub(crate) fn only_shows(statement: &Statement) -> bool {
-    matches!(
-        statement,
-        Statement::Explain { .. }
-            | Statement::Describe { .. }
-            | Statement::ShowTables { .. }
-            | Statement::ShowFunctions { .. }
-            | Statement::ShowSettings { .. }
-    )
+/// Columns of a statement that shows a plan, definitions or settings; `None` for others.
+pub(crate) fn shown(session: &Session, statement: &Statement) -> Result<Option<SchemaRef>> {
+    let fields = match statement {
+        Statement::Explain { .. } => PLAN,
+        Statement::Describe { .. } => COLUMNS,
+        Statement::ShowTables { .. } => TABLES,
+        Statement::ShowFunctions { .. } => FUNCTIONS,
+        Statement::ShowSettings { name } => {
+            settings(session, name.as_deref())?;
+            SETTINGS
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(schema_of(fields)))
 }
 
 /// Starts a plan.
-pub(crate) fn start(plan: Plan, run: &Run) -> Result<Query> {
+pub(crate) fn start(plan: Plan, run: &Run<'_>) -> Result<Query> {
     let schema = plan.root.schema.clone();
-    let journal = Journal::open(&run.text);
+    let journal = Journal::open(run.text);
     let memory = run.memory.below(&journal.name(), run.config.memory_bytes);
     let task = TaskContext::with_memory(run.config.clone(), run.cancel.child(), memory);
     Query::start(plan, schema, task, journal)
@@ -108,7 +124,7 @@ fn last(name: &[String]) -> String {
 }
 
 /// Runs a plan for its counters alone.
-fn measure(plan: Plan, run: &Run) -> Result<(Plan, Measurement)> {
+fn measure(plan: Plan, run: &Run<'_>) -> Result<(Plan, Measurement)> {
     let begin = Instant::now();
     let mut query = start(plan.clone(), run)?;
     for batch in query.by_ref() {
@@ -145,7 +161,7 @@ fn create_external_table(session: &Session, create: &CreateExternalTable) -> Res
     })
 }
 
-fn insert(session: &Session, name: &str, plan: Plan, overwrite: bool, run: &Run) -> Result<Query> {
+fn insert(session: &Session, name: &str, plan: Plan, overwrite: bool, run: &Run<'_>) -> Result<Query> {
     let Some(Entry::Memory(table)) = session.catalog.get(name) else {
         return Err(Error::unsupported(format!(
             "INSERT INTO {name}: only in-memory tables take rows; use COPY … TO for files"
@@ -162,7 +178,7 @@ fn insert(session: &Session, name: &str, plan: Plan, overwrite: bool, run: &Run)
     count(rows)
 }
 
-fn copy_to(session: &Session, copy: CopyTo, run: &Run) -> Result<Query> {
+fn copy_to(session: &Session, copy: CopyTo, run: &Run<'_>) -> Result<Query> {
     let format = copy.format.as_deref().map(io::Format::parse).transpose()?;
     let options = session.file_options(&copy.options);
     let mut writer =
@@ -179,24 +195,18 @@ fn nothing() -> Result<Query> {
 }
 
 fn count(rows: u64) -> Result<Query> {
-    let (schema, batch) = rows_of(&[("count", DataType::UInt64)], vec![Arc::new(UInt64Array::from(vec![rows]))])?;
-    Ok(Query::wrote(schema, vec![batch], rows))
+    let query = table(&[("count", DataType::UInt64)], vec![Arc::new(UInt64Array::from(vec![rows]))])?;
+    Ok(query.having_written(rows))
 }
 
-fn table(fields: &[(&str, DataType)], columns: Vec<ArrayRef>) -> Result<Query> {
-    let (schema, batch) = rows_of(fields, columns)?;
-    Ok(Query::ready(schema, vec![batch]))
+fn schema_of(fields: Fields<'_>) -> SchemaRef {
+    Arc::new(Schema::new(fields.iter().map(|(n, t)| Field::new(*n, t.clone(), true)).collect::<Vec<_>>()))
 }
 
-fn rows_of(fields: &[(&str, DataType)], columns: Vec<ArrayRef>) -> Result<(SchemaRef, RecordBatch)> {
-    let schema: SchemaRef =
-        Arc::new(Schema::new(fields.iter().map(|(n, t)| Field::new(*n, t.clone(), true)).collect::<Vec<_>>()));
+fn table(fields: Fields<'_>, columns: Vec<ArrayRef>) -> Result<Query> {
+    let schema = schema_of(fields);
     let batch = RecordBatch::try_new(schema.clone(), columns)?;
-    Ok((schema, batch))
-}
-
-fn text_rows(name: &str, rows: &[String]) -> Result<Query> {
-    table(&[(name, DataType::Utf8)], vec![texts(rows.iter().map(String::as_str))])
+    Ok(Query::ready(schema, vec![batch]))
 }
 
 fn texts<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
@@ -211,10 +221,7 @@ fn describe(schema: &SchemaRef) -> Result<Query> {
         texts(types.iter().map(String::as_str)),
         Arc::new(BooleanArray::from(fields.iter().map(|f| f.is_nullable()).collect::<Vec<_>>())),
     ];
-    table(
-        &[("column_name", DataType::Utf8), ("data_type", DataType::Utf8), ("is_nullable", DataType::Boolean)],
-        columns,
-    )
+    table(COLUMNS, columns)
 }
 
 /// Whether `name` is LIKE the pattern; no pattern takes all.
@@ -238,7 +245,7 @@ fn show_tables(session: &Session, pattern: Option<&str>) -> Result<Query> {
         texts(entries.iter().map(|(_, entry)| kind(entry))),
         texts(details.iter().map(String::as_str)),
     ];
-    table(&[("table_name", DataType::Utf8), ("kind", DataType::Utf8), ("details", DataType::Utf8)], columns)
+    table(TABLES, columns)
 }
 
 fn show_functions(session: &Session, pattern: Option<&str>) -> Result<Query> {
@@ -255,10 +262,11 @@ fn show_functions(session: &Session, pattern: Option<&str>) -> Result<Query> {
         .collect();
     rows.sort();
     let columns = vec![texts(rows.iter().map(|r| r.0.as_str())), texts(rows.iter().map(|r| r.1))];
-    table(&[("function_name", DataType::Utf8), ("kind", DataType::Utf8)], columns)
+    table(FUNCTIONS, columns)
 }
 
-fn show_settings(session: &Session, name: Option<&str>) -> Result<Query> {
+/// All settings, or the one of that name.
+fn settings(session: &Session, name: Option<&str>) -> Result<Vec<Setting>> {
     let mut rows = session.config().settings();
     rows.extend(session.store_settings().into_iter().map(|(name, value)| {
         // Who may see the settings need not know the keys.
@@ -270,12 +278,17 @@ fn show_settings(session: &Session, name: Option<&str>) -> Result<Query> {
     if let (Some(name), true) = (name, rows.is_empty()) {
         return Err(Config::unknown_setting(name));
     }
+    Ok(rows)
+}
+
+fn show_settings(session: &Session, name: Option<&str>) -> Result<Query> {
+    let rows = settings(session, name)?;
     let columns = vec![
         texts(rows.iter().map(|s| s.name.as_ref())),
         texts(rows.iter().map(|s| s.value.as_str())),
         texts(rows.iter().map(|s| s.meaning)),
     ];
-    table(&[("name", DataType::Utf8), ("value", DataType::Utf8), ("description", DataType::Utf8)], columns)
+    table(SETTINGS, columns)
 }
 
 /// Changes one setting, of the engine or of object stores.

@@ -33,7 +33,7 @@ pub use plasmon_core::operators::join::JoinKind;
 use plasmon_core::pipeline::CancelToken;
 use plasmon_core::table::Table;
 use plasmon_core::{Config, Result};
-use plasmon_plan::ir::{Node, Plan, Relation};
+use plasmon_plan::ir::{Plan, Relation};
 use plasmon_plan::untyped::nodes::Operators;
 pub use plasmon_plan::untyped::nodes::{AggregateParts, GROUPING_ID, JoinParts, PARTITION};
 pub use plasmon_plan::untyped::{AggregateCall, Order, Untyped, WindowCall};
@@ -74,18 +74,8 @@ impl Operator {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn table(session: &Session, table: Arc<dyn Table>) -> Self {
-        let schema = table.schema();
-        let node = Node::Scan {
-            name: "input".into(),
-            projection: (0..schema.fields().len()).collect(),
-            table,
-            filters: Vec::new(),
-            fetch: None,
-            runtime_filters: Vec::new(),
-            threshold: None,
-        };
         Operator {
-            relation: Relation::new(node, schema),
+            relation: Relation::scan("input".into(), table),
             operators: Operators::new(session.registry()),
             memory: session.memory(),
             config: session.config(),
@@ -280,7 +270,7 @@ impl Operator {
     pub fn start(self) -> Result<Query> {
         self.config.check()?;
         let plan = Plan { root: self.relation, subqueries: Vec::new(), shared: Vec::new() };
-        let run = Run { config: self.config, cancel: self.cancel, memory: self.memory, text: "operators".to_string() };
+        let run = Run { config: self.config, cancel: self.cancel, memory: self.memory, text: "operators" };
         guarded(|| start(plan, &run))
     }
 }

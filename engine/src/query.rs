@@ -78,11 +78,10 @@ impl Query {
         }
     }
 
-    /// A result that exists already, of a statement that wrote `rows`.
-    pub(crate) fn wrote(schema: SchemaRef, batches: Vec<RecordBatch>, rows: u64) -> Self {
-        let mut query = Query::ready(schema, batches);
-        query.affected = Some(rows);
-        query
+    /// The result of a statement that wrote `rows`.
+    pub(crate) fn having_written(mut self, rows: u64) -> Self {
+        self.affected = Some(rows);
+        self
     }
 
     /// Starts `plan`.
@@ -195,7 +194,12 @@ impl Query {
     /// # Ok::<(), plasmon::Error>(())
     /// ```
     pub fn step(&mut self) -> Result<Step> {
-        let step = self.advance().inspect_err(|error| self.fail(error))?;
+        self.work(false)
+    }
+
+    /// One step; whether it `waits` for the workers of a pool, or only looks for a batch of theirs.
+    fn work(&mut self, waits: bool) -> Result<Step> {
+        let step = self.advance(waits).inspect_err(|error| self.fail(error))?;
         match &step {
             Step::Batch(batch) => self.journal.rows(batch.num_rows()),
             Step::Done => self.end(),
@@ -229,18 +233,21 @@ impl Query {
         self.task.memory.end();
     }
 
-    fn advance(&mut self) -> Result<Step> {
+    fn advance(&mut self, waits: bool) -> Result<Step> {
         match &mut self.run {
             Run::Failed => Ok(Step::Done),
             Run::Ready(batches) => Ok(batches.next().map_or(Step::Done, Step::Batch)),
-            Run::Pool { queue, coordinator } => match queue.try_recv() {
-                Ok(batch) => Ok(Step::Batch(export_batch(batch, &self.schema)?)),
-                Err(TryRecvError::Empty) => Ok(Step::Blocked),
-                Err(TryRecvError::Disconnected) => {
-                    join_coordinator(coordinator)?;
-                    Ok(Step::Done)
+            Run::Pool { queue, coordinator } => {
+                let next = if waits { queue.recv().map_err(TryRecvError::from) } else { queue.try_recv() };
+                match next {
+                    Ok(batch) => Ok(Step::Batch(export_batch(batch, &self.schema)?)),
+                    Err(TryRecvError::Empty) => Ok(Step::Blocked),
+                    Err(TryRecvError::Disconnected) => {
+                        join_coordinator(coordinator)?;
+                        Ok(Step::Done)
+                    }
                 }
-            },
+            }
             Run::Inline { queue, driver, done } => {
                 let progress = if *done { Progress::Done } else { guarded(|| driver.step())? };
                 *done = progress == Progress::Done;
@@ -262,23 +269,6 @@ impl Query {
         }
         Ok(batches)
     }
-
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        // The workers of a pool are waited for, not asked again and again.
-        if let Run::Pool { queue, .. } = &self.run
-            && let Ok(batch) = queue.recv()
-        {
-            return export_batch(batch, &self.schema).map(Some);
-        }
-        loop {
-            match self.advance()? {
-                Step::Batch(batch) => return Ok(Some(batch)),
-                Step::Moved => {}
-                Step::Blocked => std::thread::yield_now(),
-                Step::Done => return Ok(None),
-            }
-        }
-    }
 }
 
 /// What one [`Query::step`] came to.
@@ -298,18 +288,13 @@ impl Iterator for Query {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.next_batch() {
-            Ok(Some(batch)) => {
-                self.journal.rows(batch.num_rows());
-                Some(Ok(batch))
-            }
-            Ok(None) => {
-                self.end();
-                None
-            }
-            Err(error) => {
-                self.fail(&error);
-                Some(Err(error))
+        loop {
+            match self.work(true) {
+                Ok(Step::Batch(batch)) => return Some(Ok(batch)),
+                Ok(Step::Moved) => {}
+                Ok(Step::Blocked) => std::thread::yield_now(),
+                Ok(Step::Done) => return None,
+                Err(error) => return Some(Err(error)),
             }
         }
     }

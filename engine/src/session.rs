@@ -116,7 +116,9 @@ impl Session {
     /// ```
     pub fn set_memory_source(&self, source: Option<Arc<dyn MemorySource>>) {
         let budget = source.map_or_else(|| MemoryBudget::new(None), MemoryBudget::from_source);
-        *self.memory.write().unwrap_or_else(|e| e.into_inner()) = budget;
+        // What is replaced is dropped after the lock: its source is told, and may call back into this session.
+        let replaced = std::mem::replace(&mut *self.memory.write().unwrap_or_else(|e| e.into_inner()), budget);
+        drop(replaced);
     }
 
     /// Gives up to `bytes` that queries took of the memory source but do not use back to it, or all there are when that is less; how many it got.

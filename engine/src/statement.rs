@@ -125,20 +125,9 @@ impl<'a> Statement<'a> {
     /// # Ok::<(), plasmon::Error>(())
     /// ```
     pub fn schema(&self) -> Result<Option<SchemaRef>> {
-        let config = self.settings();
-        guarded(|| match self.plan(&config)? {
+        guarded(|| match self.plan(&self.settings())? {
             Planned::Query(plan) => Ok(Some(plan.root.schema.clone())),
-            // What only shows something is as good as planned when it has run; measuring runs more than that.
-            planned if execute::only_shows(&planned) => {
-                let planned = match planned {
-                    Planned::Explain { plan, options, passes } => {
-                        Planned::Explain { plan, options: ExplainOptions { analyze: false, ..options }, passes }
-                    }
-                    other => other,
-                };
-                Ok(Some(execute::execute(self.session, planned, &self.run_of(config.clone()))?.schema()))
-            }
-            _ => Ok(None),
+            other => execute::shown(self.session, &other),
         })
     }
 
@@ -197,13 +186,13 @@ impl<'a> Statement<'a> {
         })
     }
 
-    fn run_of(&self, config: Config) -> Run {
+    fn run_of(&self, config: Config) -> Run<'a> {
         let text = match self.source {
             Source::Sql(text) => text,
             Source::Plan(_) => "a plan",
             Source::Substrait(_) => "a Substrait plan",
         };
-        Run { config, cancel: self.cancel.clone(), memory: self.session.memory(), text: text.to_string() }
+        Run { config, cancel: self.cancel.clone(), memory: self.session.memory(), text }
     }
 
     fn settings(&self) -> Config {

@@ -107,5 +107,5 @@ impl Session {
 
 fn is_data(place: &Path) -> bool {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
-    !name.starts_with(['.', '_']) && (place.is_dir() || io::Format::of_name(&name).is_ok())
+    !io::is_hidden(&name) && (place.is_dir() || io::Format::of_name(&name).is_ok())
 }

@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
+#[path = "../build.rs"]
+mod every_library;
+
 /// The major version of the ABI, which programs ask for by name. A test compares it with the header.
 const ABI_MAJOR: u32 = 1;
 
 fn main() {
+    every_library::main();
     println!("cargo::rerun-if-changed=build.rs");
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") {
         let soname = format!("libplasmon.so.{ABI_MAJOR}");
         println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,{soname}");
-        // It is never unloaded: hosts in Java and Python cannot promise that none of its threads or thread-locals is left.
-        println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
         link_beside_the_library(&soname);
     }
 }

@@ -77,8 +77,8 @@ impl MemoryBudget {
 
     /// A budget of `limit` bytes that takes chunks of this one, under `name`.
     pub fn below(self: &Arc<Self>, name: &str, limit: Option<usize>) -> Arc<Self> {
-        let source = Above { name: "the session".to_string(), reservation: self.reservation(name) };
-        let budget = Arc::new(MemoryBudget::of(limit, Some(Arc::new(source)), QUERY_CHUNK_BYTES));
+        let source = Arc::new(Above(self.reservation(name)));
+        let budget = Arc::new(MemoryBudget::of(limit, Some(source), QUERY_CHUNK_BYTES));
         let mut below = locked(&self.below);
         below.retain(|other| other.strong_count() > 0);
         below.push(Arc::downgrade(&budget));
@@ -136,25 +136,25 @@ impl MemoryBudget {
             }
             budget.release_unused(wanted);
         }
-        self.release_surplus(|surplus| surplus);
+        self.release_surplus(locked(&self.ledger), 0, 0);
         before.saturating_sub(self.granted())
     }
 
     /// Nobody will reserve any more: what is held still, by those who outlive a query, goes back as soon as they let go of it.
     pub fn end(&self) {
-        locked(&self.ledger).is_over = true;
-        self.release_surplus(|surplus| surplus);
+        let mut ledger = locked(&self.ledger);
+        ledger.is_over = true;
+        self.release_surplus(ledger, 0, 0);
     }
 
-    /// Gives the source what `choose` says of the bytes that are taken but not used.
-    fn release_surplus(&self, choose: impl FnOnce(usize) -> usize) {
+    /// Gives the source the bytes that are taken but not used, all but `kept` of them, when there are more than `most`.
+    fn release_surplus(&self, mut ledger: MutexGuard<'_, Ledger>, most: usize, kept: usize) {
         let Some(source) = &self.source else { return };
-        let mut ledger = locked(&self.ledger);
         let surplus = ledger.granted.saturating_sub(ledger.used);
-        let given = choose(surplus).min(surplus);
-        ledger.granted -= given;
-        drop(ledger);
-        if given > 0 {
+        if surplus > most {
+            let given = surplus - kept;
+            ledger.granted -= given;
+            drop(ledger);
             source.release(given);
         }
     }
@@ -167,14 +167,14 @@ impl MemoryBudget {
             return Err(self.refusal(&consumer.name, bytes, None));
         }
         // The bytes count as used while the source is asked for them, so that nobody gives them back meanwhile as idle ones.
-        let missing = {
+        let (total, missing) = {
             let mut ledger = locked(&self.ledger);
             let Some(total) = ledger.used.checked_add(bytes).filter(|&total| total <= self.limit) else {
                 drop(ledger);
                 return Err(self.refusal(&consumer.name, bytes, None));
             };
             ledger.used = total;
-            total.saturating_sub(ledger.granted).min(bytes)
+            (total, total.saturating_sub(ledger.granted).min(bytes))
         };
         if let Some(source) = self.source.as_deref().filter(|_| missing > 0) {
             match self.obtain(source, missing) {
@@ -187,7 +187,7 @@ impl MemoryBudget {
             }
         }
         consumer.held.fetch_add(bytes, Ordering::Relaxed);
-        self.peak.fetch_max(self.used(), Ordering::Relaxed);
+        self.peak.fetch_max(total, Ordering::Relaxed);
         Ok(())
     }
 
@@ -214,14 +214,11 @@ impl MemoryBudget {
 
     fn shrink(&self, consumer: &Consumer, bytes: usize) {
         consumer.held.fetch_sub(bytes, Ordering::Relaxed);
-        let is_over = {
-            let mut ledger = locked(&self.ledger);
-            ledger.used -= bytes;
-            ledger.is_over
-        };
+        let mut ledger = locked(&self.ledger);
+        ledger.used -= bytes;
         // A chunk is kept, so that what grows and shrinks by turns does not ask the source each time.
-        let (most, kept) = if is_over { (0, 0) } else { (2 * self.chunk, self.chunk) };
-        self.release_surplus(|surplus| if surplus > most { surplus - kept } else { 0 });
+        let (most, kept) = if ledger.is_over { (0, 0) } else { (2 * self.chunk, self.chunk) };
+        self.release_surplus(ledger, most, kept);
     }
 
     fn refusal(&self, consumer: &str, requested: usize, why: Option<String>) -> Error {
@@ -248,7 +245,7 @@ impl MemoryBudget {
 
 impl Drop for MemoryBudget {
     fn drop(&mut self) {
-        self.release_surplus(|surplus| surplus);
+        self.release_surplus(locked(&self.ledger), 0, 0);
     }
 }
 
@@ -258,29 +255,26 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The budget above, as a source.
 #[derive(Debug)]
-struct Above {
-    name: String,
-    reservation: Reservation,
-}
+struct Above(Reservation);
 
 impl MemorySource for Above {
     fn name(&self) -> &str {
-        &self.name
+        "the session"
     }
 
     fn reserve(&self, bytes: usize) -> Result<(), String> {
-        self.reservation.grow(bytes).map_err(|error| match error {
+        self.0.grow(bytes).map_err(|error| match error {
             Error::OutOfMemory { holders, .. } => format!("its bytes are held by {holders}"),
             other => other.to_string(),
         })
     }
 
     fn release(&self, bytes: usize) {
-        self.reservation.shrink(bytes);
+        self.0.shrink(bytes);
     }
 
     fn reclaim(&self, bytes: usize) -> usize {
-        self.reservation.budget.release_unused(bytes)
+        self.0.budget.release_unused(bytes)
     }
 }
 

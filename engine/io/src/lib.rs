@@ -16,6 +16,7 @@ use plasmon_core::{Error, Result};
 pub use format::{Format, Options};
 pub use parquet::ParquetTable;
 use store::DataFile;
+pub use store::is_hidden;
 pub use writer::Writer;
 
 /// Whether SET takes this name for a setting of object stores: `s3.region`, `azure_account_name`, `gcs.…`, `http.timeout`.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use plasmon_core::Result;
 use plasmon_core::batch::arrow::export_column;
 use plasmon_core::expression::{Expression, Kind, Scalar, ScalarSlot, SortKey};
@@ -199,6 +199,21 @@ impl Relation {
         Relation { node, schema, estimated_rows: None }
     }
 
+    /// All rows and columns of a table.
+    pub fn scan(name: TableName, table: Arc<dyn Table>) -> Self {
+        let schema = table.schema();
+        let node = Node::Scan {
+            name,
+            projection: (0..schema.fields().len()).collect(),
+            table,
+            filters: Vec::new(),
+            fetch: None,
+            runtime_filters: Vec::new(),
+            threshold: None,
+        };
+        Relation::new(node, schema)
+    }
+
     /// The same relation under other column names; the types must be the same.
     pub fn with_schema(mut self, schema: SchemaRef) -> Self {
         self.schema = schema;
@@ -214,6 +229,19 @@ impl Relation {
     pub fn filter(self, predicate: Expression) -> Relation {
         let schema = self.schema.clone();
         Relation::new(Node::Filter { input: Box::new(self), predicate }, schema)
+    }
+
+    /// Its rows, equal ones once.
+    pub fn distinct(self) -> Relation {
+        let (group_by, schema) = (self.columns(), self.schema.clone());
+        let node = Node::Aggregate {
+            input: Box::new(self),
+            group_by,
+            grouping_sets: Vec::new(),
+            aggregates: Vec::new(),
+            phase: AggregatePhase::Single,
+        };
+        Relation::new(node, schema)
     }
 
     /// Some of its columns, in the order given; itself when those are all in order.
@@ -346,6 +374,25 @@ pub fn types(schema: &SchemaRef) -> impl Iterator<Item = &DataType> {
 pub fn schema_with(schema: &SchemaRef, fields: impl IntoIterator<Item = FieldRef>) -> SchemaRef {
     let fields: Vec<FieldRef> = schema.fields().iter().cloned().chain(fields).collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+/// All columns that a join of that kind gives; those of a side that may have no match are nullable.
+pub fn join_fields(kind: JoinKind, left: &Schema, right: &Schema) -> Vec<FieldRef> {
+    let side = |schema: &Schema, may_be_missing: bool| -> Vec<FieldRef> {
+        let missing = |f: &FieldRef| Arc::new(f.as_ref().clone().with_nullable(true));
+        schema.fields().iter().map(|f| if may_be_missing { missing(f) } else { f.clone() }).collect()
+    };
+    let mark = || vec![Arc::new(Field::new("mark", DataType::Boolean, true))];
+    match kind {
+        JoinKind::LeftSemi | JoinKind::LeftAnti => side(left, false),
+        JoinKind::RightSemi | JoinKind::RightAnti => side(right, false),
+        JoinKind::LeftMark => [side(left, false), mark()].concat(),
+        JoinKind::RightMark => [side(right, false), mark()].concat(),
+        JoinKind::Inner => [side(left, false), side(right, false)].concat(),
+        JoinKind::Left => [side(left, false), side(right, true)].concat(),
+        JoinKind::Right => [side(left, true), side(right, false)].concat(),
+        JoinKind::Full => [side(left, true), side(right, true)].concat(),
+    }
 }
 
 /// A join's keys and conditions; see [`plasmon_core::operators::join::JoinSpec`].

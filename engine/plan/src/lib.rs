@@ -6,6 +6,7 @@ pub mod function;
 pub mod ir;
 pub mod lower;
 pub mod optimizer;
+mod path;
 pub mod sql;
 mod stack;
 pub mod substrait;

@@ -148,12 +148,13 @@ pub(crate) fn optional(handle: plasmon_expression) -> Result<Option<Untyped>> {
 /// # Safety
 /// As for [`write`].
 unsafe fn give(out: *mut plasmon_expression, make: impl FnOnce() -> Result<Untyped>) -> i32 {
-    guarded(|| {
-        require(out, "out")?;
-        let id = handle::open(ExpressionObject(make()?));
-        // SAFETY: the caller's promise.
-        unsafe { write(out, plasmon_expression { id }, "out") }
-    })
+    // SAFETY: the caller's promise.
+    unsafe {
+        give_taken(out, || {
+            require(out, "out")?;
+            make()
+        })
+    }
 }
 
 /// The column of that ordinal, from 0; of a join's two sides, those of the probe side come first. Close `out` with `plasmon_expression_close`, as every

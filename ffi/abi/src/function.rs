@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use plasmon::plan::function::{UserFunction, Volatility};
 use plasmon_boundary::arrow::{ArrowArray, ArrowArrayStream, ArrowSchema, import_schema};
 use plasmon_boundary::function::{
-    Context, Release, ScalarCallback, ScalarFunction, TableCallback, TableFunction, table_of, tell,
+    Context, ScalarCallback, ScalarFunction, TableCallback, TableFunction, table_of, tell,
 };
 use plasmon_boundary::guard::guarded;
 use plasmon_boundary::handle::{self, Object};
@@ -94,7 +94,7 @@ pub unsafe extern "C" fn plasmon_session_register_function(
     guarded(|| {
         // First of all, so that everything is released whatever else is wrong.
         // SAFETY: ABI.md, "Pointers" and "Callbacks".
-        let context = Arc::new(unsafe { Context::new(context, release.map(|r| r as Release)) });
+        let context = Arc::new(unsafe { Context::new(context, release) });
         // SAFETY: ABI.md, "Pointers".
         let (arguments, result) = unsafe { (import_schema(arguments), import_schema(result)) };
         // SAFETY: as above.
@@ -137,7 +137,7 @@ pub unsafe extern "C" fn plasmon_session_register_table_function(
 ) -> i32 {
     guarded(|| {
         // SAFETY: ABI.md, "Pointers" and "Callbacks".
-        let context = Arc::new(unsafe { Context::new(context, release.map(|r| r as Release)) });
+        let context = Arc::new(unsafe { Context::new(context, release) });
         // SAFETY: ABI.md, "Pointers".
         let name = unsafe { text::borrow(name, -1, "name")? };
         let callback: TableCallback = callback.ok_or_else(|| Failure::argument("callback is null"))?;

@@ -1,6 +1,6 @@
-//! The C ABI: `libplasmon.so`, `libplasmon.a`, and the header `include/plasmon.h`, which is generated from these files.
+//! The functions of the C ABI, for every library that offers it; the header, `ffi/c/include/plasmon.h`, is generated from these files.
 //!
-//! Every function returns a `plasmon_code` and leaves details with `plasmon_last_error`; [`ABI.md`](../ABI.md) has the rules that hold for all of
+//! Every function returns a `plasmon_code` and leaves details with `plasmon_last_error`; [`ABI.md`](../../c/ABI.md) has the rules that hold for all of
 //! them: ownership, threads, versions. A function is three lines here: take the arguments apart, call the engine, write the result. What is
 //! unsafe about that lives in `plasmon-boundary`.
 

@@ -2,7 +2,7 @@
 //! another operator, and both run as one query.
 
 use std::ffi::c_char;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use plasmon::core::pipeline::CancelToken;
 use plasmon::operators::{AggregateParts, AggregatePhase, JoinKind, JoinParts, Operator};
@@ -242,7 +242,7 @@ unsafe fn run_of(run: *const plasmon_run_options, session: &Session) -> Result<(
     }
     config.check()?;
     let deadline = (run.deadline_milliseconds > 0).then(|| Duration::from_millis(run.deadline_milliseconds));
-    Ok((config, CancelToken::with_deadline(deadline.and_then(|d| Instant::now().checked_add(d)))))
+    Ok((config, CancelToken::default().with_deadline(deadline)))
 }
 
 fn size(value: u64) -> usize {

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::ffi::c_char;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::Schema;
 use plasmon::core::pipeline::CancelToken;
 use plasmon::plan::sql::{ExplainFormat, ExplainOptions};
 use plasmon::{Config, Parameter, Session, Source, Statement, StreamTable};
-use plasmon_boundary::arrow::{
-    ArrowArray, ArrowArrayStream, ArrowSchema, export_schema, import_batch, import_schema, import_stream,
-};
+use plasmon_boundary::arrow::{ArrowArray, ArrowArrayStream, ArrowSchema, export_schema, import_rows, import_stream};
 use plasmon_boundary::guard::guarded;
 use plasmon_boundary::handle::{self, Object, lock};
 use plasmon_boundary::host::{require, write};
@@ -211,11 +209,7 @@ pub unsafe extern "C" fn plasmon_statement_bind_parameters(
 ) -> i32 {
     guarded(|| {
         // SAFETY: ABI.md, "Pointers".
-        let schema = unsafe { import_schema(schema) };
-        let no_columns = Arc::new(Schema::new(Vec::<Field>::new()));
-        // SAFETY: as above. Also of a schema that is wrong, so that the array is released.
-        let batch = unsafe { import_batch(array, schema.as_ref().unwrap_or(&no_columns)) };
-        let (_, batch) = (schema?, batch?);
+        let batch = unsafe { import_rows(schema, array)? };
         if batch.num_rows() != 1 {
             return Err(Failure::argument(format!("parameters are one row, not {}", batch.num_rows())));
         }
@@ -279,7 +273,7 @@ pub unsafe extern "C" fn plasmon_statement_execute(statement: plasmon_statement,
         require(out, "out")?;
         let object = handle::get::<StatementObject>(statement.id)?;
         let state = object.state()?;
-        let cancel = CancelToken::with_deadline(state.deadline.and_then(|d| Instant::now().checked_add(d)));
+        let cancel = CancelToken::default().with_deadline(state.deadline);
         let query = state.statement(&object.session)?.cancel(cancel).run()?;
         let id = handle::open(QueryObject::new(query));
         // SAFETY: ABI.md, "Pointers".

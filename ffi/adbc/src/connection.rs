@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_int};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 
 use adbc_core::constants::{
     ADBC_CONNECTION_OPTION_AUTOCOMMIT, ADBC_CONNECTION_OPTION_CURRENT_CATALOG,
@@ -13,18 +13,18 @@ use adbc_core::error::AdbcStatusCode;
 use adbc_core::options::OptionValue;
 use adbc_ffi::{FFI_AdbcConnection, FFI_AdbcDatabase, FFI_AdbcError};
 use arrow::array::RecordBatch;
+use plasmon::core::pipeline::CancelToken;
 use plasmon::{Config, MemoryTable, Session};
 use plasmon_abi::{open_session, plasmon_session, plasmon_session_close};
+use plasmon_boundary::Failure;
 use plasmon_boundary::arrow::{ArrowArrayStream, ArrowSchema, export_schema, export_stream};
 use plasmon_boundary::handle::Object;
-use plasmon_boundary::host::{require, write};
-use plasmon_boundary::{Failure, text};
+use plasmon_boundary::host::{list, require, write};
 
 use crate::entry::{answer, object, optional, place, required, take};
 use crate::error::{Result, Trouble};
 use crate::metadata::{info, objects, statistics};
 use crate::options::{Options, Settings, no_value, setting_of, switch_of, text_of, unknown, value_of};
-use crate::run::Execution;
 use crate::{CATALOG, SCHEMA};
 
 const NAME: &str = "a connection";
@@ -49,7 +49,8 @@ pub(crate) struct Link {
     settings: Arc<Settings>,
     handle: plasmon_session,
     temporary: Mutex<BTreeMap<String, Arc<MemoryTable>>>,
-    running: Mutex<Vec<Weak<Execution>>>,
+    /// Stops what runs now; what begins after a cancel has another.
+    running: Mutex<CancelToken>,
 }
 
 impl Drop for Link {
@@ -77,16 +78,13 @@ impl Link {
         self.temporary.lock().unwrap_or_else(|e| e.into_inner()).insert(name.to_string(), table);
     }
 
-    /// Remembers what a cancel of the connection stops.
-    pub(crate) fn started(&self, execution: &Arc<Execution>) {
-        let mut running = self.running.lock().unwrap_or_else(|e| e.into_inner());
-        running.retain(|known| known.strong_count() > 0);
-        running.push(Arc::downgrade(execution));
+    /// A token for what begins now, which a cancel of the connection stops too.
+    pub(crate) fn token(&self) -> CancelToken {
+        self.running.lock().unwrap_or_else(|e| e.into_inner()).child()
     }
 
     fn cancel(&self) {
-        let running = self.running.lock().unwrap_or_else(|e| e.into_inner());
-        running.iter().filter_map(Weak::upgrade).for_each(|execution| execution.cancel());
+        std::mem::take(&mut *self.running.lock().unwrap_or_else(|e| e.into_inner())).cancel();
     }
 }
 
@@ -241,10 +239,9 @@ unsafe fn write_batch(
     answer(error, || {
         require(out, "out")?;
         // SAFETY: as above.
-        let mut batch = Some(make(&*unsafe { object(connection)? }.link()?)?);
-        let schema =
-            batch.as_ref().map(RecordBatch::schema).unwrap_or_else(|| Arc::new(arrow::datatypes::Schema::empty()));
-        let stream = export_stream(schema, Box::new(move || Ok(batch.take())));
+        let batch = make(&*unsafe { object(connection)? }.link()?)?;
+        let (schema, mut next) = (batch.schema(), Some(batch));
+        let stream = export_stream(schema, Box::new(move || Ok(next.take())));
         // SAFETY: `out` is the host's room for a stream.
         Ok(unsafe { write(out, stream, "out")? })
     })
@@ -260,8 +257,7 @@ pub(crate) unsafe extern "C" fn get_info(
 ) -> AdbcStatusCode {
     let make = |_: &Link| {
         // SAFETY: `codes` leads to `length` numbers, which need not be aligned; null asks for all.
-        let bytes = unsafe { text::borrow_bytes(codes.cast(), 4 * length as u64, "info_codes")? };
-        let wanted: Vec<u32> = bytes.chunks_exact(4).map(|b| u32::from_ne_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let wanted = unsafe { list(codes, length as u64, "info_codes")? };
         info::batch((!codes.is_null()).then_some(&wanted))
     };
     // SAFETY: as above.

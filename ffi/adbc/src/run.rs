@@ -1,7 +1,6 @@
 //! Executions: a statement run once, or once for every row of what is bound to it, its results one stream.
 
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
 
 use arrow::array::{RecordBatch, new_null_array};
 use arrow::datatypes::SchemaRef;
@@ -14,48 +13,31 @@ use crate::error::Result;
 
 /// What other threads see of an execution.
 pub(crate) struct Execution {
-    deadline: Option<Instant>,
-    present: Mutex<Present>,
-}
-
-#[derive(Default)]
-struct Present {
-    is_cancelled: bool,
-    /// Of the present run: a query cancels its own when it is over.
+    /// Of all runs.
     token: CancelToken,
-    monitor: Option<Monitor>,
+    /// Of the present run.
+    monitor: Mutex<Option<Monitor>>,
 }
 
 impl Execution {
-    /// One that ends at `deadline`.
-    pub(crate) fn new(deadline: Option<Instant>) -> Arc<Self> {
-        Arc::new(Execution { deadline, present: Mutex::default() })
+    /// One that `token` stops.
+    pub(crate) fn new(token: CancelToken) -> Arc<Self> {
+        Arc::new(Execution { token, monitor: Mutex::default() })
     }
 
-    fn present(&self) -> MutexGuard<'_, Present> {
-        self.present.lock().unwrap_or_else(|e| e.into_inner())
-    }
-
-    /// The token of a run that begins.
-    pub(crate) fn token(&self) -> CancelToken {
-        let mut present = self.present();
-        present.token = CancelToken::with_deadline(self.deadline);
-        if present.is_cancelled {
-            present.token.cancel();
-        }
-        present.token.clone()
+    /// What stops it.
+    pub(crate) fn token(&self) -> &CancelToken {
+        &self.token
     }
 
     /// Stops it within one batch.
     pub(crate) fn cancel(&self) {
-        let mut present = self.present();
-        present.is_cancelled = true;
-        present.token.cancel();
+        self.token.cancel();
     }
 
     /// What its present run has done so far; `None` before it began.
     pub(crate) fn progress(&self) -> Option<Progress> {
-        self.present().monitor.as_ref().map(Monitor::progress)
+        self.monitor.lock().unwrap_or_else(|e| e.into_inner()).as_ref().map(Monitor::progress)
     }
 }
 
@@ -170,7 +152,7 @@ impl Work {
         use_it: impl FnOnce(plasmon::Statement<'_>) -> plasmon::Result<T>,
     ) -> Result<T> {
         let statement = self.link.session.statement_of(self.text.source()).parameters(parameters);
-        let mut statement = statement.config(self.config.clone()).cancel(self.execution.token());
+        let mut statement = statement.config(self.config.clone()).cancel(self.execution.token().clone());
         for (name, table) in self.link.temporary() {
             statement = statement.table(&name, table);
         }
@@ -179,7 +161,7 @@ impl Work {
 
     fn run(&self, parameters: Vec<Parameter>) -> Result<Query> {
         let query = self.with(parameters, |statement| statement.run())?;
-        self.execution.present().monitor = Some(query.monitor());
+        *self.execution.monitor.lock().unwrap_or_else(|e| e.into_inner()) = Some(query.monitor());
         Ok(query)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use adbc_core::constants::{
     ADBC_INGEST_OPTION_MODE, ADBC_INGEST_OPTION_TARGET_CATALOG, ADBC_INGEST_OPTION_TARGET_DB_SCHEMA,
@@ -16,7 +16,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use plasmon::Parameter;
 use plasmon::plan::sql::number_parameters;
 use plasmon_boundary::arrow::{
-    ArrowArray, ArrowArrayStream, ArrowSchema, export_schema, export_stream, import_batch, import_schema, import_stream,
+    ArrowArray, ArrowArrayStream, ArrowSchema, export_schema, export_stream, import_rows, import_stream,
 };
 use plasmon_boundary::handle::{Object, lock};
 use plasmon_boundary::host::{require, write};
@@ -33,8 +33,6 @@ const NAME: &str = "a statement";
 /// Executions that take longer fail with a timeout; 0 = no deadline.
 const DEADLINE: &str = "plasmon.deadline_milliseconds";
 const BIND_BY_NAME: &str = "adbc.statement.bind_by_name";
-/// What `GetInfo` tells; see [`StatementObject::set_substrait`].
-pub(crate) const RUNS_SUBSTRAIT: bool = true;
 
 /// The object behind an `AdbcStatement`.
 pub(crate) struct StatementObject {
@@ -115,10 +113,8 @@ impl StatementObject {
 
     /// A new execution of this statement, which cancels and progress are about from now on.
     fn begin(&self, state: &State) -> Arc<Execution> {
-        let deadline = state.deadline.map(|after| Instant::now() + after);
-        let execution = Execution::new(deadline);
+        let execution = Execution::new(self.link.token().with_deadline(state.deadline));
         *self.latest.lock().unwrap_or_else(|e| e.into_inner()) = Arc::downgrade(&execution);
-        self.link.started(&execution);
         execution
     }
 
@@ -140,7 +136,7 @@ impl StatementObject {
         if state.target.table.is_some() {
             let execution = self.begin(&state);
             let bound = taken(&mut state).ok_or_else(|| Failure::state("bulk ingest with nothing bound"))?;
-            let affected = ingest(&self.link, &state.target, bound, &execution.token())?;
+            let affected = ingest(&self.link, &state.target, bound, execution.token())?;
             return Ok(Outcome { rows: None, affected: Some(affected) });
         }
         let bound = taken(&mut state);
@@ -354,12 +350,8 @@ pub(crate) unsafe extern "C" fn bind(
     error: *mut FFI_AdbcError,
 ) -> AdbcStatusCode {
     answer(error, || {
-        // SAFETY: as above. Also the values of a schema that is wrong, so that they are released.
-        let schema = unsafe { import_schema(schema) };
-        let no_columns = Arc::new(Schema::empty());
         // SAFETY: as above.
-        let batch = unsafe { import_batch(values, schema.as_ref().unwrap_or(&no_columns)) };
-        let (_, batch) = (schema?, batch?);
+        let batch = unsafe { import_rows(schema, values)? };
         // SAFETY: as above.
         unsafe { object(statement)? }.bind(Bound::Batch(batch))
     })

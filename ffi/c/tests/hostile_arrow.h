@@ -85,7 +85,6 @@ typedef struct type {
   layout layout;
   const char* format;
   int width;      // bytes of a value
-  int is_text;
   int is_nullable;
   int children_count;
   struct type* children[3];
@@ -112,11 +111,11 @@ static type* some_type(arena* memory, int depth) {
   } else if (kind == 7) {
     made->layout = NO_BUFFER, made->format = "n", made->is_nullable = 1;
   } else if (kind < 10) {
-    made->layout = OFFSETS_32, made->is_text = !one_in(3), made->format = made->is_text ? "u" : "z";
+    made->layout = OFFSETS_32, made->format = one_in(3) ? "z" : "u";
   } else if (kind == 10) {
-    made->layout = OFFSETS_64, made->is_text = one_in(2), made->format = made->is_text ? "U" : "Z";
+    made->layout = OFFSETS_64, made->format = one_in(2) ? "U" : "Z";
   } else if (kind == 11) {
-    made->layout = VIEWS, made->is_text = one_in(2), made->format = made->is_text ? "vu" : "vz";
+    made->layout = VIEWS, made->format = one_in(2) ? "vu" : "vz";
   } else if (kind < 14) {
     made->layout = STRUCT, made->format = "+s", made->children_count = (int)below(4);
   } else if (kind < 16) {

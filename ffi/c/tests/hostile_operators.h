@@ -6,7 +6,7 @@ static int32_t some_reserve(void* context, uint64_t bytes) {
   (void)context;
   uint64_t freed;
   plasmon_session session = {some_handle(SESSION)};
-  if (one_in(8)) note(plasmon_session_spill(session, below(1 << 20), one_in(20) ? NULL : &freed), "session_spill inside");
+  if (one_in(8)) note(plasmon_session_spill(session, below(1 << 20), MAYBE(&freed)), "session_spill inside");
   if (one_in(6)) return (int32_t)below(3) - 1 ? 1 : 0x7fffffff;
   __atomic_fetch_add(&memory_given, (int64_t)bytes, __ATOMIC_RELAXED);
   return 0;
@@ -39,7 +39,7 @@ static plasmon_expression* some_pair(void) {
   static int next_pair;
   plasmon_expression* two = pair[(unsigned)__atomic_fetch_add(&next_pair, 1, __ATOMIC_RELAXED) % (THREADS * 4)];
   for (int i = 0; i < 2; i++) __atomic_store_n(&two[i].id, some_handle(EXPRESSION), __ATOMIC_RELAXED);
-  return one_in(20) ? NULL : two;
+  return MAYBE(two);
 }
 
 static void some_expression(void) {
@@ -47,9 +47,9 @@ static void some_expression(void) {
                                 "abs", "nothing", "", "\xff", "coalesce", "[]", "first_value", "\"", "c0", "probe.c0", "build.c0", "zero"};
   static const char* texts[] = {"c0", "c0 > 3", "c0 % 5", "c0 +", "sum(c0)", "count(*)", "1 / (c0 - 7)", "sum(c0) OVER (ORDER BY c0)", "(SELECT 1)", "$1",
                                 "nowhere", "", "c0; c0", "c0 FROM t", "probe.c0 < build.c0", "sum(sum(c0))", "CASE WHEN c0 > 5 THEN 1 END", "\xff"};
-  const char* name = one_in(15) ? NULL : names[below(sizeof names / sizeof *names)];
-  const char* text = one_in(15) ? NULL : texts[below(sizeof texts / sizeof *texts)];
-  plasmon_expression made = {0}, *out = one_in(20) ? NULL : &made, some = {some_handle(EXPRESSION)};
+  const char* name = one_in(15) ? NULL : ONE_OF(names);
+  const char* text = one_in(15) ? NULL : ONE_OF(texts);
+  plasmon_expression made = {0}, *out = MAYBE(&made), some = {some_handle(EXPRESSION)};
   uint64_t count = one_in(20) ? next_random() : below(3);
   plasmon_order order = {some, (int32_t)below(2), (int32_t)below(5) - 1};
   int32_t code = 0;
@@ -92,7 +92,7 @@ static void some_expression(void) {
       static const char* frames[] = {"ROWS BETWEEN 1 PRECEDING AND CURRENT ROW", "ROWS", ") FILTER (WHERE true", "", "\xff"};
       plasmon_window_clauses clauses;
       fill(&clauses, sizeof clauses);
-      if (one_in(3)) clauses.frame = frames[below(5)];
+      if (one_in(3)) clauses.frame = ONE_OF(frames);
       if (one_in(2)) clauses.order_by = &order;
       clauses.order_by_count = clauses.order_by != NULL;
       clauses.partition_by = some_pair();
@@ -125,7 +125,7 @@ static void some_operator(void) {
   memset(&schema, 0, sizeof schema);
   plasmon_input input = some_input(&first);
   plasmon_expression some = {some_handle(EXPRESSION)};
-  plasmon_query made = {0}, *out = one_in(20) ? NULL : &made;
+  plasmon_query made = {0}, *out = MAYBE(&made);
   plasmon_setting setting = {some_text(), some_text()};
   plasmon_run_options run;
   fill(&run, sizeof run);
@@ -152,7 +152,7 @@ static void some_operator(void) {
       if (one_in(4)) join.residual = some;
       if (one_in(3)) join.columns = columns;
       join.column_count = join.columns ? below(3) : below(3) * (next_random() | 1);
-      note(code = plasmon_operator_join(session, input, build, one_in(20) ? NULL : &join, options, out), "operator_join");
+      note(code = plasmon_operator_join(session, input, build, MAYBE(&join), options, out), "operator_join");
       break;
     }
     case 3: {
@@ -173,7 +173,7 @@ static void some_operator(void) {
         aggregate.rows = &schema;
       }
       if (aggregate.grouping_sets && aggregate.grouping_set_count > 2) aggregate.grouping_set_count |= 1 << 22;
-      note(code = plasmon_operator_aggregate(session, input, one_in(20) ? NULL : &aggregate, options, out), "operator_aggregate");
+      note(code = plasmon_operator_aggregate(session, input, MAYBE(&aggregate), options, out), "operator_aggregate");
       if (schema.release) schema.release(&schema);
       break;
     }
@@ -204,7 +204,7 @@ static void some_of_the_host(void) {
       note(plasmon_session_set_memory(session, one_in(5) ? NULL : &memory), "session_set_memory");
       break;
     case 1:
-    case 2: note(plasmon_session_spill(session, next_random(), one_in(20) ? NULL : &freed), "session_spill"); break;
+    case 2: note(plasmon_session_spill(session, next_random(), MAYBE(&freed)), "session_spill"); break;
     case 3: note(plasmon_set_log(one_in(3) ? NULL : some_log, NULL, (int32_t)below(8) - 1), "set_log"); break;
   }
 }

@@ -5,19 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "expect.h"
 #include "host_stream.h"
 #include "plasmon.h"
-
-#define EXPECT(condition)                                                         \
-  do {                                                                            \
-    if (!(condition)) {                                                           \
-      const plasmon_error* error_ = plasmon_last_error();                         \
-      fprintf(stderr, "%s:%d: %s\nlast error: %s\n", __FILE__, __LINE__, #condition, error_ ? error_->message : "none"); \
-      exit(1);                                                                    \
-    }                                                                             \
-  } while (0)
-#define EXPECT_CODE(code, call) EXPECT((call) == (code))
-#define OK(call) EXPECT_CODE(PLASMON_CODE_OK, call)
 
 static plasmon_session session;
 
@@ -391,16 +381,18 @@ typedef struct host_memory {
   int64_t limit, given, most;
   int64_t elsewhere;  // what `spill` can free
   int reserves, refusals, spills, closed;
-  plasmon_session spill_in;  // a session that `reserve` asks to spill, from inside
+  plasmon_session spill_in;  // a session that `reserve` and `closed` ask to spill, from inside
 } host_memory;
+
+static void spill_inside(const host_memory* host) {
+  uint64_t freed;
+  if (host->spill_in.id) OK(plasmon_session_spill(host->spill_in, 1, &freed));
+}
 
 static int32_t host_reserve(void* context, uint64_t bytes) {
   host_memory* host = (host_memory*)context;
   __atomic_fetch_add(&host->reserves, 1, __ATOMIC_RELAXED);
-  if (host->spill_in.id) {
-    uint64_t freed;
-    OK(plasmon_session_spill(host->spill_in, 1, &freed));
-  }
+  spill_inside(host);
   int64_t given = __atomic_add_fetch(&host->given, (int64_t)bytes, __ATOMIC_SEQ_CST);
   if (given > host->limit - __atomic_load_n(&host->elsewhere, __ATOMIC_SEQ_CST)) {
     __atomic_fetch_sub(&host->given, (int64_t)bytes, __ATOMIC_SEQ_CST);
@@ -420,7 +412,10 @@ static uint64_t host_spill(void* context, uint64_t bytes) {
   host->spills++;
   return (uint64_t)__atomic_exchange_n(&host->elsewhere, 0, __ATOMIC_SEQ_CST);
 }
-static void host_closed(void* context) { ((host_memory*)context)->closed++; }
+static void host_closed(void* context) {
+  spill_inside((host_memory*)context);
+  ((host_memory*)context)->closed++;
+}
 
 static plasmon_memory memory_of(host_memory* host, int64_t limit) {
   memset(host, 0, sizeof *host);

@@ -1,18 +1,10 @@
 // Substrait through the C ABI: a plan out of one session and into another, over bound streams and parameters, and what is refused and where.
-#include <plasmon.h>
+#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define EXPECT(condition)                                                                              \
-  do {                                                                                                 \
-    if (!(condition)) {                                                                                \
-      const plasmon_error* e = plasmon_last_error();                                                   \
-      fprintf(stderr, "line %d: %s (%s)\n", __LINE__, #condition, e ? e->message : "no error");        \
-      exit(1);                                                                                         \
-    }                                                                                                  \
-  } while (0)
-#define OK(call) EXPECT((call) == PLASMON_CODE_OK)
+#include "expect.h"
+#include "plasmon.h"
 
 static plasmon_session session;
 

@@ -1,7 +1,7 @@
 //! `dev.plasmon.Stream`: the rows of a query, by pull or step by step, and the query itself: cancellation, progress, metrics.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use jni::EnvUnowned;
 use jni::objects::{JByteArray, JClass, JLongArray, JObject};
@@ -83,11 +83,20 @@ impl StreamObject {
 
     /// Shows `array` to Java in place of the last one, which is released unless it was moved out; the address, 0 when there is none.
     fn show(&self, array: ArrowArray) -> jlong {
-        let is_empty = array.is_released();
-        let mut shown = self.batch.lock().unwrap_or_else(|e| e.into_inner());
+        let mut shown = self.batch();
         *shown = array;
-        if is_empty { 0 } else { (&raw mut *shown).expose_provenance() as jlong }
+        address(&mut shown)
     }
+
+    /// The batch that Java looks at.
+    fn batch(&self) -> MutexGuard<'_, ArrowArray> {
+        self.batch.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+/// Where a batch stands for Java; 0 when it is none.
+fn address(batch: &mut ArrowArray) -> jlong {
+    if batch.is_released() { 0 } else { std::ptr::from_mut(batch).expose_provenance() as jlong }
 }
 
 /// Also ends calls of other threads, which hold the stream; but not who reads its rows elsewhere.
@@ -139,11 +148,7 @@ pub extern "system" fn Java_dev_plasmon_Stream_array0<'l>(
     _this: JObject<'l>,
     handle: jlong,
 ) -> jlong {
-    native(env, |_| {
-        let stream = stream(handle)?;
-        let mut shown = stream.batch.lock().unwrap_or_else(|e| e.into_inner());
-        Ok(if shown.is_released() { 0 } else { (&raw mut *shown).expose_provenance() as jlong })
-    })
+    native(env, |_| Ok(address(&mut stream(handle)?.batch())))
 }
 
 #[unsafe(no_mangle)]
@@ -177,7 +182,6 @@ pub extern "system" fn Java_dev_plasmon_Stream_export0<'l>(
             check(plasmon_query_schema(stream.query.0, &mut schema))?;
             import_schema(&mut schema)?
         };
-        stream.rows()?;
         if stream.is_exported.swap(true, Ordering::AcqRel) {
             stream.rows()?;
         }

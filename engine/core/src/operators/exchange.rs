@@ -19,7 +19,7 @@ use crate::metrics::OperatorMetrics;
 use crate::pipeline::{Flow, Next, Sink, SinkState, Source, SourceState, TaskContext};
 
 /// Most partitions: a batch is cut into as many pieces.
-const PARTITIONS_MAX: usize = 4096;
+pub const PARTITIONS_MAX: usize = 4096;
 
 /// Which partition a row goes to.
 #[derive(Debug, Clone)]

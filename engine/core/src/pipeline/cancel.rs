@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
@@ -18,9 +18,9 @@ pub struct CancelToken {
 }
 
 impl CancelToken {
-    /// A token that also fails once `deadline` has passed.
-    pub fn with_deadline(deadline: Option<Instant>) -> Self {
-        CancelToken { deadline, ..CancelToken::default() }
+    /// The token, which also fails once `after` has passed from now; `None` = no deadline.
+    pub fn with_deadline(self, after: Option<Duration>) -> Self {
+        CancelToken { deadline: after.and_then(|after| Instant::now().checked_add(after)), ..self }
     }
 
     /// A token of a part: cancelled with this one, and by itself without it.

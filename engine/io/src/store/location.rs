@@ -80,8 +80,8 @@ fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
-/// Files of other programs' bookkeeping (_SUCCESS, ._tmp) are no data.
-fn is_hidden(name: &str) -> bool {
+/// Whether a file is of other programs' bookkeeping (_SUCCESS, ._tmp), and no data.
+pub fn is_hidden(name: &str) -> bool {
     name.starts_with(['.', '_'])
 }
 

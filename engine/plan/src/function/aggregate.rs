@@ -10,12 +10,12 @@ use datafusion_functions_aggregate_common::accumulator::{AccumulatorArgs, StateF
 use datafusion_physical_expr::expressions::{Column, Literal};
 use datafusion_physical_expr_common::physical_expr::PhysicalExpr;
 use datafusion_physical_expr_common::sort_expr::PhysicalSortExpr;
-use plasmon_core::batch::arrow::export_column;
-use plasmon_core::expression::{Expression, Kind};
+use plasmon_core::expression::Expression;
 use plasmon_core::operators::aggregate::{CustomAccumulator, CustomAggregate};
 use plasmon_core::{Error, Result};
 
 use super::AggregateCall;
+use super::call::constant;
 use crate::error::convert_error;
 
 /// The call as a custom aggregate.
@@ -66,11 +66,10 @@ fn order_column(call: &AggregateCall<'_>, own: usize, key: &Expression) -> Arc<d
 
 /// Constants stay visible as such (a delimiter, a percentile); everything else is a column.
 fn physical(argument: &Expression, index: usize) -> Result<Arc<dyn PhysicalExpr>> {
-    if let Kind::Literal(value) = &argument.kind {
-        let array = export_column(&value.to_column(&argument.data_type, 1)?, &argument.data_type)?;
-        return Ok(Arc::new(Literal::new(ScalarValue::try_from_array(&array, 0).map_err(convert_error)?)));
-    }
-    Ok(Arc::new(Column::new(&format!("c{index}"), index)))
+    Ok(match constant(argument)? {
+        Some(value) => Arc::new(Literal::new(value)),
+        None => Arc::new(Column::new(&format!("c{index}"), index)),
+    })
 }
 
 #[derive(Debug)]

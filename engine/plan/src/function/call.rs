@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{Field, FieldRef};
 use datafusion_common::ScalarValue;
 use datafusion_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion_expr::type_coercion::functions::{UDFCoercionExt, fields_with_udf};
@@ -19,11 +19,16 @@ use crate::sql::cast_to;
 /// A call of a scalar function of the library.
 pub(crate) fn call_scalar(function: &Arc<ScalarUDF>, arguments: Vec<Expression>) -> Result<Expression> {
     let (arguments, argument_fields) = coerced(function.as_ref(), arguments)?;
-    let constants = arguments.iter().map(constant).collect::<Result<Vec<_>>>()?;
-    let scalar_arguments: Vec<Option<&ScalarValue>> = constants.iter().map(Option::as_ref).collect();
-    let given = ReturnFieldArgs { arg_fields: &argument_fields, scalar_arguments: &scalar_arguments };
-    let return_field = function.return_field_from_args(given).map_err(convert_error)?;
+    let return_field = return_field(function, &arguments, &argument_fields)?;
     scalar(ScalarCall { function, arguments, argument_fields, return_field })
+}
+
+/// What a scalar function gives for these arguments.
+pub(crate) fn return_field(function: &ScalarUDF, arguments: &[Expression], fields: &[FieldRef]) -> Result<FieldRef> {
+    let constants = arguments.iter().map(constant).collect::<Result<Vec<_>>>()?;
+    let constants: Vec<Option<&ScalarValue>> = constants.iter().map(Option::as_ref).collect();
+    let given = ReturnFieldArgs { arg_fields: fields, scalar_arguments: &constants };
+    function.return_field_from_args(given).map_err(convert_error)
 }
 
 /// What an aggregate call says besides its arguments.
@@ -41,8 +46,19 @@ pub(crate) fn call_aggregate(
     arguments: Vec<Expression>,
     options: AggregateOptions,
 ) -> Result<AggregateExpression> {
-    let (mut arguments, argument_fields) = coerced(function.as_ref(), arguments)?;
+    let (arguments, argument_fields) = coerced(function.as_ref(), arguments)?;
     let return_field = function.return_field(&argument_fields).map_err(convert_error)?;
+    aggregate_expression(function, arguments, argument_fields, return_field, options)
+}
+
+/// The IR of an aggregate call of coerced arguments, without what makes no difference to its function.
+pub(crate) fn aggregate_expression(
+    function: &Arc<AggregateUDF>,
+    mut arguments: Vec<Expression>,
+    argument_fields: Vec<FieldRef>,
+    return_field: FieldRef,
+    options: AggregateOptions,
+) -> Result<AggregateExpression> {
     let data_type = return_field.data_type().clone();
     let AggregateOptions { distinct, ignore_nulls, order_by, filter } = options;
     let translated = aggregate(&AggregateCall {
@@ -94,8 +110,7 @@ fn operator_of(op: ArithmeticOp) -> Operator {
 
 /// The arguments cast to types that the function takes, and their fields.
 fn coerced<F: UDFCoercionExt>(function: &F, arguments: Vec<Expression>) -> Result<(Vec<Expression>, Vec<FieldRef>)> {
-    let fields: Vec<FieldRef> = arguments.iter().enumerate().map(|(i, a)| field(i, a.data_type.clone())).collect();
-    let types = fields_with_udf(&fields, function).map_err(convert_error)?;
+    let types = fields_with_udf(&argument_fields(&arguments), function).map_err(convert_error)?;
     if types.len() != arguments.len() {
         return Err(Error::user(format!("{} arguments for {}", arguments.len(), function.name())));
     }
@@ -103,12 +118,14 @@ fn coerced<F: UDFCoercionExt>(function: &F, arguments: Vec<Expression>) -> Resul
     Ok((arguments, types))
 }
 
-fn field(index: usize, data_type: DataType) -> FieldRef {
-    Arc::new(Field::new(format!("a{index}"), data_type, true))
+/// Fields of these arguments as the library wants them.
+pub(crate) fn argument_fields(arguments: &[Expression]) -> Vec<FieldRef> {
+    let field = |(i, a): (usize, &Expression)| Arc::new(Field::new(format!("c{i}"), a.data_type.clone(), true));
+    arguments.iter().enumerate().map(field).collect()
 }
 
 /// The value of a constant, as the library has it.
-fn constant(argument: &Expression) -> Result<Option<ScalarValue>> {
+pub(super) fn constant(argument: &Expression) -> Result<Option<ScalarValue>> {
     let Kind::Literal(value) = &argument.kind else { return Ok(None) };
     let array = export_column(&value.to_column(&argument.data_type, 1)?, &argument.data_type)?;
     ScalarValue::try_from_array(&array, 0).map(Some).map_err(convert_error)

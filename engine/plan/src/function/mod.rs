@@ -24,7 +24,9 @@ use plasmon_core::operators::aggregate::AggregateFunction;
 use plasmon_core::operators::window::WindowFunction;
 use plasmon_core::{Error, Result};
 
-pub(crate) use call::{AggregateOptions, call_aggregate, call_arithmetic, call_scalar};
+pub(crate) use call::{
+    AggregateOptions, aggregate_expression, argument_fields, call_aggregate, call_arithmetic, call_scalar, return_field,
+};
 pub(crate) use named::named_value;
 pub use registry::Registry;
 pub use user::{ScalarBody, UserFunction, Volatility};
@@ -106,6 +108,25 @@ pub(crate) fn window_number(function: &WindowFunction) -> Option<usize> {
         WindowFunction::Ntile => Some(0),
         WindowFunction::NthValue | WindowFunction::Lag | WindowFunction::Lead => Some(1),
         _ => None,
+    }
+}
+
+/// Refuses arguments that the function does not take, and distances that are not the same for all rows.
+pub(crate) fn check_window_arguments(function: &WindowFunction, name: &str, arguments: &[Expression]) -> Result<()> {
+    let (wanted, given) = (window_arguments(function), arguments.len());
+    if !wanted.contains(&given) {
+        let (least, most) = wanted.into_inner();
+        let range = if least == most { least.to_string() } else { format!("{least} to {most}") };
+        return Err(Error::user(format!(
+            "{name} takes {range} argument{}, not {given}",
+            if most == 1 { "" } else { "s" }
+        )));
+    }
+    match window_number(function).filter(|&index| index < given) {
+        Some(index) if !arguments[index].referenced_columns().is_empty() => {
+            Err(Error::unsupported(format!("{name}: argument {} is another for each row, not a constant", index + 1)))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -12,9 +12,9 @@ use plasmon_core::{Error, Result};
 use substrait_prost::expression::Literal;
 use substrait_prost::expression::literal::{self as kinds, LiteralType};
 
-use super::path::Path;
 use super::types::{DeclaredTypes, decimal, from_arrow, is_utc, map_type, unit};
 use crate::error::convert_error;
+use crate::path::Path;
 use crate::sql::convert_scalar;
 
 impl DeclaredTypes {

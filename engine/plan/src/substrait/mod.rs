@@ -8,7 +8,6 @@ mod consumer;
 mod encoding;
 mod functions;
 mod literal;
-mod path;
 mod producer;
 mod types;
 

@@ -12,7 +12,7 @@ use plasmon_core::Result;
 use substrait_prost as proto;
 use substrait_prost::r#type::{self as kinds, Kind, Nullability};
 
-use super::path::Path;
+use crate::path::Path;
 
 /// Every value of a fixed_binary is as long as its type says.
 const FIXED_BYTES_MAX: i32 = 1 << 16;

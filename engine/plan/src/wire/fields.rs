@@ -3,7 +3,7 @@
 use prost::Name;
 use prost::bytes::Bytes;
 
-use super::path::Path;
+use crate::path::Path;
 use plasmon_core::Result;
 
 /// A message of the format.

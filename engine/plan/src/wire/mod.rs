@@ -12,7 +12,6 @@ mod decode;
 mod encode;
 mod fields;
 mod native;
-mod path;
 #[cfg(test)]
 mod tests;
 

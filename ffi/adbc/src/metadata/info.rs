@@ -30,7 +30,7 @@ const KNOWN: [(u32, Value); 9] = [
     (ADBC_INFO_VENDOR_VERSION, Value::Text(VERSION)),
     (ADBC_INFO_VENDOR_ARROW_VERSION, Value::Text(arrow::ARROW_VERSION)),
     (ADBC_INFO_VENDOR_SQL, Value::Flag(true)),
-    (ADBC_INFO_VENDOR_SUBSTRAIT, Value::Flag(crate::statement::RUNS_SUBSTRAIT)),
+    (ADBC_INFO_VENDOR_SUBSTRAIT, Value::Flag(true)),
     (ADBC_INFO_DRIVER_NAME, Value::Text("Plasmon ADBC driver")),
     (ADBC_INFO_DRIVER_VERSION, Value::Text(VERSION)),
     (ADBC_INFO_DRIVER_ARROW_VERSION, Value::Text(arrow::ARROW_VERSION)),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ListArray, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::DataType;
 use plasmon::Relation;
 use plasmon::core::matches_like;
 
@@ -69,11 +69,6 @@ fn rows(struct_type: &DataType, columns: Vec<ArrayRef>) -> Result<ArrayRef> {
         return Err(plasmon::Error::internal(format!("{struct_type} is no struct")).into());
     };
     Ok(Arc::new(StructArray::try_new(fields.clone(), columns, None)?))
-}
-
-/// The type of a column of a struct type or schema.
-fn type_of(schema: &SchemaRef, column: usize) -> DataType {
-    schema.field(column).data_type().clone()
 }
 
 /// The type of a column of a struct type.

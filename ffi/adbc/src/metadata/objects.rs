@@ -17,7 +17,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use plasmon::Relation;
 use plasmon_boundary::Failure;
 
-use super::{KINDS, Listed, child_type, list, listed, passes, rows, type_of};
+use super::{KINDS, Listed, child_type, list, listed, passes, rows};
 use crate::connection::Link;
 use crate::error::{Result, Trouble};
 use crate::{CATALOG, SCHEMA};
@@ -63,7 +63,7 @@ pub(crate) fn batch(link: &Link, wanted: &Wanted<'_>) -> Result<RecordBatch> {
     let length = (wanted.depth > Depth::Catalogs).then_some(usize::from(has_schema));
     let columns = vec![
         Arc::new(StringArray::from(vec![CATALOG; catalogs])) as ArrayRef,
-        list(&type_of(&schema, 1), db_schemas, &vec![length; catalogs])?,
+        list(schema.field(1).data_type(), db_schemas, &vec![length; catalogs])?,
     ];
     Ok(RecordBatch::try_new(schema, columns)?)
 }
@@ -115,10 +115,10 @@ fn column_rows(fields: &[(usize, Arc<Field>)]) -> Result<ArrayRef> {
             "column_name" => Arc::new(StringArray::from_iter_values(each().map(Field::name))),
             "ordinal_position" => Arc::new(Int32Array::from_iter_values(fields.iter().map(|(i, _)| *i as i32 + 1))),
             "xdbc_type_name" => Arc::new(StringArray::from_iter_values(types().map(|t| t.name))),
-            "xdbc_data_type" | "xdbc_sql_data_type" => types().map(|t| t.code).collect::<Int16Array>().into_ref(),
-            "xdbc_column_size" => types().map(|t| t.size).collect::<Int32Array>().into_ref(),
-            "xdbc_decimal_digits" => types().map(|t| t.digits).collect::<Int16Array>().into_ref(),
-            "xdbc_num_prec_radix" => types().map(|t| t.radix).collect::<Int16Array>().into_ref(),
+            "xdbc_data_type" | "xdbc_sql_data_type" => Arc::new(types().map(|t| t.code).collect::<Int16Array>()),
+            "xdbc_column_size" => Arc::new(types().map(|t| t.size).collect::<Int32Array>()),
+            "xdbc_decimal_digits" => Arc::new(types().map(|t| t.digits).collect::<Int16Array>()),
+            "xdbc_num_prec_radix" => Arc::new(types().map(|t| t.radix).collect::<Int16Array>()),
             "xdbc_nullable" => Arc::new(Int16Array::from_iter_values(each().map(|f| i16::from(f.is_nullable())))),
             "xdbc_is_nullable" => {
                 let texts = each().map(|f| if f.is_nullable() { "YES" } else { "NO" });
@@ -130,18 +130,7 @@ fn column_rows(fields: &[(usize, Arc<Field>)]) -> Result<ArrayRef> {
             _ => new_null_array(column.data_type(), fields.len()),
         }
     });
-    let made = made.collect();
-    rows(&COLUMN_SCHEMA, made)
-}
-
-trait IntoRef {
-    fn into_ref(self) -> ArrayRef;
-}
-
-impl<T: arrow::array::Array + 'static> IntoRef for T {
-    fn into_ref(self) -> ArrayRef {
-        Arc::new(self)
-    }
+    rows(&COLUMN_SCHEMA, made.collect())
 }
 
 /// A type as JDBC and ODBC know it.

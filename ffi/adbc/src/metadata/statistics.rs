@@ -21,7 +21,7 @@ use plasmon::core::expression::Scalar;
 use plasmon::core::table::{ColumnStatistics, TableStatistics};
 
 use super::info::push;
-use super::{child_type, list, listed, passes, rows, type_of};
+use super::{child_type, list, listed, passes, rows};
 use crate::connection::Link;
 use crate::error::Result;
 use crate::{CATALOG, SCHEMA};
@@ -60,7 +60,7 @@ pub(crate) fn batch(
     let lists = list(&child_type(kind, 1), found.rows()?, &vec![Some(count); schemas])?;
     let inner = rows(kind, vec![Arc::new(StringArray::from(vec![SCHEMA; schemas])), lists])?;
     let schema = GET_STATISTICS_SCHEMA.clone();
-    let outer = list(&type_of(&schema, 1), inner, &vec![Some(schemas); catalogs])?;
+    let outer = list(schema.field(1).data_type(), inner, &vec![Some(schemas); catalogs])?;
     Ok(RecordBatch::try_new(schema, vec![Arc::new(StringArray::from(vec![CATALOG; catalogs])), outer])?)
 }
 

@@ -11,8 +11,8 @@ use ::arrow::array::{
 use ::arrow::buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, ScalarBuffer};
 use ::arrow::datatypes::{ArrowPrimitiveType, DataType, FieldRef, Fields, SchemaRef};
 
-use super::ArrowArray;
-use super::schema::DEPTH_MAX;
+use super::schema::{DEPTH_MAX, import_schema};
+use super::{ArrowArray, ArrowSchema};
 use crate::host::require;
 use crate::{Failure, Result};
 
@@ -27,6 +27,17 @@ const ROWS_MAX: i64 = 1 << 40;
 pub unsafe fn import_batch(array: *mut ArrowArray, schema: &SchemaRef) -> Result<RecordBatch> {
     // SAFETY: the caller's promise.
     checked_batch(unsafe { taken(array)? }, schema)
+}
+
+/// As [`import_batch`], with the schema as the host gave it. Both structs are moved in every case.
+///
+/// # Safety
+/// As for [`import_schema`] and [`import_batch`].
+pub unsafe fn import_rows(schema: *mut ArrowSchema, array: *mut ArrowArray) -> Result<RecordBatch> {
+    // SAFETY: the caller's promise.
+    let (schema, array) = unsafe { (import_schema(schema), taken(array)) };
+    let schema = schema?;
+    checked_batch(array?, &schema)
 }
 
 /// One array of type `data_type`. The struct is moved; its buffers are shared, not copied.
@@ -52,7 +63,7 @@ pub(super) fn checked_batch(array: ArrowArray, schema: &SchemaRef) -> Result<Rec
     let owner = Arc::new(array);
     let root = Import { array: &owner, owner: &owner, path: Path::Root, depth: 0 };
     let end = root.span()? as i64;
-    if root.validity(end as usize)?.is_some() {
+    if root.nulls(end as usize)?.is_some() {
         return Err(Failure::arrow("rows of a batch cannot be null, only their columns"));
     }
     root.require_children(schema.fields().len(), end)?;
@@ -179,7 +190,7 @@ impl Import<'_> {
             ArrayData::builder(data_type.clone()).len(self.array.length as usize).offset(self.array.offset as usize);
         builder = match data_type {
             DataType::Null => builder,
-            _ => self.with_validity(builder, span)?,
+            _ => builder.nulls(self.nulls(span)?),
         };
         builder = self.with_values(builder, data_type, span)?;
         for (index, child) in self.children(data_type)?.into_iter().enumerate() {
@@ -209,8 +220,8 @@ impl Import<'_> {
         Ok((offset + length) as usize)
     }
 
-    /// The bits of the rows that are not null, and how many are; `None` when all are there.
-    fn validity(&self, span: usize) -> Result<Option<(Buffer, usize)>> {
+    /// Which rows are null; `None` when none is.
+    fn nulls(&self, span: usize) -> Result<Option<NullBuffer>> {
         self.require_buffers(1)?;
         let declared = self.array.null_count;
         // Known to have none: nobody need count.
@@ -229,22 +240,9 @@ impl Import<'_> {
         if declared > 0 && nulls != declared as usize {
             return Err(self.wrong(format_args!("it says {declared} nulls and has {nulls}")));
         }
-        Ok((nulls > 0).then_some((bits, nulls)))
-    }
-
-    fn nulls(&self, span: usize) -> Result<Option<NullBuffer>> {
-        let (offset, length) = (self.array.offset as usize, self.array.length as usize);
-        Ok(self.validity(span)?.map(|(bits, nulls)| {
-            // SAFETY: `validity` has counted them.
-            unsafe { NullBuffer::new_unchecked(BooleanBuffer::new(bits, offset, length), nulls) }
-        }))
-    }
-
-    fn with_validity(&self, builder: ArrayDataBuilder, span: usize) -> Result<ArrayDataBuilder> {
-        Ok(match self.validity(span)? {
-            Some((bits, nulls)) => builder.null_bit_buffer(Some(bits)).null_count(nulls),
-            None => builder.null_count(0),
-        })
+        let bits = BooleanBuffer::new(bits, offset, length);
+        // SAFETY: they were just counted.
+        Ok((nulls > 0).then(|| unsafe { NullBuffer::new_unchecked(bits, nulls) }))
     }
 
     /// The buffers after the validity.

@@ -19,7 +19,7 @@ mod tests;
 
 pub use ::arrow::ffi::{FFI_ArrowArray as ArrowArray, FFI_ArrowSchema as ArrowSchema};
 pub use ::arrow::ffi_stream::FFI_ArrowArrayStream as ArrowArrayStream;
-pub use array::{import_array, import_batch};
+pub use array::{import_array, import_batch, import_rows};
 pub use export::{
     Arrays, Batches, export_array, export_arrays, export_batch, export_schema, export_stream, stream_failure,
 };

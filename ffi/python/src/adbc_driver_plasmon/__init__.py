@@ -1,9 +1,9 @@
 """The driver under the name that ADBC's Python conventions have for it: tools that know only a URI (``plasmon:///folder``) find it here."""
-import functools
 import typing
 
 import adbc_driver_manager
 import plasmon
+from plasmon import _connection
 
 __version__ = plasmon.__version__
 
@@ -13,9 +13,4 @@ def connect(uri: str | None = None, db_kwargs: typing.Mapping[str, str] | None =
     options: dict[str, typing.Any] = dict(db_kwargs or {})
     if uri is not None:
         options["uri"] = uri
-    return adbc_driver_manager.AdbcDatabase(driver=_driver_path(), entrypoint="AdbcDriverInit", **options)
-
-
-@functools.cache
-def _driver_path() -> str:
-    return str(plasmon.driver_path())
+    return _connection.open_database(options)

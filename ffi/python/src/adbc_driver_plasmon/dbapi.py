@@ -1,7 +1,6 @@
 """The DB-API over the driver, as ADBC's other drivers have it."""
 import typing
 
-from adbc_driver_manager import AdbcConnection
 from adbc_driver_manager.dbapi import (
     BINARY,
     DATETIME,
@@ -28,7 +27,7 @@ from adbc_driver_manager.dbapi import (
     paramstyle,
     threadsafety,
 )
-from plasmon import Connection, Cursor
+from plasmon import Connection, Cursor, _connection
 
 import adbc_driver_plasmon
 
@@ -70,10 +69,4 @@ def connect(
     **_: typing.Any,
 ) -> Connection:
     """A DB-API connection; ``uri`` is a folder or file whose tables it has. Statements are final when they are done: there are no transactions."""
-    database = adbc_driver_plasmon.connect(uri, db_kwargs)
-    try:
-        connection = AdbcConnection(database, **(conn_kwargs or {}))
-    except Exception:
-        database.close()
-        raise
-    return Connection(database, connection, conn_kwargs, autocommit=True)
+    return _connection.connect_to(adbc_driver_plasmon.connect(uri, db_kwargs), conn_kwargs)

@@ -33,17 +33,26 @@ def connect(path: str | os.PathLike[str] | None = None, **settings: object) -> C
     [(42,)]
     >>> connection.close()
     """
-    options: dict[str, typing.Any] = {"driver": str(_library.driver_path()), "entrypoint": "AdbcDriverInit"}
+    options: dict[str, typing.Any] = {}
     if path is not None:
         options["path"] = os.fspath(path)
     options.update({f"plasmon.{name}": _setting(value) for name, value in settings.items()})
-    database = AdbcDatabase(**options)
+    return connect_to(open_database(options))
+
+
+def open_database(options: collections.abc.Mapping[str, typing.Any]) -> AdbcDatabase:
+    """A low-level ADBC database of the driver."""
+    return AdbcDatabase(driver=str(_library.driver_path()), entrypoint="AdbcDriverInit", **options)
+
+
+def connect_to(database: AdbcDatabase, conn_kwargs: collections.abc.Mapping[str, str] | None = None) -> Connection:
+    """A connection that closes its database, also when it cannot be opened."""
     try:
-        connection = AdbcConnection(database)
+        connection = AdbcConnection(database, **(conn_kwargs or {}))
     except Exception:
         database.close()
         raise
-    return Connection(database, connection, autocommit=True)
+    return Connection(database, connection, conn_kwargs, autocommit=True)
 
 
 def _setting(value: object) -> str:

@@ -98,17 +98,15 @@ class ScalarFunction:
 
 def as_array(values: typing.Any, returns: pa.DataType) -> pa.Array:
     """What a function gave, as one array of its type, without copies where that can be."""
-    if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks()
-    elif not isinstance(values, pa.Array):
-        if hasattr(values, "__arrow_c_array__") and not hasattr(values, "__arrow_c_stream__"):
+    if not isinstance(values, (pa.Array, pa.ChunkedArray)):
+        if hasattr(values, "__arrow_c_stream__"):
+            values = pa.chunked_array(values)
+        elif hasattr(values, "__arrow_c_array__"):
             values = pa.array(values)
-        elif hasattr(values, "__arrow_c_stream__"):
-            values = pa.chunked_array(values).combine_chunks()
         else:
             values = pa.array(values, returns)
     if isinstance(values, pa.ChunkedArray):
-        values = pa.concat_arrays(values.chunks)
+        values = values.combine_chunks()
     return values if values.type == returns else values.cast(returns)
 
 

@@ -98,9 +98,7 @@ linux_{machine} = '{driver_path()}'
 
 def version() -> str:
     """The library's version, e.g. ``0.1.0``."""
-    library = load()
-    library.plasmon_version.restype = ctypes.c_char_p
-    told: bytes = library.plasmon_version()
+    told: bytes = load().plasmon_version()
     return told.decode()
 
 
@@ -117,6 +115,7 @@ def load() -> ctypes.CDLL:
     library.plasmon_session_deregister.argtypes = (Session, name)
     library.plasmon_function_stop.argtypes = (Function,)
     library.plasmon_callback_set_error.argtypes = (text, ctypes.c_int64)
+    library.plasmon_version.restype = ctypes.c_char_p
     library.plasmon_last_error.restype = ctypes.POINTER(_LastError)
     return library
 

@@ -151,6 +151,13 @@ pub(super) fn wrong_values(column: &Column) -> Error {
     Error::internal(format!("an aggregate over {:?} values", column.physical()))
 }
 
+/// Adds a state column of counts.
+pub(super) fn add_counts(counts: &mut [i64], state: &Column, groups: &[u32]) -> Result<()> {
+    let Values::Int64(more) = state.flat_values() else { return Err(wrong_values(state)) };
+    more.iter().zip(groups).for_each(|(&count, &group)| counts[group as usize] += count);
+    Ok(())
+}
+
 /// `count(*)` and `count(x, …)`.
 #[derive(Default)]
 struct Count {
@@ -177,9 +184,7 @@ impl Accumulator for Count {
     }
 
     fn merge(&mut self, states: &[Column], groups: &[u32]) -> Result<()> {
-        let Values::Int64(counts) = states[0].flat_values() else { return Err(wrong_values(&states[0])) };
-        counts.iter().zip(groups).for_each(|(&c, &g)| self.counts[g as usize] += c);
-        Ok(())
+        add_counts(&mut self.counts, &states[0], groups)
     }
 
     fn state(&mut self, groups: &[u32]) -> Result<Vec<Column>> {
@@ -397,8 +402,7 @@ impl Accumulator for FloatAverage {
     }
 
     fn merge(&mut self, states: &[Column], groups: &[u32]) -> Result<()> {
-        let Values::Int64(counts) = states[0].flat_values() else { return Err(wrong_values(&states[0])) };
-        counts.iter().zip(groups).for_each(|(&c, &g)| self.counts[g as usize] += c);
+        add_counts(&mut self.counts, &states[0], groups)?;
         add_f64(&mut self.sums, &doubles(&states[1])?, groups);
         Ok(())
     }
@@ -477,8 +481,7 @@ impl Accumulator for DecimalAverage {
     }
 
     fn merge(&mut self, states: &[Column], groups: &[u32]) -> Result<()> {
-        let Values::Int64(counts) = states[0].flat_values() else { return Err(wrong_values(&states[0])) };
-        counts.iter().zip(groups).for_each(|(&c, &g)| self.counts[g as usize] += c);
+        add_counts(&mut self.counts, &states[0], groups)?;
         add_integers(&mut self.sums, &states[1], groups)
     }
 

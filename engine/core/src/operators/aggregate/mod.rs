@@ -184,6 +184,14 @@ pub fn state_types(aggregate: &AggregateExpression) -> Result<Vec<DataType>> {
     Ok(accumulator.state_types())
 }
 
+/// The grouping id of a set: a bit for each key, set where the key is missing, the last key's lowest; above them, how many equal sets are before it.
+pub fn grouping_id(sets: &[Vec<bool>], ordinal: usize) -> u64 {
+    let set = &sets[ordinal];
+    let missing = set.iter().fold(0u64, |bits, kept| bits << 1 | u64::from(!kept));
+    let repeated = sets[..ordinal].iter().filter(|s| *s == set).count() as u64;
+    repeated << set.len() | missing
+}
+
 /// The aggregation's sink and source.
 pub fn aggregate(spec: AggregateSpec) -> Result<Breaker> {
     operator::breaker(spec)

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use super::merge::{Gathered, Partitions};
 use super::run::Run;
 use super::share::{Input, LOCAL_GROUPS, Share, key_types};
-use super::{AggregateFunction, AggregatePhase, AggregateSpec};
+use super::{AggregateFunction, AggregatePhase, AggregateSpec, grouping_id};
 use crate::batch::{Batch, Column, Physical, arrow::null_column};
 use crate::config::Driver;
 use crate::error::{Error, Result};
@@ -148,9 +148,9 @@ impl AggregateSink {
         if share.groups.len() > 0 || spec.phase == AggregatePhase::PartialMerge {
             return Ok(());
         }
-        for (ordinal, set) in spec.grouping_sets.iter().enumerate().filter(|(_, set)| set.iter().all(|kept| !kept)) {
+        for (ordinal, _) in spec.grouping_sets.iter().enumerate().filter(|(_, set)| set.iter().all(|kept| !kept)) {
             let mut keys: Vec<Column> = spec.group_by.iter().map(|k| null_column(&k.data_type, 1)).collect();
-            keys.extend(grouping_id(spec, ordinal, set, 1)?);
+            keys.extend(id_column(spec, ordinal, 1)?);
             share.groups.find_or_insert(&keys, 1, &mut Vec::new())?;
         }
         Ok(())
@@ -187,7 +187,7 @@ impl SinkState for AggregateState {
                 .zip(&spec.group_by)
                 .map(|((k, kept), e)| if *kept { k.clone() } else { null_column(&e.data_type, rows) })
                 .collect();
-            kept.extend(grouping_id(spec, ordinal, set, rows)?);
+            kept.extend(id_column(spec, ordinal, rows)?);
             share.absorb(&kept, &inputs, rows, spec.phase)?;
         }
         self.metrics.reserved(share.reservation.held() + self.held.held());
@@ -299,12 +299,9 @@ fn dense(batch: &Batch, column: &Column) -> Result<Column> {
 }
 
 /// The grouping id column of one set, when the aggregation has one.
-fn grouping_id(spec: &AggregateSpec, ordinal: usize, set: &[bool], rows: usize) -> Result<Option<Column>> {
+fn id_column(spec: &AggregateSpec, ordinal: usize, rows: usize) -> Result<Option<Column>> {
     let Some(data_type) = &spec.grouping_id else { return Ok(None) };
-    let missing = set.iter().fold(0u64, |bits, kept| bits << 1 | u64::from(!kept));
-    let repeated = spec.grouping_sets[..ordinal].iter().filter(|s| *s == set).count() as u64;
-    let id = repeated << set.len() | missing;
-    Ok(Some(Scalar::UInt64(id).to_column(data_type, rows)?))
+    Ok(Some(Scalar::UInt64(grouping_id(&spec.grouping_sets, ordinal)).to_column(data_type, rows)?))
 }
 
 /// Gives results a batch at a time, partition after partition.

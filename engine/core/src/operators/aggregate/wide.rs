@@ -5,7 +5,7 @@ use arrow_schema::{DECIMAL256_MAX_PRECISION, DataType};
 use plasmon_kernels::group::add_ones;
 
 use super::accumulator::{
-    Accumulator, average, average_factor, bits, gathered, mark, no_fit, without_nulls, wrong_values,
+    Accumulator, add_counts, average, average_factor, bits, gathered, mark, no_fit, without_nulls, wrong_values,
 };
 use crate::batch::{Bitmap, Column, Physical, Values};
 use crate::error::{Error, Result};
@@ -102,8 +102,7 @@ impl Accumulator for Average {
     }
 
     fn merge(&mut self, states: &[Column], groups: &[u32]) -> Result<()> {
-        let Values::Int64(counts) = states[0].flat_values() else { return Err(wrong_values(&states[0])) };
-        counts.iter().zip(groups).for_each(|(&c, &g)| self.counts[g as usize] += c);
+        add_counts(&mut self.counts, &states[0], groups)?;
         self.sum.merge(&states[1..], groups)
     }
 

@@ -9,7 +9,7 @@ use plasmon_core::{Error, Result};
 
 use super::Translator;
 use crate::error::convert_error;
-use crate::function::{self, AggregateCall};
+use crate::function::{AggregateOptions, aggregate_expression};
 use crate::ir::{Node, Relation};
 
 impl Translator {
@@ -59,28 +59,18 @@ impl Translator {
         schema: &DFSchema,
     ) -> Result<AggregateExpression> {
         let params = &call.params;
-        let mut arguments = params.args.iter().map(|a| self.expression(a, schema)).collect::<Result<Vec<_>>>()?;
+        let arguments = params.args.iter().map(|a| self.expression(a, schema)).collect::<Result<Vec<_>>>()?;
         let argument_fields =
             params.args.iter().map(|a| Ok(a.to_field(schema).map_err(convert_error)?.1)).collect::<Result<Vec<_>>>()?;
         let order_by = self.sort_keys(&params.order_by, schema)?;
         let return_field = whole.to_field(schema).map_err(convert_error)?.1;
-        let data_type = return_field.data_type().clone();
-        let function = function::aggregate(&AggregateCall {
-            function: &call.func,
-            arguments: &arguments,
-            argument_fields,
+        let options = AggregateOptions {
             distinct: params.distinct,
             ignore_nulls: params.null_treatment == Some(NullTreatment::IgnoreNulls),
-            order_by: &order_by,
-            return_field,
-        })?;
-        if matches!(function, AggregateFunction::CountAll) {
-            arguments.clear();
-        }
-        let filter = params.filter.as_deref().map(|f| self.expression(f, schema)).transpose()?;
-        let distinct = params.distinct && !function.ignores_duplicates();
-        let order_by = if function.ignores_order() { Vec::new() } else { order_by };
-        let translated = AggregateExpression { function, arguments, filter, distinct, order_by, data_type };
+            order_by,
+            filter: params.filter.as_deref().map(|f| self.expression(f, schema)).transpose()?,
+        };
+        let translated = aggregate_expression(&call.func, arguments, argument_fields, return_field, options)?;
         // A library's own functions have said by now what they take.
         if !matches!(translated.function, AggregateFunction::Custom(_)) {
             state_types(&translated)?;

@@ -7,7 +7,6 @@ use datafusion_expr::{
     Distinct, Limit, LogicalPlan, Partitioning, Projection, RecursiveQuery, TableScan, Unnest as LogicalUnnest, Values,
 };
 use plasmon_core::expression::{CastMode, Expression};
-use plasmon_core::operators::aggregate::AggregatePhase;
 use plasmon_core::operators::join::JoinKind;
 use plasmon_core::{Error, Result};
 
@@ -56,18 +55,7 @@ impl Translator {
             LogicalPlan::SubqueryAlias(alias) => Ok(self.relation(&alias.input)?.with_schema(schema)),
             LogicalPlan::Limit(limit) => self.limit(limit),
             LogicalPlan::Values(values) => self.values(values, schema),
-            LogicalPlan::Distinct(Distinct::All(input)) => {
-                let input = self.relation(input)?;
-                let group_by = input.columns();
-                let node = Node::Aggregate {
-                    input: Box::new(input),
-                    group_by,
-                    grouping_sets: Vec::new(),
-                    aggregates: Vec::new(),
-                    phase: AggregatePhase::Single,
-                };
-                Ok(Relation::new(node, schema))
-            }
+            LogicalPlan::Distinct(Distinct::All(input)) => Ok(self.relation(input)?.distinct().with_schema(schema)),
             LogicalPlan::RecursiveQuery(query) => self.recursive(query),
             LogicalPlan::Unnest(unnest) => self.unnest(unnest),
             LogicalPlan::Repartition(repartition) => {

@@ -100,27 +100,8 @@ impl Translator {
         let filter = params.filter.as_deref().map(|f| self.expression(f, schema)).transpose()?;
         let data_type = arguments.first().map_or(arrow::datatypes::DataType::UInt64, |a| a.data_type.clone());
         let function = function::window(udwf)?;
-        check_arguments(&function, udwf.name(), &arguments)?;
+        function::check_window_arguments(&function, udwf.name(), &arguments)?;
         Ok(WindowExpression { function, arguments, frame, filter, distinct: params.distinct, ignore_nulls, data_type })
-    }
-}
-
-/// Refuses arguments that the function does not take, and distances that are not the same for all rows.
-fn check_arguments(function: &WindowFunction, name: &str, arguments: &[Expression]) -> Result<()> {
-    let (wanted, given) = (function::window_arguments(function), arguments.len());
-    if !wanted.contains(&given) {
-        let (least, most) = wanted.into_inner();
-        let range = if least == most { least.to_string() } else { format!("{least} to {most}") };
-        return Err(Error::user(format!(
-            "{name} takes {range} argument{}, not {given}",
-            if most == 1 { "" } else { "s" }
-        )));
-    }
-    match function::window_number(function).filter(|&index| index < given) {
-        Some(index) if !arguments[index].referenced_columns().is_empty() => {
-            Err(Error::unsupported(format!("{name}: argument {} is another for each row, not a constant", index + 1)))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -21,6 +21,7 @@ use datafusion_common::ScalarValue;
 use plasmon_core::{Error, Result};
 
 use crate::error::convert_error;
+use crate::sql::logical;
 use crate::sql::statement::LONG_TEXT_BYTES;
 use crate::stack;
 
@@ -125,6 +126,13 @@ impl AggregateCall {
     }
 }
 
+impl WindowCall {
+    /// Those of the call, then partition keys and order keys.
+    fn parts(&self) -> impl Iterator<Item = &Untyped> {
+        self.call.parts().chain(&self.partition_by).chain(self.order_by.iter().map(|o| &o.expression))
+    }
+}
+
 impl Untyped {
     /// The input's column of that ordinal, from 0. Joins: the probe side's columns, then the build side's.
     pub fn column(ordinal: usize) -> Self {
@@ -148,7 +156,9 @@ impl Untyped {
     /// An expression in SQL: `l_quantity < 24 AND l_comment LIKE '%special%'`. Names are the input's columns, lower-cased unless quoted.
     /// Aggregate and window calls may be written so too.
     pub fn sql(text: &str) -> Result<Self> {
-        stack::with_room(text.len() > LONG_TEXT_BYTES, || template::parse(text).map(drop).map_err(convert_error))?;
+        stack::with_room(text.len() > LONG_TEXT_BYTES, || {
+            logical::parse_expression(text).map(drop).map_err(convert_error)
+        })?;
         Untyped::new(Form::Sql(text.trim().to_string()), [])
     }
 
@@ -177,8 +187,7 @@ impl Untyped {
 
     /// A call of a window function, or of an aggregate function over a window.
     pub fn window(window: WindowCall) -> Result<Self> {
-        let order = window.order_by.iter().map(|o| &o.expression);
-        let parts: Vec<Untyped> = window.call.parts().chain(&window.partition_by).chain(order).cloned().collect();
+        let parts: Vec<Untyped> = window.parts().cloned().collect();
         let call = AggregateCall { name: window.call.name.trim().to_lowercase(), ..window.call };
         Untyped::new(Form::Window(WindowCall { call, ..window }), &parts)
     }

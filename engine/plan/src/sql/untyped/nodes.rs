@@ -18,7 +18,7 @@ use super::resolve::{Functions, Scope, about};
 use super::{Form, Order, Untyped};
 use crate::error::convert_error;
 use crate::function::Registry;
-use crate::ir::{Join, Node, Relation, schema_with};
+use crate::ir::{Join, Node, Relation, join_fields, schema_with};
 use crate::sql::logical;
 use crate::sql::statement::LONG_TEXT_BYTES;
 use crate::sql::translate::translate_node;
@@ -75,8 +75,8 @@ impl Operators {
 
     /// The rows for which `predicate` is true.
     pub fn filter(&self, input: Relation, predicate: &Untyped) -> Result<Relation> {
-        let (node, _) = self.node(&input.schema, &[predicate], |scope, leaf| {
-            let condition = scope.expression(predicate)?;
+        let (node, _) = self.node(&input.schema, &[predicate], |scope, mut resolved, leaf| {
+            let condition = resolved.remove(0);
             match condition.get_type(scope.schema.as_ref()).map_err(convert_error)? {
                 DataType::Boolean | DataType::Null => {}
                 other => return Err(about(predicate, Error::user(format!("a condition is BOOLEAN, not {other}")))),
@@ -95,9 +95,8 @@ impl Operators {
     }
 
     fn projection(&self, input: &SchemaRef, expressions: &[Untyped]) -> Result<(Relation, Vec<String>)> {
-        self.node(input, &expressions.iter().collect::<Vec<_>>(), |scope, leaf| {
-            let expressions = aliased(expressions.iter().map(|e| scope.expression(e)))?;
-            Ok(LogicalPlan::Projection(Projection::try_new(expressions, leaf).map_err(convert_error)?))
+        self.node(input, &expressions.iter().collect::<Vec<_>>(), |_, resolved, leaf| {
+            Ok(LogicalPlan::Projection(Projection::try_new(aliased(resolved), leaf).map_err(convert_error)?))
         })
     }
 
@@ -176,14 +175,13 @@ impl Operators {
                 ));
             }
         };
+        for call in &parts.calls {
+            require_call(call, &|form| matches!(form, Form::Aggregate(_) | Form::Sql(_)), "an aggregate call")?;
+        }
         let all: Vec<&Untyped> = parts.keys.iter().chain(&parts.calls).collect();
-        let (node, names) = self.node(&rows, &all, |scope, leaf| {
-            let keys = aliased(parts.keys.iter().map(|e| scope.expression(e)))?;
-            let calls = parts.calls.iter().enumerate().map(|(index, call)| {
-                require_call(call, &|form| matches!(form, Form::Aggregate(_) | Form::Sql(_)), "an aggregate call")?;
-                Ok(scope.expression(call)?.alias(output(parts.keys.len() + index)))
-            });
-            let calls = calls.collect::<Result<Vec<_>>>()?;
+        let (node, names) = self.node(&rows, &all, |_, resolved, leaf| {
+            let mut keys = aliased(resolved);
+            let calls = keys.split_off(parts.keys.len());
             Ok(LogicalPlan::Aggregate(Aggregate::try_new(leaf, keys, calls).map_err(convert_error)?))
         })?;
         let Node::Aggregate { mut group_by, aggregates, .. } = node.node else {
@@ -219,12 +217,12 @@ impl Operators {
     /// The rows in the order of `keys`; then `offset` of them left out, and at most `fetch` given.
     pub fn sort(&self, input: Relation, keys: &[Order], offset: usize, fetch: Option<usize>) -> Result<Relation> {
         let expressions: Vec<&Untyped> = keys.iter().map(|k| &k.expression).collect();
-        let (node, _) = self.node(&input.schema, &expressions, |scope, leaf| {
-            let keys = keys.iter().map(|key| {
-                let nulls_first = key.nulls_first.unwrap_or(key.descending);
-                Ok(scope.expression(&key.expression)?.sort(!key.descending, nulls_first))
-            });
-            Ok(LogicalPlan::Sort(Sort { expr: keys.collect::<Result<_>>()?, input: leaf, fetch: None }))
+        let (node, _) = self.node(&input.schema, &expressions, |_, resolved, leaf| {
+            let keys = keys
+                .iter()
+                .zip(resolved)
+                .map(|(key, expression)| expression.sort(!key.descending, key.nulls_first.unwrap_or(key.descending)));
+            Ok(LogicalPlan::Sort(Sort { expr: keys.collect(), input: leaf, fetch: None }))
         })?;
         let Node::Sort { keys, .. } = node.node else { return Err(Error::internal("a sort became something else")) };
         let schema = input.schema.clone();
@@ -236,13 +234,11 @@ impl Operators {
 
     /// The rows with a column more for every call over a window.
     pub fn window(&self, input: Relation, calls: &[Untyped]) -> Result<Relation> {
-        let (node, names) = self.node(&input.schema, &calls.iter().collect::<Vec<_>>(), |scope, leaf| {
-            let calls = calls.iter().enumerate().map(|(index, call)| {
-                require_call(call, &|form| matches!(form, Form::Window(_) | Form::Sql(_)), "a window call")?;
-                Ok(scope.expression(call)?.alias(output(index)))
-            });
-            let calls = calls.collect::<Result<Vec<_>>>()?;
-            Ok(LogicalPlan::Window(Window::try_new(calls, leaf).map_err(convert_error)?))
+        for call in calls {
+            require_call(call, &|form| matches!(form, Form::Window(_) | Form::Sql(_)), "a window call")?;
+        }
+        let (node, names) = self.node(&input.schema, &calls.iter().collect::<Vec<_>>(), |_, resolved, leaf| {
+            Ok(LogicalPlan::Window(Window::try_new(aliased(resolved), leaf).map_err(convert_error)?))
         })?;
         let width = input.schema.fields().len();
         let computed = named(&node.schema, width, &names);
@@ -270,19 +266,19 @@ impl Operators {
         Ok(Relation::new(Node::Exchange { input, keys, partitions: Some(partitions), numbered: true }, schema))
     }
 
-    /// The IR of one node over a leaf that stands for the input, and the names of what `expressions` become.
+    /// The IR of the node that `make` makes of resolved expressions, over a leaf that stands for the input; and the names of what they become.
     fn node(
         &self,
         input: &SchemaRef,
         expressions: &[&Untyped],
-        make: impl FnOnce(&Scope<'_>, Arc<LogicalPlan>) -> Result<LogicalPlan> + Send,
+        make: impl FnOnce(&Scope<'_>, Vec<Expr>, Arc<LogicalPlan>) -> Result<LogicalPlan> + Send,
     ) -> Result<(Relation, Vec<String>)> {
         stack::with_room(expressions.iter().any(|e| is_deep(e)), || {
             let functions = Functions(self.functions.clone());
             let scope = Scope::new(&functions, &[("input", input.as_ref())])?;
-            let plan = make(&scope, leaf(&scope.schema))?;
-            let names = expressions.iter().map(|e| Ok(scope.output_name(&scope.expression(e)?)));
-            let names = names.collect::<Result<Vec<_>>>()?;
+            let resolved = expressions.iter().map(|e| scope.expression(e)).collect::<Result<Vec<_>>>()?;
+            let names = resolved.iter().map(|e| scope.output_name(e)).collect();
+            let plan = make(&scope, resolved, leaf(&scope.schema))?;
             let relation = logical::typed(plan).map_err(convert_error).and_then(|typed| translate_node(&typed));
             // Only the whole is typed; who is to blame is found by typing each alone.
             let relation = relation.map_err(|error| match blamed(&scope, expressions) {
@@ -314,8 +310,8 @@ fn output(index: usize) -> String {
     format!("o{index}")
 }
 
-fn aliased(expressions: impl Iterator<Item = Result<Expr>>) -> Result<Vec<Expr>> {
-    expressions.enumerate().map(|(index, e)| Ok(e?.alias(output(index)))).collect()
+fn aliased(expressions: Vec<Expr>) -> Vec<Expr> {
+    expressions.into_iter().enumerate().map(|(index, e)| e.alias(output(index))).collect()
 }
 
 fn project_one(schema: &DFSchemaRef, expression: Expr) -> Result<LogicalPlan> {
@@ -400,25 +396,6 @@ fn named(schema: &SchemaRef, first: usize, names: &[String]) -> SchemaRef {
         }
     });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-}
-
-/// All columns that a join of that kind gives.
-fn join_fields(kind: JoinKind, probe: &Schema, build: &Schema) -> Vec<FieldRef> {
-    let side = |schema: &Schema, may_be_missing: bool| -> Vec<FieldRef> {
-        let missing = |f: &FieldRef| Arc::new(f.as_ref().clone().with_nullable(true));
-        schema.fields().iter().map(|f| if may_be_missing { missing(f) } else { f.clone() }).collect()
-    };
-    let mark = || vec![Arc::new(Field::new("mark", DataType::Boolean, true))];
-    match kind {
-        JoinKind::LeftSemi | JoinKind::LeftAnti => side(probe, false),
-        JoinKind::RightSemi | JoinKind::RightAnti => side(build, false),
-        JoinKind::LeftMark => [side(probe, false), mark()].concat(),
-        JoinKind::RightMark => [side(build, false), mark()].concat(),
-        JoinKind::Inner => [side(probe, false), side(build, false)].concat(),
-        JoinKind::Left => [side(probe, false), side(build, true)].concat(),
-        JoinKind::Right => [side(probe, true), side(build, false)].concat(),
-        JoinKind::Full => [side(probe, true), side(build, true)].concat(),
-    }
 }
 
 fn require_call(expression: &Untyped, is_call: &dyn Fn(&Form) -> bool, what: &str) -> Result<()> {

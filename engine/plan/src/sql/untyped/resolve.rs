@@ -156,7 +156,7 @@ impl<'a> Scope<'a> {
 
     /// The planner's expression of a piece of SQL over the columns of `schema`.
     fn planned(&self, text: &str, schema: &DFSchema) -> Result<Expr, DataFusionError> {
-        let parsed = template::parse(text)?;
+        let parsed = logical::parse_expression(text)?;
         logical::planner(&self.context).sql_to_expr(parsed, schema, &mut PlannerContext::new())
     }
 
@@ -199,9 +199,7 @@ impl<'a> Scope<'a> {
     }
 
     fn window(&self, window: &WindowCall) -> Result<Expr> {
-        let order = window.order_by.iter().map(|o| &o.expression);
-        let parts = window.call.parts().chain(&window.partition_by).chain(order);
-        let arguments = parts.map(|a| self.resolve(a)).collect::<Result<Vec<_>>>()?;
+        let arguments = window.parts().map(|a| self.resolve(a)).collect::<Result<Vec<_>>>()?;
         self.filled(&template::window(window), arguments)
     }
 

@@ -3,12 +3,9 @@
 
 use std::fmt::Write;
 
-use datafusion_common::DataFusionError;
-use datafusion_sql::sqlparser::ast::Expr as SqlExpr;
 use plasmon_core::{Error, Result};
 
 use super::{AggregateCall, Order, WindowCall};
-use crate::sql::logical;
 
 /// Operators between two operands.
 const BINARY: [&str; 29] = [
@@ -47,11 +44,6 @@ const PATTERN: [&str; 6] = ["like", "not like", "ilike", "not ilike", "similar t
 /// Operators behind their one operand.
 const POSTFIX: [&str; 8] =
     ["is null", "is not null", "is true", "is not true", "is false", "is not false", "is unknown", "is not unknown"];
-
-/// The syntax tree of an expression text.
-pub(super) fn parse(text: &str) -> Result<SqlExpr, DataFusionError> {
-    logical::parse_expression(text)
-}
 
 /// The stand-in of an argument.
 pub(super) fn stand_in(index: usize) -> String {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use plasmon_core::Result;
 use plasmon_core::expression::{CastMode, CompareOp, Expression, Kind, Scalar};
-use plasmon_core::operators::aggregate::{AggregateExpression, AggregateFunction, AggregatePhase};
+use plasmon_core::operators::aggregate::{AggregateExpression, AggregateFunction, AggregatePhase, grouping_id};
 use substrait_prost as proto;
 use substrait_prost::AggregationPhase;
 use substrait_prost::aggregate_function::AggregationInvocation;
@@ -19,9 +19,9 @@ use super::relation::emit;
 use super::{Consumer, as_stated, plain, project, result_as_stated};
 use crate::function::{AggregateOptions, call_aggregate};
 use crate::ir::{Node, Relation};
+use crate::path::Path;
 use crate::sql::cast_to;
 use crate::substrait::functions::Declared;
-use crate::substrait::path::Path;
 
 /// A measure: the call, and what its result still has to become.
 struct Measured {
@@ -223,12 +223,10 @@ fn or_zero(value: Expression) -> Expression {
     Expression { kind: Kind::Case { branches: vec![(is_null, zero)], otherwise: Some(Box::new(value)) }, data_type }
 }
 
-/// The number of a row's grouping, from the bits of the keys that it lacks (and the copy of a repeated set above them).
+/// The number of a row's grouping, from its id.
 fn ordinal_of_set(id: &Expression, sets: &[Vec<bool>]) -> Expression {
-    let bits = |set: &[bool]| set.iter().fold(0u64, |bits, kept| bits << 1 | u64::from(!kept));
-    let branches = sets.iter().enumerate().map(|(ordinal, set)| {
-        let copy = sets[..ordinal].iter().filter(|s| *s == set).count() as u64;
-        let wanted = Expression::literal(Scalar::UInt64(copy << set.len() | bits(set)), DataType::UInt64);
+    let branches = (0..sets.len()).map(|ordinal| {
+        let wanted = Expression::literal(Scalar::UInt64(grouping_id(sets, ordinal)), DataType::UInt64);
         let ordinal = Expression::literal(Scalar::Int64(ordinal as i64), DataType::Int32);
         (Expression::compare(CompareOp::Equal, id.clone(), wanted), ordinal)
     });

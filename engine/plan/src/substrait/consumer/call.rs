@@ -9,9 +9,9 @@ use substrait_prost::function_argument::ArgType;
 use super::options::Options;
 use super::{Consumer, result_as_stated};
 use crate::function::{call_arithmetic, call_scalar, operator};
+use crate::path::Path;
 use crate::sql::{cast_to, same_type};
 use crate::substrait::functions::{Declared, Meaning};
-use crate::substrait::path::Path;
 use datafusion_expr::Operator;
 
 /// Arguments as they are stated: values, and words that choose what is done.

@@ -12,8 +12,8 @@ use substrait_prost::expression::{Cast, IfThen, MultiOrList, Nested, RexType, Si
 
 use super::call::Arguments;
 use super::{Consumer, as_stated};
+use crate::path::Path;
 use crate::sql::{cast_to, same_type};
-use crate::substrait::path::Path;
 use crate::substrait::types::same;
 
 impl<'a> Consumer<'a> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 use plasmon_core::Result;
 use plasmon_core::expression::{CompareOp, Expression, Kind};
 use plasmon_core::operators::join::JoinKind;
@@ -12,9 +12,9 @@ use substrait_prost::comparison_join_key::comparison_type::InnerType;
 
 use super::Consumer;
 use super::relation::emit;
-use crate::ir::{Join, Node, Relation, conjuncts, schema_with};
+use crate::ir::{Join, Node, Relation, conjuncts, join_fields};
+use crate::path::Path;
 use crate::sql::same_type;
-use crate::substrait::path::Path;
 
 /// A join's kind; single joins are outer joins of which each row has one match at most.
 #[derive(Clone, Copy)]
@@ -185,26 +185,7 @@ pub(super) fn joined(
     condition: Condition,
     null_aware: bool,
 ) -> Relation {
-    let mark = Arc::new(Field::new("mark", DataType::Boolean, true));
-    let nullable = |schema: &SchemaRef| -> Vec<Arc<Field>> {
-        schema.fields().iter().map(|f| Arc::new(f.as_ref().clone().with_nullable(true))).collect()
-    };
-    let schema = match kind {
-        JoinKind::LeftSemi | JoinKind::LeftAnti => left.schema.clone(),
-        JoinKind::RightSemi | JoinKind::RightAnti => right.schema.clone(),
-        JoinKind::LeftMark => schema_with(&left.schema, [mark]),
-        JoinKind::RightMark => schema_with(&right.schema, [mark]),
-        JoinKind::Inner => both(&left, &right),
-        JoinKind::Left => schema_with(&left.schema, nullable(&right.schema)),
-        JoinKind::Right => {
-            let fields: Vec<_> =
-                nullable(&left.schema).into_iter().chain(right.schema.fields().iter().cloned()).collect();
-            Arc::new(Schema::new(fields))
-        }
-        JoinKind::Full => {
-            Arc::new(Schema::new(nullable(&left.schema).into_iter().chain(nullable(&right.schema)).collect::<Vec<_>>()))
-        }
-    };
+    let schema = Arc::new(Schema::new(join_fields(kind, &left.schema, &right.schema)));
     let Condition { left_keys, right_keys, null_equal, residual } = condition;
     let join = Join {
         kind,
@@ -238,8 +219,7 @@ impl Condition {
 }
 
 fn both(left: &Relation, right: &Relation) -> SchemaRef {
-    let fields: Vec<_> = left.schema.fields().iter().chain(right.schema.fields()).cloned().collect();
-    Arc::new(Schema::new(fields))
+    Arc::new(Schema::new(join_fields(JoinKind::Inner, &left.schema, &right.schema)))
 }
 
 /// Keys and residual of a predicate over the columns of both inputs.

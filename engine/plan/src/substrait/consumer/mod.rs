@@ -27,10 +27,10 @@ use substrait_prost::plan_rel::RelType as PlanRelType;
 
 use super::encoding::NESTING_MAX;
 use super::functions::{Declared, declarations};
-use super::path::Path;
 use super::types::{DeclaredTypes, rename, same};
 use crate::function::Registry;
 use crate::ir::{Node, Plan, Relation};
+use crate::path::Path;
 use crate::sql::{Catalog, cast_to};
 
 /// Nodes, columns and copies of expressions: small plans can stand for huge ones, by naming detached nodes from many places and by functions that

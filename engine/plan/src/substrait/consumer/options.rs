@@ -4,7 +4,7 @@ use plasmon_core::Result;
 use plasmon_core::expression::Overflow;
 use substrait_prost::FunctionOption;
 
-use crate::substrait::path::Path;
+use crate::path::Path;
 
 /// The options that are left.
 pub(super) struct Options<'a> {

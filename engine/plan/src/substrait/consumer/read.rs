@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema};
 use plasmon_core::Result;
 use plasmon_core::expression::{CastMode, Expression};
-use plasmon_core::table::Table;
 use substrait_prost as proto;
 use substrait_prost::expression::mask_expression::StructSelect;
 use substrait_prost::read_rel::local_files::FileOrFiles;
@@ -14,8 +13,8 @@ use substrait_prost::read_rel::{LocalFiles, ReadType, VirtualTable};
 
 use super::{Consumer, plain};
 use crate::ir::{Node, Relation, TableName, TableOrigin};
+use crate::path::Path;
 use crate::sql::{cast_to, is_path, plan_view};
-use crate::substrait::path::Path;
 use crate::substrait::types::same;
 
 impl<'a> Consumer<'a> {
@@ -54,7 +53,7 @@ impl<'a> Consumer<'a> {
         let lower: Vec<String> = names.iter().map(|n| n.to_lowercase()).collect();
         for names in [names, &lower[..]] {
             if let Some(table) = self.catalog.table(names)? {
-                return Ok(scan(TableOrigin::Named(names.to_vec()), table));
+                return Ok(Relation::scan(TableName::of(TableOrigin::Named(names.to_vec())), table));
             }
             if let Some(view) = self.catalog.view(names)? {
                 let plan = plan_view(&view, self.catalog)?;
@@ -65,7 +64,7 @@ impl<'a> Consumer<'a> {
         match names {
             [name] if is_path(name) => {
                 let origin = TableOrigin::Files { path: name.clone(), format: None, options: Vec::new() };
-                Ok(scan(origin, self.catalog.path_table(name, None, &[])?))
+                Ok(Relation::scan(TableName::of(origin), self.catalog.path_table(name, None, &[])?))
             }
             _ => Err(at.wrong(format!("there is no table or view {}", names.join(".")))),
         }
@@ -81,7 +80,7 @@ impl<'a> Consumer<'a> {
             let table = self.catalog.path_table(path, format, &options).map_err(|e| at.locate(e))?;
             let format = format.map(str::to_string);
             let origin = TableOrigin::Files { path: path.to_string(), format, options };
-            inputs.push(matched(scan(origin, table), fields, &at)?);
+            inputs.push(matched(Relation::scan(TableName::of(origin), table), fields, &at)?);
         }
         match inputs.len() {
             0 => Err(at.wrong("no files")),
@@ -119,21 +118,6 @@ impl<'a> Consumer<'a> {
         }
         Ok(Relation::new(Node::Values { rows }, schema))
     }
-}
-
-/// Everything that a table has.
-fn scan(origin: TableOrigin, table: Arc<dyn Table>) -> Relation {
-    let schema = table.schema();
-    let node = Node::Scan {
-        name: TableName::of(origin),
-        projection: (0..schema.fields().len()).collect(),
-        table,
-        filters: Vec::new(),
-        fetch: None,
-        runtime_filters: Vec::new(),
-        threshold: None,
-    };
-    Relation::new(node, schema)
 }
 
 /// The columns that the plan states, by their names, cast where their types are others.

@@ -13,7 +13,7 @@ use substrait_prost::expression::reference_segment::ReferenceType as Segment;
 
 use super::Consumer;
 use super::call::Arguments;
-use crate::substrait::path::Path;
+use crate::path::Path;
 
 impl<'a> Consumer<'a> {
     /// A reference to a field of the rows of `schema`, or of an expression's value.

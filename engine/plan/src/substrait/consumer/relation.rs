@@ -12,8 +12,8 @@ use substrait_prost::sort_field::{SortDirection, SortKind};
 
 use super::{Consumer, plain, project};
 use crate::ir::{Node, Relation, conjuncts};
+use crate::path::Path;
 use crate::sql::cast_to;
-use crate::substrait::path::Path;
 
 type Extension = Option<proto::extensions::AdvancedExtension>;
 

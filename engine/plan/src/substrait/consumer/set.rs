@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field};
 use plasmon_core::Result;
 use plasmon_core::expression::{CastMode, Expression};
-use plasmon_core::operators::aggregate::AggregatePhase;
 use plasmon_core::operators::join::JoinKind;
 use plasmon_core::operators::window::{Frame, FrameBound, FrameUnits, WindowExpression, WindowFunction};
 use substrait_prost as proto;
@@ -15,8 +14,8 @@ use super::join::{Condition, joined};
 use super::relation::emit;
 use super::{Consumer, project};
 use crate::ir::{Node, Relation, schema_with};
+use crate::path::Path;
 use crate::sql::cast_to;
-use crate::substrait::path::Path;
 use crate::substrait::types::same;
 
 impl<'a> Consumer<'a> {
@@ -35,12 +34,12 @@ impl<'a> Consumer<'a> {
         let others = inputs;
         let relation = match set.op() {
             SetOp::UnionAll => union(std::iter::once(primary).chain(others).collect()),
-            SetOp::UnionDistinct => distinct(union(std::iter::once(primary).chain(others).collect())),
+            SetOp::UnionDistinct => union(std::iter::once(primary).chain(others).collect()).distinct(),
             SetOp::MinusPrimary => {
-                others.fold(distinct(primary), |left, right| matched(left, right, JoinKind::LeftAnti))
+                others.fold(primary.distinct(), |left, right| matched(left, right, JoinKind::LeftAnti))
             }
             SetOp::IntersectionMultiset => {
-                others.fold(distinct(primary), |left, right| matched(left, right, JoinKind::LeftSemi))
+                others.fold(primary.distinct(), |left, right| matched(left, right, JoinKind::LeftSemi))
             }
             SetOp::MinusPrimaryAll => {
                 let width = primary.schema.fields().len();
@@ -99,18 +98,6 @@ fn union(mut inputs: Vec<Relation>) -> Relation {
         None => Vec::new(),
     };
     Relation::new(Node::Union { inputs }, Arc::new(arrow::datatypes::Schema::new(fields)))
-}
-
-fn distinct(input: Relation) -> Relation {
-    let (group_by, schema) = (input.columns(), input.schema.clone());
-    let node = Node::Aggregate {
-        input: Box::new(input),
-        group_by,
-        grouping_sets: Vec::new(),
-        aggregates: Vec::new(),
-        phase: AggregatePhase::Single,
-    };
-    Relation::new(node, schema)
 }
 
 /// Left rows with, or without, an equal row on the right; nulls are equal.

@@ -23,9 +23,9 @@ use substrait_prost::rel_common::EmitKind;
 use super::Consumer;
 use super::join::{Condition, joined, split};
 use crate::ir::{Node, Relation};
+use crate::path::Path;
 use crate::sql::same_type;
 use crate::substrait::functions::Meaning;
-use crate::substrait::path::Path;
 
 /// Joins that give the marks of IN in expressions; each adds a column behind the relation's own.
 #[derive(Default)]

@@ -17,8 +17,8 @@ use super::relation::{constant, emit};
 use super::{Consumer, as_stated, project};
 use crate::function;
 use crate::ir::{Node, Relation, schema_with};
+use crate::path::Path;
 use crate::sql::cast_to;
-use crate::substrait::path::Path;
 use crate::substrait::types::same;
 
 /// The window calls met in the expressions of one projection; call `n` is column `width + n`.
@@ -186,17 +186,11 @@ impl<'a> Consumer<'a> {
         let named = self.registry.window(&declared.name).filter(|_| declared.name != "count");
         let function = match named {
             Some(udwf) => {
-                let arguments = constants_last(&declared.name, arguments, at)?;
+                let function = function::window(&udwf)?;
+                function::check_window_arguments(&function, &declared.name, &arguments).map_err(|e| at.locate(e))?;
+                let arguments = constants_last(&function, arguments, at)?;
                 let data_type = result_type(&declared.name, &arguments, stated.as_ref());
-                WindowExpression {
-                    function: function::window(&udwf)?,
-                    arguments,
-                    frame,
-                    filter: None,
-                    distinct,
-                    ignore_nulls,
-                    data_type,
-                }
+                WindowExpression { function, arguments, frame, filter: None, distinct, ignore_nulls, data_type }
             }
             None => {
                 let Some(udaf) = self.registry.aggregate(&library) else {
@@ -305,13 +299,12 @@ fn stated_types(
 }
 
 /// Offsets, bucket numbers and defaults are constants of the types that the engine takes.
-fn constants_last(name: &str, arguments: Vec<Expression>, at: &Path<'_>) -> Result<Vec<Expression>> {
+fn constants_last(function: &WindowFunction, arguments: Vec<Expression>, at: &Path<'_>) -> Result<Vec<Expression>> {
     let value_type = arguments.first().map(|a| a.data_type.clone());
     let arguments = arguments.into_iter().enumerate().map(|(index, argument)| {
-        let target = match (name, index) {
-            ("ntile", 0) | ("lag" | "lead" | "nth_value", 1) => Some(DataType::Int64),
-            ("lag" | "lead", 2) => value_type.clone(),
-            _ => None,
+        let target = match (function, index) {
+            (WindowFunction::Lag | WindowFunction::Lead, 2) => value_type.clone(),
+            _ => (function::window_number(function) == Some(index)).then_some(DataType::Int64),
         };
         let Some(target) = target else { return Ok(argument) };
         let value = cast_to(argument, &target, CastMode::Fail);

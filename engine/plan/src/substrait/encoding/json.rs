@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use super::descriptor::{Descriptor, Field, Kind};
 use super::wire::{Field as WireField, Value, encode};
-use crate::substrait::path::Path;
+use crate::path::Path;
 
 /// The bytes of the plan.
 pub(super) fn to_bytes(text: &[u8]) -> Result<Vec<u8>> {
@@ -63,7 +63,7 @@ fn one(descriptor: &Descriptor, field: &Field, value: &Json, at: &Path<'_>) -> R
 }
 
 fn bytes(bytes: Vec<u8>) -> Value<'static> {
-    Value::Bytes(bytes.into())
+    Value::Bytes(bytes)
 }
 
 /// 64-bit numbers come as texts.

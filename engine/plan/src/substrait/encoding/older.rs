@@ -3,8 +3,6 @@
 //! A field stands here when the current protocol has retired its number; [`FIELDS`] makes it known, [`upgrade`] rewrites it. Where both
 //! forms are given (producers do so while consumers catch up), today's counts.
 
-use std::borrow::Cow;
-
 use plasmon_core::{Error, Result};
 
 use super::descriptor::Kind;
@@ -280,10 +278,7 @@ fn virtual_table(fields: &mut [Field<'_>]) {
     for row in fields.iter_mut().filter(|f| f.number == 1) {
         let values: Vec<Field<'_>> = self::fields(row.payload())
             .flatten()
-            .map(|literal| {
-                let literal = Field { number: 1, value: Value::Bytes(Cow::Owned(literal.payload().to_vec())) };
-                Field::message(1, encode(&[literal]))
-            })
+            .map(|literal| Field::message(1, encode(&[Field::message(1, literal.payload().to_vec())])))
             .collect();
         *row = Field::message(2, encode(&values));
     }

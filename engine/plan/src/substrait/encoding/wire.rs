@@ -1,12 +1,10 @@
 //! Protobuf bytes → the same plan in today's form: known fields only, old ones rewritten, deep ones detached.
 
-use std::borrow::Cow;
-
 use plasmon_core::{Error, Result};
 
 use super::descriptor::{Descriptor, Kind};
 use super::{NESTING_MAX, older};
-use crate::substrait::path::Path;
+use crate::path::Path;
 
 /// Messages in one plan: the memory of a decoded plan is bounded by it.
 const MESSAGES_MAX: usize = 1 << 20;
@@ -27,13 +25,15 @@ pub(super) enum Value<'a> {
     Varint(u64),
     Fixed64([u8; 8]),
     Fixed32([u8; 4]),
-    Bytes(Cow<'a, [u8]>),
+    /// Made here.
+    Bytes(Vec<u8>),
+    /// As they were read.
     Borrowed(&'a [u8]),
 }
 
 impl<'a> Field<'a> {
     pub(super) fn message(number: u32, bytes: Vec<u8>) -> Field<'static> {
-        Field { number, value: Value::Bytes(Cow::Owned(bytes)) }
+        Field { number, value: Value::Bytes(bytes) }
     }
 
     pub(super) fn varint(number: u32, value: u64) -> Field<'static> {
@@ -83,7 +83,7 @@ impl Value<'_> {
     }
 }
 
-pub(super) fn put_varint(mut value: u64, out: &mut Vec<u8>) {
+fn put_varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;

@@ -3,7 +3,7 @@
 use arrow::datatypes::{DataType, Field, Schema};
 use plasmon_core::Result;
 use plasmon_core::expression::{CompareOp, Expression, Kind, Scalar};
-use plasmon_core::operators::aggregate::{AggregateExpression, AggregateFunction, AggregatePhase};
+use plasmon_core::operators::aggregate::{AggregateExpression, AggregateFunction, AggregatePhase, grouping_id};
 use substrait_prost as proto;
 use substrait_prost::AggregationPhase;
 use substrait_prost::aggregate_function::AggregationInvocation;
@@ -15,8 +15,8 @@ use super::call::option;
 use super::relation::{columns, direct, projected, rel};
 use super::{Producer, is_nullable, type_of};
 use crate::ir::{Node, Relation};
+use crate::path::Path;
 use crate::substrait::functions::{AGGREGATE, OWN, STANDARD, abbreviation, extension_for};
-use crate::substrait::path::Path;
 
 impl<'a> Producer<'a> {
     pub(super) fn aggregate(&mut self, relation: &'a Relation, at: &Path<'_>) -> Result<proto::Rel> {
@@ -79,7 +79,7 @@ impl<'a> Producer<'a> {
         Ok(projected(written, expressions, outputs))
     }
 
-    /// Our columns of an aggregation with grouping sets: the id of the set is behind the keys, and is the bits of the keys that it lacks.
+    /// Our columns of an aggregation with grouping sets: the id of the set is behind the keys.
     fn with_grouping_id(
         &mut self,
         aggregate: proto::Rel,
@@ -90,10 +90,7 @@ impl<'a> Producer<'a> {
     ) -> Result<proto::Rel> {
         let id_type = relation.schema.field(keys).data_type().clone();
         let literal = |ordinal: usize| {
-            let set = &sets[ordinal];
-            let bits = set.iter().fold(0u64, |bits, kept| bits << 1 | u64::from(!kept));
-            let copy = sets[..ordinal].iter().filter(|s| *s == set).count() as u64;
-            let value = copy << set.len() | bits;
+            let value = grouping_id(sets, ordinal);
             let value = match id_type.is_unsigned_integer() {
                 true => Scalar::UInt64(value),
                 false => Scalar::Int64(value as i64),

@@ -10,8 +10,8 @@ use substrait_prost::function_argument::ArgType;
 
 use super::expression::cast;
 use super::{Producer, is_nullable, type_of};
+use crate::path::Path;
 use crate::substrait::functions::{Meaning, OWN, Row, SCALAR, STANDARD, abbreviation, extension_for};
-use crate::substrait::path::Path;
 
 /// Functions whose further whole-number arguments the standard extensions want in 32 bits.
 const SHORT_NUMBERS: [&str; 6] = ["substring", "left", "right", "lpad", "rpad", "round"];

@@ -13,9 +13,9 @@ use substrait_prost::expression::{IfThen, RexType, SingularOrList, Subquery};
 
 use super::call::{option, overflow};
 use super::{Producer, column, is_nullable, type_of};
+use crate::path::Path;
 use crate::substrait::functions::Meaning;
 use crate::substrait::literal::literal;
-use crate::substrait::path::Path;
 
 /// Scalar sub-queries within one another.
 const SUBQUERIES_MAX: usize = 32;

@@ -13,8 +13,8 @@ use substrait_prost::rel::RelType;
 use super::Producer;
 use super::relation::{direct, filtered, projected, rel};
 use crate::ir::{Join, Relation};
+use crate::path::Path;
 use crate::substrait::functions::Meaning;
-use crate::substrait::path::Path;
 
 impl<'a> Producer<'a> {
     pub(super) fn join(

@@ -19,9 +19,9 @@ use substrait_prost as proto;
 use substrait_prost::extensions::simple_extension_declaration::{ExtensionFunction, MappingType};
 use substrait_prost::extensions::{SimpleExtensionDeclaration, SimpleExtensionUrn};
 
-use super::path::Path;
 use super::types::{from_arrow, names_of};
 use crate::ir::{Plan, Relation};
+use crate::path::Path;
 
 /// The version of Substrait that is written.
 const VERSION: (u32, u32, u32) = (0, 108, 0);

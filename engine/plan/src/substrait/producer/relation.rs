@@ -16,7 +16,7 @@ use substrait_prost::sort_field::{SortDirection, SortKind};
 
 use super::{Producer, column, type_of};
 use crate::ir::{Node, Relation, TableName, TableOrigin};
-use crate::substrait::path::Path;
+use crate::path::Path;
 use crate::substrait::types::names_of;
 
 impl<'a> Producer<'a> {

@@ -19,8 +19,8 @@ use super::expression::constant;
 use super::relation::projected;
 use super::{Producer, type_of};
 use crate::ir::{Node, Relation};
+use crate::path::Path;
 use crate::substrait::functions::STANDARD;
-use crate::substrait::path::Path;
 
 /// Partitions and order of one group of calls.
 struct Over<'a> {

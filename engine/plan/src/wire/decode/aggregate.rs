@@ -8,12 +8,12 @@ use plasmon_core::expression::{Expression, Kind, Scalar, SortKey};
 use plasmon_core::operators::aggregate::{AggregateExpression, AggregateFunction, AggregatePhase, state_types};
 
 use super::expression::Scope;
-use super::function::{argument_fields, check_arguments, check_result};
+use super::function::{check_arguments, check_result};
 use super::{Decoder, check, known, types};
 use crate::error::convert_error;
-use crate::function::{self, AggregateCall, Registry};
+use crate::function::{self, AggregateCall, Registry, argument_fields};
 use crate::ir::{Node, Relation};
-use crate::wire::path::Path;
+use crate::path::Path;
 use crate::wire::{native, proto};
 
 /// Grouping sets are told apart by the bits of a 64-bit id.
@@ -49,7 +49,7 @@ impl Decoder<'_> {
             let path = path.item("aggregates", index);
             let call = self.aggregate_expression(call, &columns, is_merging, &path)?;
             if phase != AggregatePhase::Single && keeps_members(&call) {
-                return Err(path.unsupported(
+                return Err(path.refuse(
                     "DISTINCT in an aggregation that is cut in pieces: group by the distinct arguments first",
                 ));
             }
@@ -137,8 +137,7 @@ impl Decoder<'_> {
 
 /// Whether the aggregate keeps all distinct values of a group, which are no state columns.
 fn keeps_members(call: &AggregateExpression) -> bool {
-    use AggregateFunction::*;
-    call.distinct && !matches!(call.function, Custom(_) | Min | Max | BoolAnd | BoolOr | BitAnd | BitOr | CountAll)
+    call.distinct && !call.function.ignores_duplicates() && !matches!(call.function, AggregateFunction::Custom(_))
 }
 
 fn phase(phase: i32, path: &Path<'_>) -> Result<AggregatePhase> {
@@ -154,7 +153,7 @@ fn phase(phase: i32, path: &Path<'_>) -> Result<AggregatePhase> {
 
 fn grouping_sets(sets: &[proto::GroupingSet], keys: usize, path: &Path<'_>) -> Result<Vec<Vec<bool>>> {
     if !sets.is_empty() && keys > SET_KEYS_MAX {
-        return Err(path.unsupported(format!("grouping sets of {keys} keys; at most {SET_KEYS_MAX} are")));
+        return Err(path.refuse(format!("grouping sets of {keys} keys; at most {SET_KEYS_MAX} are")));
     }
     let mut decoded = Vec::with_capacity(sets.len());
     for (index, set) in sets.iter().enumerate() {
@@ -211,7 +210,7 @@ fn native_aggregate(
     // The library knows which types a function takes and gives; an embedder's function of that name is none of its business.
     let standard = Registry::standard();
     let Some(library) = standard.aggregate(name) else {
-        return Err(path.unsupported(format!("aggregate function {name}")));
+        return Err(path.refuse(format!("aggregate function {name}")));
     };
     let fields = argument_fields(arguments);
     check_arguments(&fields, library.as_ref(), name, path)?;

@@ -8,7 +8,7 @@ use plasmon_core::batch::arrow::import_column;
 use plasmon_core::batch::{Batch, Physical, physical_type};
 use plasmon_core::expression::{Expression, Kind, evaluate};
 
-use crate::wire::path::Path;
+use crate::path::Path;
 
 /// Whether values of both types are the same to the engine: texts of any layout, binaries of any, dictionaries as their values; nested types
 /// up to names, nullability and metadata.
@@ -50,7 +50,7 @@ pub(super) fn key(expression: &Expression, path: &Path<'_>) -> Result<()> {
     let data_type = &expression.data_type;
     let has_order = physical_type(data_type) != Physical::Nested
         || RowConverter::supports_fields(&[SortField::new(data_type.clone())]);
-    if has_order { Ok(()) } else { Err(path.unsupported(format!("a key of type {data_type}"))) }
+    if has_order { Ok(()) } else { Err(path.refuse(format!("a key of type {data_type}"))) }
 }
 
 /// Refuses an operation that the engine has no way to compute for operands of these types, or that gives another type than it says: the engine

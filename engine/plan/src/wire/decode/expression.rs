@@ -6,8 +6,8 @@ use plasmon_core::expression::{ArithmeticOp, CastMode, CompareOp, Expression, Ki
 use prost::bytes::Bytes;
 
 use super::{Decoder, check, known, ordinal, types, value};
+use crate::path::Path;
 use crate::wire::fields::message;
-use crate::wire::path::Path;
 use crate::wire::{EXPRESSION_DEPTH_MAX, proto};
 
 /// What an expression may read.
@@ -37,7 +37,7 @@ impl Decoder<'_> {
     pub(super) fn expression(&mut self, bytes: &Bytes, scope: Scope<'_>, path: &Path<'_>) -> Result<Expression> {
         let scope = Scope { depth: scope.depth + 1, ..scope };
         if scope.depth > EXPRESSION_DEPTH_MAX {
-            return Err(path.unsupported(format!("expressions nested more than {EXPRESSION_DEPTH_MAX} deep")));
+            return Err(path.refuse(format!("expressions nested more than {EXPRESSION_DEPTH_MAX} deep")));
         }
         if bytes.is_empty() {
             return Err(path.wrong("the expression is missing"));

@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion_common::ScalarValue;
-use datafusion_expr::ReturnFieldArgs;
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion_expr::type_coercion::functions::{UDFCoercionExt, fields_with_udf};
 use plasmon_core::Result;
-use plasmon_core::batch::arrow::export_column;
-use plasmon_core::expression::{Expression, Kind};
+use plasmon_core::expression::Expression;
 
 use super::expression::Scope;
 use super::{Decoder, check};
 use crate::error::convert_error;
-use crate::function::{self, ScalarCall};
-use crate::wire::path::Path;
+use crate::function::{self, ScalarCall, argument_fields, return_field};
+use crate::path::Path;
 use crate::wire::proto;
 
 impl Decoder<'_> {
@@ -34,10 +31,7 @@ impl Decoder<'_> {
         };
         let argument_fields = argument_fields(&arguments);
         check_arguments(&argument_fields, function.as_ref(), &call.name, path)?;
-        let constants = arguments.iter().map(constant).collect::<Result<Vec<_>>>().map_err(|e| path.refused(e))?;
-        let constants: Vec<Option<&ScalarValue>> = constants.iter().map(Option::as_ref).collect();
-        let types = ReturnFieldArgs { arg_fields: &argument_fields, scalar_arguments: &constants };
-        let given = function.return_field_from_args(types).map_err(|e| path.refused(convert_error(e)))?;
+        let given = return_field(&function, &arguments, &argument_fields).map_err(|e| path.refused(e))?;
         check_result(given.data_type(), &data_type, &call.name, path)?;
         let return_field = Arc::new(given.as_ref().clone().with_data_type(data_type.clone()));
         let call = ScalarCall { function: &function, arguments, argument_fields, return_field };
@@ -62,12 +56,6 @@ fn operation(
     let operation = function::operator(operator, left, right).map_err(|e| path.refused(e))?;
     check_result(&operation.data_type, &data_type, name, path)?;
     Ok(Expression { data_type, ..operation })
-}
-
-/// Fields of these arguments as the library wants them.
-pub(super) fn argument_fields(arguments: &[Expression]) -> Vec<FieldRef> {
-    let field = |(i, a): (usize, &Expression)| Arc::new(Field::new(format!("c{i}"), a.data_type.clone(), true));
-    arguments.iter().enumerate().map(field).collect()
 }
 
 /// Refuses arguments that the library would have to cast.
@@ -99,11 +87,4 @@ pub(super) fn check_result(given: &DataType, declared: &DataType, name: &str, pa
         return Ok(());
     }
     Err(path.wrong(format!("{name} gives {given} for these arguments, not {declared}")))
-}
-
-/// The constant that an argument is.
-fn constant(argument: &Expression) -> Result<Option<ScalarValue>> {
-    let Kind::Literal(value) = &argument.kind else { return Ok(None) };
-    let array = export_column(&value.to_column(&argument.data_type, 1)?, &argument.data_type)?;
-    ScalarValue::try_from_array(&array, 0).map(Some).map_err(convert_error)
 }

@@ -21,10 +21,10 @@ use plasmon_core::table::Table;
 use prost::bytes::Bytes;
 
 use super::fields::message;
-use super::path::Path;
 use super::{VERSION, proto};
 use crate::function::Registry;
 use crate::ir::{Constant, Plan, Relation, TableName, TableOrigin};
+use crate::path::Path;
 use crate::sql::Catalog;
 
 /// Longer plans are read on a stack of their own: they may nest as deep as the limits allow.
@@ -53,12 +53,12 @@ struct Decoder<'a> {
 
 impl<'a> Decoder<'a> {
     fn plan(bytes: &Bytes, catalog: &'a dyn Catalog) -> Result<Plan> {
-        let top = Path::top("plan", None);
+        let top = Path::root("plan");
         let version = version(bytes).map_err(|what| top.wrong(what))?;
         if version == 0 || version > VERSION {
-            return Err(top.unsupported(format!(
-                "version {version} of the wire format of plans; this library reads 1 to {VERSION}"
-            )));
+            return Err(
+                top.refuse(format!("version {version} of the wire format of plans; this library reads 1 to {VERSION}"))
+            );
         }
         let plan: proto::Plan = message(bytes, &top)?;
         let mut decoder = Decoder {
@@ -72,7 +72,7 @@ impl<'a> Decoder<'a> {
             reads: vec![BTreeSet::new(); plan.shared.len() + plan.subqueries.len() + 1],
         };
         for (index, table) in plan.tables.iter().enumerate() {
-            let table = decoder.table(table, &Path::top("tables", Some(index)))?;
+            let table = decoder.table(table, &Path::root_at("tables", index))?;
             decoder.tables.push(table);
         }
         decoder.declare(&plan)?;
@@ -84,12 +84,12 @@ impl<'a> Decoder<'a> {
     /// Notes the columns that shared sub-plans and sub-queries declare.
     fn declare(&mut self, plan: &proto::Plan) -> Result<()> {
         for (index, bytes) in plan.shared.iter().enumerate() {
-            let path = Path::top("shared", Some(index));
+            let path = Path::root_at("shared", index);
             let relation: proto::Relation = message(bytes, &path)?;
             self.shared.push(types::schema(&relation.fields, &path)?);
         }
         for (index, bytes) in plan.subqueries.iter().enumerate() {
-            let path = Path::top("subqueries", Some(index));
+            let path = Path::root_at("subqueries", index);
             let relation: proto::Relation = message(bytes, &path)?;
             match types::schema(&relation.fields, &path)?.fields().as_ref() {
                 [column] => self.subqueries.push((ScalarSlot::new(), column.data_type().clone())),
@@ -105,16 +105,16 @@ impl<'a> Decoder<'a> {
         let mut shared = Vec::with_capacity(plan.shared.len());
         for (index, bytes) in plan.shared.iter().enumerate() {
             self.tree = index;
-            shared.push(self.relation(bytes, &Path::top("shared", Some(index)), 0)?);
+            shared.push(self.relation(bytes, &Path::root_at("shared", index), 0)?);
         }
         let mut subqueries = Vec::with_capacity(plan.subqueries.len());
         for (index, bytes) in plan.subqueries.iter().enumerate() {
             self.tree = self.shared.len() + index;
-            let relation = self.relation(bytes, &Path::top("subqueries", Some(index)), 0)?;
+            let relation = self.relation(bytes, &Path::root_at("subqueries", index), 0)?;
             subqueries.push((self.subqueries[index].0.clone(), relation));
         }
         self.tree = self.shared.len() + self.subqueries.len();
-        let path = Path::top("root", None);
+        let path = Path::root("root");
         let root = self.relation(&plan.root, &path, 0)?;
         let metadata = plan.metadata.iter().map(|m| (m.key.clone(), m.value.clone())).collect();
         let schema = Schema::new_with_metadata(root.schema.fields().clone(), metadata);
@@ -143,8 +143,8 @@ impl<'a> Decoder<'a> {
             None => Ok(()),
             Some(tree) => {
                 let path = match tree.checked_sub(self.shared.len()) {
-                    None => Path::top("shared", Some(tree)),
-                    Some(index) => Path::top("subqueries", Some(index)),
+                    None => Path::root_at("shared", tree),
+                    Some(index) => Path::root_at("subqueries", index),
                 };
                 Err(path.wrong("it waits for itself: shared sub-plans and sub-queries read each other in a circle"))
             }
@@ -162,10 +162,10 @@ impl<'a> Decoder<'a> {
                 None => return Err(path.wrong(format!("there is no table {}", parts.join(".")))),
             },
             TableOrigin::Files { path: files, format, options } => {
-                self.catalog.path_table(files, format.as_deref(), options).map_err(|e| e.at(path.to_string()))?
+                self.catalog.path_table(files, format.as_deref(), options).map_err(|e| path.locate(e))?
             }
             TableOrigin::Function { name, arguments } => {
-                let called = self.catalog.table_function(name, arguments).map_err(|e| e.at(path.to_string()))?;
+                let called = self.catalog.table_function(name, arguments).map_err(|e| path.locate(e))?;
                 called.ok_or_else(|| path.wrong(format!("there is no table function {name}")))?
             }
         };

@@ -3,18 +3,16 @@
 use arrow::datatypes::{DataType, SchemaRef};
 use plasmon_core::Result;
 use plasmon_core::expression::Expression;
+use plasmon_core::operators::exchange::PARTITIONS_MAX;
 use plasmon_core::operators::join::JoinKind;
 use prost::bytes::Bytes;
 
 use super::expression::Scope;
 use super::{Decoder, check, known, ordinal, types};
-use crate::ir::{Join, Node, Relation, Unnest, UnnestOutput, scannable};
+use crate::ir::{Join, Node, Relation, Unnest, UnnestOutput, join_fields, scannable};
+use crate::path::Path;
 use crate::wire::fields::message;
-use crate::wire::path::Path;
 use crate::wire::{RELATION_DEPTH_MAX, proto};
-
-/// Most partitions of an exchange, as the operator has it.
-const PARTITIONS_MAX: u32 = 4096;
 
 /// Column types of a relation.
 fn columns(relation: &Relation) -> Vec<DataType> {
@@ -25,7 +23,7 @@ impl Decoder<'_> {
     /// A relation that must be there, `depth` below its tree's top.
     pub(super) fn relation(&mut self, bytes: &Bytes, path: &Path<'_>, depth: usize) -> Result<Relation> {
         if depth >= RELATION_DEPTH_MAX {
-            return Err(path.unsupported(format!("relations nested more than {RELATION_DEPTH_MAX} deep")));
+            return Err(path.refuse(format!("relations nested more than {RELATION_DEPTH_MAX} deep")));
         }
         if bytes.is_empty() {
             return Err(path.wrong("the relation is missing"));
@@ -166,16 +164,10 @@ impl Decoder<'_> {
             join.right_keys.push(right);
         }
         if given.null_aware && !matches!(kind, JoinKind::LeftAnti | JoinKind::LeftMark) {
-            return Err(path.unsupported(format!("a null-aware join of kind {kind:?}")));
+            return Err(path.refuse(format!("a null-aware join of kind {kind:?}")));
         }
-        let mut full = match kind {
-            JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::LeftMark => left_columns,
-            JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark => right_columns,
-            _ => both,
-        };
-        if matches!(kind, JoinKind::LeftMark | JoinKind::RightMark) {
-            full.push(DataType::Boolean);
-        }
+        let fields = join_fields(kind, &left.schema, &right.schema);
+        let mut full: Vec<DataType> = fields.iter().map(|f| f.data_type().clone()).collect();
         if let Some(projection) = &given.projection {
             let projection = ordinals(&projection.ordinals, full.len(), path)?;
             full = projection.iter().map(|&c| full[c].clone()).collect();
@@ -221,8 +213,8 @@ impl Decoder<'_> {
             check::key(key, &path.item("keys", index))?;
         }
         let partitions = match exchange.partitions {
-            Some(n) if n == 0 || n > PARTITIONS_MAX => {
-                return Err(path.unsupported(format!("{n} partitions; 1 to {PARTITIONS_MAX} are")));
+            Some(n) if n == 0 || n as usize > PARTITIONS_MAX => {
+                return Err(path.refuse(format!("{n} partitions; 1 to {PARTITIONS_MAX} are")));
             }
             partitions => partitions.map(|n| n as usize),
         };

@@ -10,8 +10,8 @@ use arrow::datatypes::{
 use plasmon_core::Result;
 use prost::bytes::Bytes;
 
+use crate::path::Path;
 use crate::wire::fields::message;
-use crate::wire::path::Path;
 use crate::wire::{SIZE_MAX, TYPE_DEPTH_MAX, proto};
 
 /// The schema of a list of fields.
@@ -45,8 +45,7 @@ pub(super) fn data_type(data_type: Option<&proto::Type>, path: &Path<'_>) -> Res
 fn check_size(data_type: &DataType, path: &Path<'_>) -> Result<()> {
     match fixed_size(data_type) {
         size if size > SIZE_MAX => {
-            Err(path
-                .unsupported(format!("{size} elements or bytes in one value of a fixed size; at most {SIZE_MAX} are")))
+            Err(path.refuse(format!("{size} elements or bytes in one value of a fixed size; at most {SIZE_MAX} are")))
         }
         _ => Ok(()),
     }
@@ -103,7 +102,7 @@ fn nested(data_type: Option<&proto::Type>, path: &Path<'_>, depth: usize) -> Res
             let index = simple_type(dictionary.index, path)?;
             let value = nested(dictionary.value.as_deref(), &path.field("value"), below)?;
             if !index.is_integer() || value.is_nested() || value.is_null() {
-                return Err(path.unsupported(format!("a dictionary of {value} with codes of type {index}")));
+                return Err(path.refuse(format!("a dictionary of {value} with codes of type {index}")));
             }
             DataType::Dictionary(Box::new(index), Box::new(value))
         }
@@ -117,7 +116,7 @@ fn struct_fields(fields: &[Bytes], path: &Path<'_>, depth: usize) -> Result<Fiel
 fn size_of(size: u32, path: &Path<'_>) -> Result<i32> {
     match i32::try_from(size) {
         Ok(size) if (1..=SIZE_MAX).contains(&(size as usize)) => Ok(size),
-        _ => Err(path.unsupported(format!("a fixed size of {size}; 1 to {SIZE_MAX} are"))),
+        _ => Err(path.refuse(format!("a fixed size of {size}; 1 to {SIZE_MAX} are"))),
     }
 }
 

@@ -19,8 +19,8 @@ use prost::bytes::Bytes;
 use proto::value::Kind;
 
 use super::types::fixed_size;
+use crate::path::Path;
 use crate::wire::fields::message;
-use crate::wire::path::Path;
 use crate::wire::{TYPE_DEPTH_MAX, proto};
 
 type Half = <Float16Type as ArrowPrimitiveType>::Native;
@@ -150,7 +150,7 @@ fn array(kind: &Kind, data_type: &DataType, path: &Path<'_>, depth: usize) -> Re
     }
     if let Kind::Null(_) = kind {
         return match fixed_size(data_type) {
-            size if size > NULL_SIZE_MAX => Err(path.unsupported(format!("null as a {data_type} inside a constant"))),
+            size if size > NULL_SIZE_MAX => Err(path.refuse(format!("null as a {data_type} inside a constant"))),
             _ => Ok(new_null_array(data_type, 1)),
         };
     }

@@ -11,7 +11,7 @@ use super::expression::Scope;
 use super::{Decoder, check, known, types, value};
 use crate::function::{window_arguments, window_number};
 use crate::ir::{Node, Relation};
-use crate::wire::path::Path;
+use crate::path::Path;
 use crate::wire::{native, proto};
 
 impl Decoder<'_> {

@@ -1,12 +1,13 @@
-//! Where in a plan something is: `root.input.left.expressions[2].arguments[0]`.
+//! Where in a plan that came from outside something is: `root.input.left.expressions[2].arguments[0]`.
 
 use std::fmt;
 
 use plasmon_core::Error;
 
-/// A way from the root of a plan to one of its nodes, kept on the stack of whoever walks the plan.
+/// A way from the root of a plan to one of its nodes. It lives on the stack of whoever walks the plan, and is written out only when something is
+/// wrong.
 #[derive(Clone, Copy)]
-pub(super) struct Path<'a> {
+pub(crate) struct Path<'a> {
     parent: Option<&'a Path<'a>>,
     name: &'a str,
     index: Option<usize>,
@@ -14,40 +15,48 @@ pub(super) struct Path<'a> {
 
 impl<'a> Path<'a> {
     /// The first segment.
-    pub(super) fn root(name: &'a str) -> Path<'a> {
+    pub(crate) fn root(name: &'a str) -> Path<'a> {
         Path { parent: None, name, index: None }
     }
 
     /// The first segment, one of several.
-    pub(super) fn root_at(name: &'a str, index: usize) -> Path<'a> {
+    pub(crate) fn root_at(name: &'a str, index: usize) -> Path<'a> {
         Path { parent: None, name, index: Some(index) }
     }
 
     /// The field `name` of this node.
-    pub(super) fn field(&'a self, name: &'a str) -> Path<'a> {
+    pub(crate) fn field(&'a self, name: &'a str) -> Path<'a> {
         Path { parent: Some(self), name, index: None }
     }
 
     /// Element `index` of the field `name` of this node.
-    pub(super) fn item(&'a self, name: &'a str, index: usize) -> Path<'a> {
+    pub(crate) fn item(&'a self, name: &'a str, index: usize) -> Path<'a> {
         Path { parent: Some(self), name, index: Some(index) }
     }
 
     /// The plan is valid, but this node cannot be run.
-    pub(super) fn refuse(&self, reason: impl Into<String>) -> Error {
+    pub(crate) fn refuse(&self, reason: impl Into<String>) -> Error {
         self.locate(Error::unsupported(reason))
     }
 
     /// The plan is wrong here.
-    pub(super) fn wrong(&self, reason: impl Into<String>) -> Error {
+    pub(crate) fn wrong(&self, reason: impl Into<String>) -> Error {
         self.locate(Error::user(reason))
     }
 
     /// `error` at this node, unless it has a place already.
-    pub(super) fn locate(&self, error: Error) -> Error {
+    pub(crate) fn locate(&self, error: Error) -> Error {
         match error {
             Error::At { .. } => error,
             error => error.at(self.to_string()),
+        }
+    }
+
+    /// An error of the engine's about this node; what it takes for its own mistake is the sender's.
+    pub(crate) fn refused(&self, error: Error) -> Error {
+        match error {
+            Error::Internal(what) | Error::Data(what) => self.wrong(what),
+            other => self.locate(other),
         }
     }
 }
