@@ -29,6 +29,8 @@ pub enum Fault {
     Cancel(usize),
     /// The n-th growth of a reservation is refused.
     RefuseMemory(usize),
+    /// Whoever can spill does so at every n-th growth, whatever is free.
+    SpillEvery(usize),
 }
 
 /// Settings of one session.

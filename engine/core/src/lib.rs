@@ -3,7 +3,7 @@
 //! Modules in the order in which data flows:
 //! [`table`] what can be scanned → [`batch`] what flows → [`expression`] what is computed per batch →
 //! [`operators`] what transforms, breaks and ends a pipeline → [`pipeline`] how it is driven →
-//! [`memory`], [`metrics`], [`config`], [`error`] what surrounds it.
+//! [`memory`], [`spill`], [`metrics`], [`config`], [`error`] what surrounds it.
 
 // A bug in an operator is an error of the query, not the end of its host; tests/integration/tidy.rs holds this too.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -16,6 +16,7 @@ pub mod memory;
 pub mod metrics;
 pub mod operators;
 pub mod pipeline;
+pub mod spill;
 pub mod table;
 
 pub use batch::{Batch, Bitmap, Column, Dictionary, Encoding, Selection, Values, Views};

@@ -6,12 +6,16 @@
 //! State that grows with the input owns a [`Reservation`] and calls [`Reservation::grow`] *before* it allocates, at a step boundary
 //! (once per batch, with an upper bound). A refusal is a typed error that names every consumer. Source: Photon, SIGMOD 2022, §5.3.
 //!
+//! State that can leave memory asks by [`Reservation::try_grow`]: when that says no, it spills and then calls `grow`. Whoever is short first frees what
+//! is idle, then what stands still ([`Spillable`]), then asks the smallest other consumer that has enough to spill at its next step, and spills itself.
+//! A consumer that can spill may always hold a little ([`MemoryBudget::floor`]), so that a budget used up by others slows it down but does not end it.
+//!
 //! A budget that is not its own master takes bytes of a [`MemorySource`], a chunk at a time, and gives back what it does not use: when much of it
 //! is idle, when it is asked to ([`MemoryBudget::release_unused`]), and all of it at the end. No lock is held while a source is asked, so that a
 //! source may come back with any call.
 
 use std::fmt::Debug;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use crate::error::{Error, Result};
@@ -33,6 +37,18 @@ pub trait MemorySource: Send + Sync + Debug {
     }
 }
 
+/// State that nobody works on, and that can leave memory: a finished build side, rows that wait for their reader.
+pub trait Spillable: Send + Sync {
+    /// Spills `bytes` or more, or what there is; gives back what it reserved for them, and says how many. It must not reserve anything, and leaves alone
+    /// what is locked.
+    fn spill(&self, bytes: usize) -> Result<usize>;
+}
+
+/// Most and least bytes that a consumer may hold over a budget that is used up, if it can spill …
+const FLOOR_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=4 << 20;
+/// … and the share of the budget that it is in between.
+const FLOOR_SHARE: usize = 64;
+
 /// The memory that one query, or the queries of one session, may reserve, in bytes.
 #[derive(Debug)]
 pub struct MemoryBudget {
@@ -47,6 +63,9 @@ pub struct MemoryBudget {
     below: Mutex<Vec<Weak<MemoryBudget>>>,
     /// A test's: growths left until one is refused; 0 refuses none.
     refuse_in: AtomicUsize,
+    /// A test's: every so many growths of a consumer that can spill, it is told to; 0 = never.
+    spill_every: AtomicUsize,
+    standing: Mutex<Vec<Weak<dyn Spillable>>>,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +81,22 @@ struct Ledger {
 struct Consumer {
     name: String,
     held: AtomicUsize,
+    /// Whether it can spill: it asks by [`Reservation::try_grow`].
+    spills: bool,
+    /// Somebody needs what it holds.
+    is_asked: AtomicBool,
+    growths: AtomicUsize,
+}
+
+impl Consumer {
+    fn new(name: String, held: usize, spills: bool) -> Arc<Self> {
+        let (held, is_asked, growths) = (AtomicUsize::new(held), AtomicBool::new(false), AtomicUsize::new(0));
+        Arc::new(Consumer { name, held, spills, is_asked, growths })
+    }
+
+    fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
 }
 
 impl MemoryBudget {
@@ -95,6 +130,8 @@ impl MemoryBudget {
             consumers: Mutex::new(Vec::new()),
             below: Mutex::new(Vec::new()),
             refuse_in: AtomicUsize::new(0),
+            spill_every: AtomicUsize::new(0),
+            standing: Mutex::new(Vec::new()),
         }
     }
 
@@ -103,11 +140,36 @@ impl MemoryBudget {
         self.refuse_in.store(growth, Ordering::Relaxed);
     }
 
+    /// Makes every consumer that can spill do so at each `growths`-th of its growths, whatever is free.
+    pub(crate) fn spill_at_every(&self, growths: usize) {
+        self.spill_every.store(growths, Ordering::Relaxed);
+    }
+
     /// An empty reservation of the consumer `name` (shown in errors, e.g. `HashJoin build`).
     pub fn reservation(self: &Arc<Self>, name: impl Into<String>) -> Reservation {
-        let consumer = Arc::new(Consumer { name: name.into(), held: AtomicUsize::new(0) });
+        self.reserve_for(Consumer::new(name.into(), 0, false))
+    }
+
+    /// An empty reservation of the consumer `name`, who can spill: who asks by [`Reservation::try_grow`].
+    pub fn spilling_reservation(self: &Arc<Self>, name: impl Into<String>) -> Reservation {
+        self.reserve_for(Consumer::new(name.into(), 0, true))
+    }
+
+    fn reserve_for(self: &Arc<Self>, consumer: Arc<Consumer>) -> Reservation {
         locked(&self.consumers).push(consumer.clone());
         Reservation { budget: self.clone(), consumer }
+    }
+
+    /// What may be spilled from now on, by whoever is short; until it is dropped.
+    pub fn offer(&self, standing: Weak<dyn Spillable>) {
+        let mut all = locked(&self.standing);
+        all.retain(|other| other.strong_count() > 0);
+        all.push(standing);
+    }
+
+    /// Bytes that a consumer who can spill may hold although the budget is used up.
+    pub fn floor(&self) -> usize {
+        (self.limit / FLOOR_SHARE).clamp(*FLOOR_BYTES.start(), *FLOOR_BYTES.end())
     }
 
     /// Bytes reserved now.
@@ -159,6 +221,7 @@ impl MemoryBudget {
         }
     }
 
+    /// Reserves, or says why not: the refusal of a test, of the limit, or of the source.
     fn grow(&self, consumer: &Consumer, bytes: usize) -> Result<()> {
         let refuse_in = &self.refuse_in;
         if refuse_in.load(Ordering::Relaxed) > 0
@@ -166,12 +229,45 @@ impl MemoryBudget {
         {
             return Err(self.refusal(&consumer.name, bytes, None));
         }
+        let Err(why) = self.take(consumer, bytes) else { return Ok(()) };
+        if self.spill_standing(bytes)? > 0 && self.take(consumer, bytes).is_ok() {
+            return Ok(());
+        }
+        if consumer.spills && consumer.held() + bytes <= self.floor() {
+            self.overdraw(consumer, bytes);
+            return Ok(());
+        }
+        Err(self.refusal(&consumer.name, bytes, why))
+    }
+
+    /// As [`MemoryBudget::grow`] for one who can spill: `false` = spill first.
+    fn try_grow(&self, consumer: &Consumer, bytes: usize) -> Result<bool> {
+        let held = consumer.held();
+        let asked = consumer.is_asked.swap(false, Ordering::Relaxed) && held > self.floor();
+        let every = self.spill_every.load(Ordering::Relaxed);
+        let told = every > 0 && held > 0 && consumer.growths.fetch_add(1, Ordering::Relaxed) % every == every - 1;
+        if asked || told {
+            return Ok(false);
+        }
+        if self.take(consumer, bytes).is_ok() || (self.spill_standing(bytes)? > 0 && self.take(consumer, bytes).is_ok())
+        {
+            return Ok(true);
+        }
+        self.ask_another(consumer, bytes);
+        if held + bytes <= self.floor() {
+            self.overdraw(consumer, bytes);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Reserves `bytes`; or changes nothing and gives the source's reason, if it was the source that refused.
+    fn take(&self, consumer: &Consumer, bytes: usize) -> Result<(), Option<String>> {
         // The bytes count as used while the source is asked for them, so that nobody gives them back meanwhile as idle ones.
         let (total, missing) = {
             let mut ledger = locked(&self.ledger);
             let Some(total) = ledger.used.checked_add(bytes).filter(|&total| total <= self.limit) else {
-                drop(ledger);
-                return Err(self.refusal(&consumer.name, bytes, None));
+                return Err(None);
             };
             ledger.used = total;
             (total, total.saturating_sub(ledger.granted).min(bytes))
@@ -181,14 +277,48 @@ impl MemoryBudget {
                 Ok(given) => locked(&self.ledger).granted += given,
                 Err(why) => {
                     locked(&self.ledger).used -= bytes;
-                    let why = format!("{} refused {missing} bytes more: {why}", source.name());
-                    return Err(self.refusal(&consumer.name, bytes, Some(why)));
+                    return Err(Some(format!("{} refused {missing} bytes more: {why}", source.name())));
                 }
             }
         }
         consumer.held.fetch_add(bytes, Ordering::Relaxed);
         self.peak.fetch_max(total, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Reserves over the limit, and without the source.
+    fn overdraw(&self, consumer: &Consumer, bytes: usize) {
+        let total = {
+            let mut ledger = locked(&self.ledger);
+            ledger.used += bytes;
+            ledger.used
+        };
+        consumer.held.fetch_add(bytes, Ordering::Relaxed);
+        self.peak.fetch_max(total, Ordering::Relaxed);
+    }
+
+    /// Has `bytes` spilled of what stands still; how many were.
+    fn spill_standing(&self, bytes: usize) -> Result<usize> {
+        let standing: Vec<Arc<dyn Spillable>> = locked(&self.standing).iter().filter_map(Weak::upgrade).collect();
+        let mut spilled = 0;
+        for state in standing {
+            if spilled >= bytes {
+                break;
+            }
+            spilled += state.spill(bytes - spilled)?;
+        }
+        Ok(spilled)
+    }
+
+    /// Asks another consumer to spill at its next step: the smallest that holds `bytes`, or the largest.
+    fn ask_another(&self, consumer: &Consumer, bytes: usize) {
+        let floor = self.floor();
+        let consumers = locked(&self.consumers);
+        let others = || consumers.iter().filter(|c| c.spills && c.held() > floor && !std::ptr::eq(&***c, consumer));
+        let sufficing = others().filter(|c| c.held() >= bytes).min_by_key(|c| c.held());
+        if let Some(victim) = sufficing.or_else(|| others().max_by_key(|c| c.held())) {
+            victim.is_asked.store(true, Ordering::Relaxed);
+        }
     }
 
     /// A chunk of the source, or what is missing; when it refuses, once more after what is idle here, and then what the source can free, was freed.
@@ -291,6 +421,22 @@ impl Reservation {
         self.budget.grow(&self.consumer, bytes)
     }
 
+    /// As [`Reservation::grow`], for state that can spill: `false` = spill, then call `grow`. Also when others need what this one holds.
+    pub fn try_grow(&self, bytes: usize) -> Result<bool> {
+        self.budget.try_grow(&self.consumer, bytes)
+    }
+
+    /// As [`Reservation::resize`], for state that can spill: `false` = spill, then call `resize`.
+    pub fn try_resize(&self, bytes: usize) -> Result<bool> {
+        match bytes.checked_sub(self.held()) {
+            Some(more) => self.try_grow(more),
+            None => {
+                self.shrink(self.held() - bytes);
+                Ok(true)
+            }
+        }
+    }
+
     /// Makes the reservation hold exactly `bytes`: grows or gives back the difference.
     pub fn resize(&self, bytes: usize) -> Result<()> {
         let held = self.held();
@@ -313,10 +459,8 @@ impl Reservation {
     /// A second token of the same consumer that takes over up to `bytes` of this one's.
     pub fn split(&self, bytes: usize) -> Reservation {
         let moved = bytes.min(self.held());
-        let consumer = Arc::new(Consumer { name: self.consumer.name.clone(), held: AtomicUsize::new(moved) });
         self.consumer.held.fetch_sub(moved, Ordering::Relaxed);
-        locked(&self.budget.consumers).push(consumer.clone());
-        Reservation { budget: self.budget.clone(), consumer }
+        self.budget.reserve_for(Consumer::new(self.consumer.name.clone(), moved, self.consumer.spills))
     }
 
     /// Bytes held.

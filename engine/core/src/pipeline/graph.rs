@@ -9,12 +9,15 @@ use crate::config::{Config, Fault};
 use crate::error::Result;
 use crate::memory::MemoryBudget;
 use crate::metrics::OperatorMetrics;
+use crate::spill::SpillArea;
 
 /// What a query gives to all its parts.
 #[derive(Debug, Clone)]
 pub struct TaskContext {
     pub config: Arc<Config>,
     pub memory: Arc<MemoryBudget>,
+    /// Where state goes that does not fit the memory.
+    pub spill: Arc<SpillArea>,
     pub cancel: CancelToken,
 }
 
@@ -37,10 +40,14 @@ impl TaskContext {
                 memory.refuse_at(growth);
                 cancel
             }
+            Some(Fault::SpillEvery(growths)) => {
+                memory.spill_at_every(growths);
+                cancel
+            }
             Some(Fault::Cancel(checks)) => cancel.at_check(checks),
             None => cancel,
         };
-        TaskContext { config: Arc::new(config), memory, cancel }
+        TaskContext { spill: SpillArea::new(&config), config: Arc::new(config), memory, cancel }
     }
 }
 
