@@ -41,7 +41,7 @@ pub use plasmon_core::{Config, Driver, Error, Fault, Result};
 pub use plasmon_io as io;
 pub use plasmon_plan as plan;
 pub use progress::{Monitor, Progress};
-pub use query::{Query, Step};
+pub use query::{Query, Step, is_worker};
 pub use session::Session;
 pub use statement::{Source, Statement};
 pub use stream_table::StreamTable;

@@ -1,7 +1,7 @@
 //! One running statement: its schema, batches, cancellation and metrics.
 
 use std::cell::Cell;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use arrow::array::RecordBatch;
@@ -199,7 +199,12 @@ impl Query {
 
     /// One step; whether it `waits` for the workers of a pool, or only looks for a batch of theirs.
     fn work(&mut self, waits: bool) -> Result<Step> {
-        let step = self.advance(waits).inspect_err(|error| self.fail(error))?;
+        let step = self.advance(waits).inspect_err(|error| {
+            // Who asks from within gets no answer; the query and its other readers are none the worse.
+            if !matches!(error, Error::Busy) {
+                self.fail(error);
+            }
+        })?;
         match &step {
             Step::Batch(batch) => self.journal.rows(batch.num_rows()),
             Step::Done => self.end(),
@@ -219,14 +224,14 @@ impl Query {
         self.journal.finished(&self.task.memory);
     }
 
-    /// Cancels what still runs and waits for it: nothing of the query outlives it. Only a table or function that drops the very query that it
-    /// works for, on a thread of that query, cannot wait for itself: its threads end after it.
+    /// Cancels what still runs and waits for it: nothing of the query outlives it. Only what a query calls, on a thread of its own, cannot wait for that
+    /// very query, nor for one that waits for it: their threads end after this.
     fn stop(&mut self) {
         self.task.cancel.cancel();
         if let Run::Pool { queue, coordinator } = &mut self.run {
             // Free a worker that waits for the reader before waiting for it.
             drop(std::mem::replace(queue, crossbeam::channel::never()));
-            if WORKS_FOR.get() != identity(&self.task) {
+            if let Ok(_wait) = Wait::begin(&self.task) {
                 let _ = join_coordinator(coordinator);
             }
         }
@@ -238,11 +243,18 @@ impl Query {
             Run::Failed => Ok(Step::Done),
             Run::Ready(batches) => Ok(batches.next().map_or(Step::Done, Step::Batch)),
             Run::Pool { queue, coordinator } => {
-                let next = if waits { queue.recv().map_err(TryRecvError::from) } else { queue.try_recv() };
+                let next = match queue.try_recv() {
+                    Err(TryRecvError::Empty) if waits => {
+                        let _wait = Wait::begin(&self.task)?;
+                        queue.recv().map_err(TryRecvError::from)
+                    }
+                    next => next,
+                };
                 match next {
                     Ok(batch) => Ok(Step::Batch(export_batch(batch, &self.schema)?)),
                     Err(TryRecvError::Empty) => Ok(Step::Blocked),
                     Err(TryRecvError::Disconnected) => {
+                        let _wait = Wait::begin(&self.task)?;
                         join_coordinator(coordinator)?;
                         Ok(Step::Done)
                     }
@@ -315,6 +327,62 @@ thread_local! {
 /// A number that no other query has while this one lives.
 fn identity(task: &TaskContext) -> usize {
     Arc::as_ptr(&task.memory).addr()
+}
+
+/// Whether this thread is a query's own: what it calls must not wait for other threads' calls.
+pub fn is_worker() -> bool {
+    WORKS_FOR.get() != 0
+}
+
+/// A thread of one query that waits for another query, as long as this lives.
+struct Wait(Option<Edge>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Edge {
+    /// The query whose thread waits.
+    from: usize,
+    /// The query that it waits for.
+    to: usize,
+}
+
+/// All waits of queries' own threads: hardly ever more than a few. Threads of hosts are not here, since no query waits for them.
+static WAITS: Mutex<Vec<Edge>> = Mutex::new(Vec::new());
+
+impl Wait {
+    /// This thread is about to wait for the query of `task`; refused when that one waits, through however many others, for the query that the thread
+    /// works for. Of a circle, whoever would close it is refused.
+    fn begin(task: &TaskContext) -> Result<Wait> {
+        let edge = Edge { from: WORKS_FOR.get(), to: identity(task) };
+        if edge.from == 0 {
+            return Ok(Wait(None));
+        }
+        let mut waits = WAITS.lock().unwrap_or_else(|e| e.into_inner());
+        let mut reached = vec![edge.to];
+        let mut next = 0;
+        while let Some(&query) = reached.get(next) {
+            if query == edge.from {
+                return Err(Error::Busy);
+            }
+            for further in waits.iter().filter(|w| w.from == query) {
+                if !reached.contains(&further.to) {
+                    reached.push(further.to);
+                }
+            }
+            next += 1;
+        }
+        waits.push(edge);
+        Ok(Wait(Some(edge)))
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        let Some(edge) = self.0 else { return };
+        let mut waits = WAITS.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(at) = waits.iter().position(|w| *w == edge) {
+            waits.swap_remove(at);
+        }
+    }
 }
 
 fn spawn_coordinator(graph: Arc<Graph>, sink: Arc<Collect>, task: TaskContext) -> Result<JoinHandle<Result<()>>> {

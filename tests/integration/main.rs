@@ -9,4 +9,5 @@ mod slt;
 mod stores;
 mod substrait;
 mod tidy;
+mod waits;
 mod wire;

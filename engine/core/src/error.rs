@@ -6,7 +6,7 @@ use std::sync::Arc;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, by who can mend it: the user (`User`, `Unsupported`), the data's owner (`Data`, `Io`), the operator of the
-/// machine (`OutOfMemory`, `Cancelled`, `Deadline`), or us (`Internal`).
+/// machine (`OutOfMemory`, `Cancelled`, `Deadline`), the program that calls (`Busy`), or us (`Internal`).
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The statement, an option or an argument is wrong.
@@ -32,6 +32,10 @@ pub enum Error {
     /// The query ran past its deadline.
     #[error("query ran past its deadline")]
     Deadline,
+    /// A thread of the engine's own was about to wait for rows that wait for it: something that a query calls asked for rows of that very query, or of one
+    /// that waits for it. The query goes on.
+    #[error("busy: these rows wait for the query that this thread works for, which would wait for them")]
+    Busy,
     /// A bug in the engine.
     #[error("internal error: {0} (please report this)")]
     Internal(String),

@@ -151,7 +151,7 @@ pub unsafe extern "C" fn plasmon_session_register_table_function(
 }
 
 /// Stops a function and closes its handle: calls that are under way are waited for, later ones fail their query, and its context is released before
-/// this returns. For hosts that go away before the library's queries do; not from inside a function (`PLASMON_CODE_BUSY`). Since ABI 1.1.
+/// this returns. For hosts that go away before the library's queries do; not from inside a function, nor on a worker of the library (`PLASMON_CODE_BUSY`). Since ABI 1.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn plasmon_function_stop(function: plasmon_function) -> i32 {
     guarded(|| {

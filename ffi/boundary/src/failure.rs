@@ -18,7 +18,7 @@ pub enum Code {
     InvalidArrow = 3,
     /// The call is out of order: the statement has no text, the result is over, the stream was taken.
     InvalidState = 4,
-    /// Another thread, or this one further up its stack, is inside a call on the same handle.
+    /// Another thread, or this one further up its stack, is inside a call on the same handle; or the call would wait for a query that waits for this thread.
     Busy = 5,
     /// The caller was compiled for an ABI that this library does not serve.
     UnsupportedVersion = 6,
@@ -221,6 +221,7 @@ impl From<Error> for Failure {
             Error::OutOfMemory { .. } => Code::OutOfMemory,
             Error::Cancelled => Code::Cancelled,
             Error::Deadline => Code::Deadline,
+            Error::Busy => Code::Busy,
             Error::Internal(_) => Code::Internal,
             // A failure of the boundary that went through the engine keeps what it was.
             Error::External(source) => match source.downcast_ref::<Failure>() {

@@ -95,8 +95,10 @@ impl Context {
 
     /// Refuses calls from now on, waits for those that are under way, and releases the context. A host that goes away stops its functions first.
     pub fn stop(&self) -> Result<()> {
-        if CALLS.get() > 0 {
-            return Err(Failure::new(Code::Busy, "a function cannot be stopped from inside a function of the host"));
+        if CALLS.get() > 0 || plasmon::is_worker() {
+            let why =
+                "a function cannot be stopped from inside a function of the host, nor on a thread of the library's";
+            return Err(Failure::new(Code::Busy, why));
         }
         let mut state = self.state();
         state.is_stopping = true;

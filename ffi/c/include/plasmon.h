@@ -72,7 +72,7 @@ typedef enum plasmon_code {
   PLASMON_CODE_INVALID_ARROW = 3,
   // The call is out of order: the statement has no text, the result is over, the stream was taken.
   PLASMON_CODE_INVALID_STATE = 4,
-  // Another thread, or this one further up its stack, is inside a call on the same handle.
+  // Another thread, or this one further up its stack, is inside a call on the same handle; or the call would wait for a query that waits for this thread.
   PLASMON_CODE_BUSY = 5,
   // The caller was compiled for an ABI that this library does not serve.
   PLASMON_CODE_UNSUPPORTED_VERSION = 6,
@@ -546,7 +546,7 @@ int32_t plasmon_session_register_table_function(struct plasmon_session session,
                                                 struct plasmon_function *out);
 
 // Stops a function and closes its handle: calls that are under way are waited for, later ones fail their query, and its context is released before
-// this returns. For hosts that go away before the library's queries do; not from inside a function (`PLASMON_CODE_BUSY`). Since ABI 1.1.
+// this returns. For hosts that go away before the library's queries do; not from inside a function, nor on a worker of the library (`PLASMON_CODE_BUSY`). Since ABI 1.1.
 int32_t plasmon_function_stop(struct plasmon_function function);
 
 // Inside a callback that is about to fail: why, `length` bytes or up to the zero when negative; copied. Since ABI 1.1.
