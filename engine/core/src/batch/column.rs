@@ -496,6 +496,16 @@ impl Column {
         super::concat::concat(columns, data_type)
     }
 
+    /// As [`Column::concat`], but codes stay codes when all point into one dictionary, and constants of one value a constant.
+    pub fn join(columns: &[Column], data_type: &DataType) -> Result<Column> {
+        super::concat::join(columns, data_type)
+    }
+
+    /// The dictionary into which all of the columns point.
+    pub fn shared_dictionary(columns: &[Column]) -> Option<&Arc<Dictionary>> {
+        super::concat::shared_dictionary(columns)
+    }
+
     /// A narrow decimal (`Int64`) made canonical (`Int128` or `Int256`); other columns as they are.
     pub fn widen(&self, to: Physical) -> Column {
         if self.physical() == to {

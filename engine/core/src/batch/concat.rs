@@ -1,12 +1,15 @@
 //! Columns one after the other as one flat column.
 
+use std::sync::Arc;
+
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{Buffer, ScalarBuffer};
 use arrow_schema::DataType;
 
 use super::arrow::{export_column, import_column};
-use super::{Bitmap, Column, Encoding, Physical, Values, Views, physical_type};
+use super::{Bitmap, Column, Dictionary, Encoding, Physical, Values, Views, physical_type};
 use crate::error::{Error, Result};
+use crate::expression::Scalar;
 
 /// See [`Column::concat`].
 pub(super) fn concat(columns: &[Column], data_type: &DataType) -> Result<Column> {
@@ -25,7 +28,7 @@ pub(super) fn concat(columns: &[Column], data_type: &DataType) -> Result<Column>
     macro_rules! fixed {
         ($($variant:ident),*) => {
             match physical {
-                $(Physical::$variant => Values::$variant(join(parts.iter().filter_map(|p| match p { Values::$variant(b) => Some(b), _ => None }))),)*
+                $(Physical::$variant => Values::$variant(join_fixed(parts.iter().filter_map(|p| match p { Values::$variant(b) => Some(b), _ => None }))),)*
                 Physical::Boolean => Values::Boolean(join_bits(parts.iter().filter_map(|p| match p { Values::Boolean(b) => Some(b), _ => None }))),
                 Physical::View => Values::View(join_views(parts.iter().filter_map(|p| match p { Values::View(v) => Some(v), _ => None }))),
                 Physical::Nested => return Err(Error::internal("nested values are concatenated elsewhere")),
@@ -37,6 +40,38 @@ pub(super) fn concat(columns: &[Column], data_type: &DataType) -> Result<Column>
     let mut column = Column::flat_with_validity(values, concat_validity(&flat));
     column.is_ascii = columns.iter().all(|c| c.is_ascii);
     Ok(column)
+}
+
+/// See [`Column::join`].
+pub(super) fn join(columns: &[Column], data_type: &DataType) -> Result<Column> {
+    if let Some(dictionary) = shared_dictionary(columns) {
+        let codes = columns.iter().flat_map(|column| match column.encoding() {
+            Encoding::Dictionary { codes, .. } => &codes[..],
+            _ => &[],
+        });
+        let codes: Vec<u32> = codes.copied().collect();
+        return Ok(Column::dictionary(codes.into(), dictionary.clone(), concat_validity(columns)));
+    }
+    match common_constant(columns) {
+        Some(value) => value.to_column(data_type, columns.iter().map(Column::len).sum()),
+        None => concat(columns, data_type),
+    }
+}
+
+/// See [`Column::shared_dictionary`].
+pub(super) fn shared_dictionary(columns: &[Column]) -> Option<&Arc<Dictionary>> {
+    let mut dictionaries = columns.iter().map(|column| match column.encoding() {
+        Encoding::Dictionary { dictionary, .. } => Some(dictionary),
+        _ => None,
+    });
+    let first = dictionaries.next()??;
+    dictionaries.all(|other| other.is_some_and(|other| other.id == first.id)).then_some(first)
+}
+
+fn common_constant(columns: &[Column]) -> Option<Scalar> {
+    columns.first()?.as_constant()?;
+    let value = Scalar::from_column(&columns[0], 0);
+    columns.iter().all(|c| c.as_constant().is_some() && Scalar::from_column(c, 0) == value).then_some(value)
 }
 
 fn concat_nested(columns: &[Column], data_type: &DataType) -> Result<Column> {
@@ -58,7 +93,7 @@ pub fn concat_validity(columns: &[Column]) -> Option<Bitmap> {
     Some(join_bits(full.iter()))
 }
 
-fn join<'a, T: arrow_buffer::ArrowNativeType>(
+fn join_fixed<'a, T: arrow_buffer::ArrowNativeType>(
     parts: impl Iterator<Item = &'a ScalarBuffer<T>> + Clone,
 ) -> ScalarBuffer<T> {
     let mut joined: Vec<T> = Vec::with_capacity(parts.clone().map(|p| p.len()).sum());

@@ -19,6 +19,11 @@ pub trait ScalarFunction: Send + Sync + Debug {
         false
     }
 
+    /// Whether a call costs much beside what its rows cost (a function of the host's), so that batches should be gathered before it.
+    fn wants_many_rows(&self) -> bool {
+        false
+    }
+
     /// The result for `rows` rows. Arguments are each `rows` long (or constant); values at unselected rows are arbitrary and must not
     /// raise errors. The result has `rows` rows of the physical type of `data_type`.
     fn evaluate(

@@ -4,6 +4,7 @@ pub mod aggregate;
 pub mod collect;
 pub mod exchange;
 pub mod filter;
+pub mod gather;
 pub mod join;
 pub mod key;
 mod key_hash;

@@ -4,12 +4,10 @@
 //! them that whoever waits for it (a LIMIT) should not wait longer.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use plasmon_core::Result;
-use plasmon_core::batch::{Batch, Bounds, Column, Dictionary, Encoding, Physical, Values, Views, concat_validity};
-use plasmon_core::expression::Scalar;
+use plasmon_core::batch::{Batch, Bounds, Column, Physical, Values, Views, concat_validity};
 
 /// Batches of fewer rows than a full batch divided by this wait for more …
 const SMALL_FRACTION: usize = 4;
@@ -82,7 +80,7 @@ impl Coalescer {
         let mut columns = Vec::with_capacity(self.types.len());
         for data_type in &self.types {
             let of_column: Vec<Column> = pieces.iter_mut().filter_map(Iterator::next).collect();
-            let joined = copied_texts(&of_column).map_or_else(|| join(&of_column, data_type), Ok)?;
+            let joined = copied_texts(&of_column).map_or_else(|| Column::join(&of_column, data_type), Ok)?;
             columns.push(joined.with_bounds(union(&of_column)));
         }
         self.ready.push_back(Batch::new(columns, rows));
@@ -90,40 +88,9 @@ impl Coalescer {
     }
 }
 
-/// Columns one after the other: codes stay codes when all point into one dictionary, constants of one value a constant.
-pub(super) fn join(pieces: &[Column], data_type: &DataType) -> Result<Column> {
-    if let Some((codes, dictionary)) = common_codes(pieces) {
-        return Ok(Column::dictionary(codes.into(), dictionary, concat_validity(pieces)));
-    }
-    match common_constant(pieces) {
-        Some(value) => value.to_column(data_type, pieces.iter().map(Column::len).sum()),
-        None => Column::concat(pieces, data_type),
-    }
-}
-
-fn common_codes(pieces: &[Column]) -> Option<(Vec<u32>, Arc<Dictionary>)> {
-    let mut codes: Vec<u32> = Vec::with_capacity(pieces.iter().map(Column::len).sum());
-    let mut shared: Option<&Arc<Dictionary>> = None;
-    for piece in pieces {
-        let Encoding::Dictionary { codes: own, dictionary } = piece.encoding() else { return None };
-        if shared.is_some_and(|known| known.id != dictionary.id) {
-            return None;
-        }
-        shared = Some(dictionary);
-        codes.extend_from_slice(own);
-    }
-    Some((codes, shared?.clone()))
-}
-
-fn common_constant(pieces: &[Column]) -> Option<Scalar> {
-    pieces.first()?.as_constant()?;
-    let value = Scalar::from_column(&pieces[0], 0);
-    pieces.iter().all(|p| p.as_constant().is_some() && Scalar::from_column(p, 0) == value).then_some(value)
-}
-
 /// Texts of all pieces in a buffer of their own: a few must not keep alive the pages that they came from. `None`: no texts, or shared codes.
 fn copied_texts(pieces: &[Column]) -> Option<Column> {
-    if pieces.iter().any(|p| p.physical() != Physical::View) || common_codes(pieces).is_some() {
+    if pieces.iter().any(|p| p.physical() != Physical::View) || Column::shared_dictionary(pieces).is_some() {
         return None;
     }
     let flat = pieces.iter().map(|piece| match piece.flat_values() {
@@ -147,8 +114,11 @@ fn union(pieces: &[Column]) -> Option<Bounds> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
     use arrow::datatypes::{Field, Schema};
     use plasmon_core::batch::Selection;
+    use plasmon_core::expression::Scalar;
 
     /// Batches of the given numbers of rows of consecutive integers, their texts by dictionary, and a constant.
     fn coalesced(sizes: &[usize], batch_rows: usize, passed: usize) -> Vec<Batch> {

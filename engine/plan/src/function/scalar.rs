@@ -55,6 +55,10 @@ impl ScalarFunction for LibraryFunction {
         self.function.signature().volatility == Volatility::Volatile
     }
 
+    fn wants_many_rows(&self) -> bool {
+        is_user(&self.function)
+    }
+
     fn evaluate(
         &self,
         arguments: &[Column],

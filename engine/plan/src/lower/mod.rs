@@ -17,6 +17,7 @@ use plasmon_core::expression::{Expression, Kind, ScalarSlot};
 use plasmon_core::operators::aggregate::{AggregateSpec, aggregate};
 use plasmon_core::operators::exchange::{Distribution, Exchange, ExchangeSpec};
 use plasmon_core::operators::filter::Filter;
+use plasmon_core::operators::gather::Gather;
 use plasmon_core::operators::join::{self, JoinSpec};
 use plasmon_core::operators::limit::Limit;
 use plasmon_core::operators::materialize::Materialize;
@@ -81,18 +82,14 @@ impl<'a> Lowering<'a> {
                 self.leaf(relation, node)?
             }
             Node::SharedScan { index } => self.shared_scan(*index, node)?,
-            Node::Filter { input, predicate } => {
-                self.pass(input, node, waits.clone(), Filter::new(predicate.clone()))?
-            }
+            Node::Filter { input, predicate } => self.pass(relation, input, node, Filter::new(predicate.clone()))?,
             Node::Project { input, expressions } => {
-                self.pass(input, node, waits.clone(), Project::new(expressions.clone()))?
+                self.pass(relation, input, node, Project::new(expressions.clone()))?
             }
-            Node::Limit { input, offset, fetch } => {
-                self.pass(input, node, waits.clone(), Limit::new(*offset, *fetch))?
-            }
+            Node::Limit { input, offset, fetch } => self.pass(relation, input, node, Limit::new(*offset, *fetch))?,
             Node::Unnest { input, unnest } => {
                 let operator = unnest::Unnest::new(unnest.outputs.clone(), unnest.preserve_nulls, types(input));
-                self.pass(input, node, waits.clone(), operator)?
+                self.pass(relation, input, node, operator)?
             }
             Node::Join { .. } => self.join(relation, node, &waits)?,
             Node::Aggregate { .. } | Node::Sort { .. } | Node::Window { .. } | Node::Exchange { .. } => {
@@ -115,14 +112,26 @@ impl<'a> Lowering<'a> {
 
     fn pass(
         &mut self,
+        relation: &Relation,
         input: &Relation,
         node: usize,
-        waits: Vec<Wait>,
         operator: impl Operator + 'static,
     ) -> Result<Streams> {
-        let mut streams = self.relation(input, node + 1)?;
-        streams.wait_for(&waits);
+        let mut streams = self.input(relation, input, node)?;
         streams.operator(Arc::new(operator), node);
+        Ok(streams)
+    }
+
+    /// The streams of the one input of `relation`, in batches that suit its expressions.
+    fn input(&mut self, relation: &Relation, input: &Relation, node: usize) -> Result<Streams> {
+        let mut streams = self.relation(input, node + 1)?;
+        let mut is_dear = false;
+        for expression in relation.expressions() {
+            expression.visit(&mut |e| is_dear |= matches!(&e.kind, Kind::Function(f) if f.function.wants_many_rows()));
+        }
+        if is_dear {
+            streams.operator(Arc::new(Gather::new(types(input))), node);
+        }
         Ok(streams)
     }
 
@@ -170,7 +179,7 @@ impl<'a> Lowering<'a> {
             }
             other => return Err(Error::internal(format!("{other:?} is no breaker"))),
         };
-        let mut streams = self.relation(input, node + 1)?;
+        let mut streams = self.input(relation, input, node)?;
         streams.wait_for(waits);
         Ok(self.break_at(streams, breaker, node))
     }

@@ -15,7 +15,6 @@ use plasmon_core::{Error, Result};
 use plasmon_kernels::decode::{self, HybridCursor, Malformed};
 use plasmon_kernels::select::is_sequence;
 
-use super::super::coalesce::join;
 use super::layout::Layout;
 use super::page::Pages;
 use super::values::{PageValues, Read, check_text};
@@ -90,7 +89,7 @@ impl ColumnReader {
         let column = match &pieces[..] {
             [] => null_column(&self.data_type, 0),
             [piece] => piece.clone(),
-            _ => join(&pieces, &self.data_type)?,
+            _ => Column::join(&pieces, &self.data_type)?,
         };
         Ok(column.with_bounds(self.bounds))
     }
