@@ -1,6 +1,6 @@
 """One peer engine in its own process: JSON requests on stdin, JSON answers on stdout, as benchmarks/src/bin/plasmon-worker.rs.
 
-Usage: worker.py ENGINE[:VARIANT] DATA_DIR THREADS. Request {"query": n, "sql": text}; answer {seconds, peak_kilobytes, rows} or {error}.
+Usage: worker.py ENGINE[:VARIANT] DATA_DIR THREADS. Request {"query": n, "sql": text} or {"setup": text}; answer {seconds, peak_kilobytes, rows} or {error}.
 The time covers planning, running and fetching the whole answer; formatting is outside of it.
 
 Every engine reads the same Parquet files by the same query texts, on as many threads and on no more cores. Settings that are not an
@@ -142,6 +142,14 @@ def main():
                     f.write("5")
             except OSError:
                 pass
+        if "setup" in request:
+            try:
+                engine.run(0, request["setup"])
+                answer = {}
+            except Exception as error:
+                answer = {"error": f"{type(error).__name__}: {error}"}
+            print(json.dumps(answer), file=output, flush=True)
+            continue
         sql = rewrites.for_peer(name, request["query"], request["sql"].strip().rstrip(";"))
         try:
             start = time.perf_counter()

@@ -1,7 +1,7 @@
 //! Runs statements for the peer benchmark: one JSON request a line on stdin, one JSON answer a line on stdout.
 //!
-//! Request `{"setup": "SQL"}` or `{"sql": "SQL"}`; answer `{"seconds": s, "peak_kilobytes": k, "columns": [...], "types": [...], "rows": [[...]]}` or
-//! `{"error": "..."}`. Values are texts; the time covers planning, running and receiving every batch, not the formatting of rows.
+//! Request `{"setup": "SQL"}` or `{"sql": "SQL"}`; answer `{"seconds": s, "peak_kilobytes": k, "reserved_bytes": b, "spilled_bytes": b, "columns": [...],
+//! "types": [...], "rows": [[...]]}` or `{"error": "..."}`. Values are texts; the time covers planning, running and receiving every batch, not the formatting of rows.
 
 use std::io::{BufRead, Write};
 use std::time::Instant;
@@ -34,9 +34,11 @@ fn answer(session: &Session, request: &Value) -> Result<Value, Box<dyn std::erro
     reset_peak();
     let start = Instant::now();
     let query = session.sql(sql)?;
-    let schema = query.schema();
+    let (schema, monitor, memory) = (query.schema(), query.monitor(), query.memory());
     let batches = query.collect()?;
     let seconds = start.elapsed().as_secs_f64();
+    let measured = monitor.measure(0).map_or(Vec::new(), |m| m.nodes);
+    let spilled: u64 = measured.iter().map(|node| node.bytes_spilled).sum();
     let peak_kilobytes = peak_kilobytes();
     let mut rows = Vec::new();
     for batch in &batches {
@@ -47,9 +49,10 @@ fn answer(session: &Session, request: &Value) -> Result<Value, Box<dyn std::erro
     }
     let columns: Vec<_> = schema.fields().iter().map(|f| f.name().clone()).collect();
     let types: Vec<_> = schema.fields().iter().map(|f| f.data_type().to_string()).collect();
-    Ok(
-        json!({ "seconds": seconds, "peak_kilobytes": peak_kilobytes, "columns": columns, "types": types, "rows": rows }),
-    )
+    Ok(json!({
+        "seconds": seconds, "peak_kilobytes": peak_kilobytes, "reserved_bytes": memory.peak(), "spilled_bytes": spilled,
+        "columns": columns, "types": types, "rows": rows
+    }))
 }
 
 fn cell(column: &arrow::array::ArrayRef, row: usize) -> Result<Value, arrow::error::ArrowError> {
