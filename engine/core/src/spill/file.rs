@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::batch::{Bitmap, Column, Encoding, Values, Views};
+use super::codec::{self, Types};
+use crate::batch::Column;
 use crate::error::{Error, Result};
 use crate::metrics::OperatorMetrics;
 
@@ -23,6 +24,7 @@ pub struct SpillFile {
     path: PathBuf,
     consumer: String,
     metrics: Arc<OperatorMetrics>,
+    types: Types,
     state: Mutex<State>,
     rows: AtomicU64,
     bytes: AtomicU64,
@@ -48,6 +50,7 @@ impl SpillFile {
             path,
             consumer: consumer.to_string(),
             metrics: metrics.clone(),
+            types: Types::default(),
             state: Mutex::new(State { file, blocks: Vec::new(), end: 0 }),
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -65,7 +68,13 @@ impl SpillFile {
     /// Appends a block: `columns` of any encoding and any lengths; `rows` is given back with it. The columns may be dropped after.
     pub fn append(&self, columns: &[Column], rows: usize) -> Result<()> {
         let mut bytes = Vec::new();
-        columns.iter().try_for_each(|column| encode(column, &mut bytes))?;
+        for column in columns {
+            let start = bytes.len();
+            bytes.extend([0; 8]);
+            codec::encode(column, &self.types, &mut bytes)?;
+            let len = (bytes.len() - start - 8) as u64;
+            bytes[start..start + 8].copy_from_slice(&len.to_le_bytes());
+        }
         let mut state = self.state();
         let at = state.end;
         state.file.seek(SeekFrom::Start(at)).map_err(|e| self.error("writing", e))?;
@@ -111,7 +120,14 @@ impl SpillFile {
         state.file.read_exact(&mut bytes).map_err(|e| self.error("reading", e))?;
         drop(state);
         let mut input = &bytes[..];
-        let columns = (0..number(0)).map(|_| decode(&mut input)).collect::<Result<_>>()?;
+        let mut column = || {
+            let (len, rest) = input.split_first_chunk().ok_or("a short block")?;
+            let (bytes, rest) = rest.split_at_checked(u64::from_le_bytes(*len) as usize).ok_or("a short block")?;
+            input = rest;
+            codec::decode(bytes, &self.types)
+        };
+        let columns = (0..number(0)).map(|_| column()).collect::<Result<_, String>>();
+        let columns = columns.map_err(|e| self.error("reading", e))?;
         Ok(Block { columns, rows })
     }
 
@@ -144,13 +160,4 @@ impl SpillReader {
         self.next += 1;
         self.file.block(self.next - 1).map(Some)
     }
-}
-
-fn encode(_column: &Column, _bytes: &mut Vec<u8>) -> Result<()> {
-    let _ = (Bitmap::constant(true, 0), |e: Encoding| e, |v: Values| v, |v: Views| v);
-    Err(Error::internal("spilling is not there yet"))
-}
-
-fn decode(_input: &mut &[u8]) -> Result<Column> {
-    Err(Error::internal("spilling is not there yet"))
 }

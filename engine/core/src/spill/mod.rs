@@ -1,5 +1,6 @@
 //! Spilling: what does not fit memory goes to files and comes back, block by block.
 
+mod codec;
 mod file;
 
 use std::path::PathBuf;
