@@ -1,6 +1,7 @@
 //! Every knob of the engine, with unit, default and reason. Nothing else is configurable.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 
@@ -31,6 +32,12 @@ pub enum Fault {
     RefuseMemory(usize),
     /// Whoever can spill does so at every n-th growth, whatever is free.
     SpillEvery(usize),
+    /// The n-th read or write of a spill file fails.
+    SpillIo(usize),
+    /// The n-th write of a spill file is cut short by a full disk.
+    SpillFull(usize),
+    /// The n-th read of a spill file has one bit flipped.
+    SpillFlip(usize),
 }
 
 /// Settings of one session.
@@ -40,6 +47,10 @@ pub struct Config {
     pub threads: usize,
     /// Memory budget of a query in bytes; `None` = no limit (the default).
     pub memory_bytes: Option<usize>,
+    /// Where a query writes what does not fit its memory: files without names, in these directories by turns; default: the system's temporary directory.
+    pub spill_directories: Vec<PathBuf>,
+    /// Most bytes that a query may have there at once; `None` = no limit (the default).
+    pub spill_bytes: Option<usize>,
     /// Rows per batch, 1..=32,768; default [`BATCH_ROWS_DEFAULT`]. Tests set 7.
     pub batch_rows: usize,
     /// Which driver runs a query.
@@ -57,6 +68,8 @@ impl Default for Config {
         Config {
             threads: std::thread::available_parallelism().map_or(1, |n| n.get()),
             memory_bytes: None,
+            spill_directories: vec![std::env::temp_dir()],
+            spill_bytes: None,
             batch_rows: BATCH_ROWS_DEFAULT,
             driver: Driver::Pool,
             hash_collisions: false,
@@ -78,7 +91,8 @@ impl Config {
     /// Every setting that has a name, in the order of names.
     pub fn settings(&self) -> Vec<Setting> {
         let driver = if self.driver == Driver::Inline { "inline" } else { "pool" };
-        let memory = self.memory_bytes.map_or("none".to_string(), |m| m.to_string());
+        let limit = |bytes: Option<usize>| bytes.map_or("none".to_string(), |bytes| bytes.to_string());
+        let directories: Vec<_> = self.spill_directories.iter().map(|d| d.to_string_lossy()).collect();
         let setting = |name, value, meaning| Setting { name: Cow::Borrowed(name), value, meaning };
         vec![
             setting("batch_rows", self.batch_rows.to_string(), "rows per batch, 1 to 32768"),
@@ -89,7 +103,13 @@ impl Config {
             ),
             setting("driver", driver.to_string(), "who runs a query: pool or inline"),
             setting("hash_collisions", self.hash_collisions.to_string(), "test knob: every key hashes alike"),
-            setting("memory_bytes", memory, "memory that one query may reserve, or none"),
+            setting("memory_bytes", limit(self.memory_bytes), "memory that one query may reserve, or none"),
+            setting("spill_bytes", limit(self.spill_bytes), "disk that one query may use beside its memory, or none"),
+            setting(
+                "spill_directories",
+                directories.join(","),
+                "where a query writes what does not fit its memory, by turns; separated by commas",
+            ),
             setting("threads", self.threads.to_string(), "worker threads of a query, 1 to 1024"),
         ]
     }
@@ -98,21 +118,29 @@ impl Config {
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let number =
             || value.parse::<usize>().map_err(|_| Error::user(format!("SET {name}: {value:?} is no whole number")));
+        let limit = || if value.eq_ignore_ascii_case("none") { Ok(None) } else { number().map(Some) };
+        let items = || value.split(',').map(str::trim).filter(|item| !item.is_empty());
         match name {
             "batch_rows" => self.batch_rows = number()?,
             "threads" => self.threads = number()?,
-            "memory_bytes" => {
-                self.memory_bytes = if value.eq_ignore_ascii_case("none") { None } else { Some(number()?) }
+            "memory_bytes" => self.memory_bytes = limit()?,
+            "spill_bytes" => self.spill_bytes = limit()?,
+            "spill_directories" => {
+                let directories: Vec<PathBuf> = items().map(PathBuf::from).collect();
+                if let Some(none) = directories.iter().find(|directory| !directory.is_dir()) {
+                    return Err(Error::user(format!("SET {name}: {} is no directory", none.display())));
+                }
+                if directories.is_empty() {
+                    return Err(Error::user(format!("SET {name}: at least one directory is needed")));
+                }
+                self.spill_directories = directories;
             }
             "hash_collisions" => {
                 self.hash_collisions = value
                     .parse()
                     .map_err(|_| Error::user(format!("SET {name}: {value:?} is neither true nor false")))?
             }
-            "disabled_passes" => {
-                self.disabled_passes =
-                    value.split(',').map(str::trim).filter(|p| !p.is_empty()).map(str::to_string).collect()
-            }
+            "disabled_passes" => self.disabled_passes = items().map(str::to_string).collect(),
             "driver" => {
                 self.driver = match value.to_lowercase().as_str() {
                     "pool" => Driver::Pool,
@@ -142,6 +170,41 @@ impl Config {
                 self.batch_rows
             )));
         }
+        if self.spill_directories.is_empty() {
+            return Err(Error::user("spill_directories must name at least one directory"));
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_in_the_order_of_names_and_can_be_set_to_what_they_show() {
+        let mut config = Config::default();
+        let settings = config.settings();
+        assert!(settings.is_sorted_by_key(|s| s.name.clone()));
+        settings.iter().for_each(|s| config.set(&s.name, &s.value).unwrap());
+        assert_eq!(config.settings(), settings);
+    }
+
+    #[test]
+    fn where_to_spill_is_checked_when_it_is_set() {
+        let mut config = Config::default();
+        let mut refused = |name: &str, value: &str| config.set(name, value).unwrap_err().to_string();
+        assert_eq!(refused("spill_directories", "/,/nowhere"), "SET spill_directories: /nowhere is no directory");
+        assert_eq!(refused("spill_directories", " , "), "SET spill_directories: at least one directory is needed");
+        assert_eq!(refused("spill_bytes", "much"), "SET spill_bytes: \"much\" is no whole number");
+        assert_eq!(config.spill_directories, Config::default().spill_directories, "nothing was changed");
+        config.set("spill_directories", "/, /dev").unwrap();
+        assert_eq!(config.spill_directories, [PathBuf::from("/"), PathBuf::from("/dev")]);
+        config.set("spill_bytes", "1000000").unwrap();
+        assert_eq!(config.spill_bytes, Some(1_000_000));
+        config.set("spill_bytes", "None").unwrap();
+        assert_eq!(config.spill_bytes, None);
+        config.spill_directories.clear();
+        assert!(config.check().is_err());
     }
 }

@@ -45,7 +45,7 @@ impl TaskContext {
                 cancel
             }
             Some(Fault::Cancel(checks)) => cancel.at_check(checks),
-            None => cancel,
+            Some(Fault::SpillIo(_) | Fault::SpillFull(_) | Fault::SpillFlip(_)) | None => cancel,
         };
         TaskContext { spill: SpillArea::new(&config), config: Arc::new(config), memory, cancel }
     }

@@ -1,31 +1,57 @@
 //! Spilling: what does not fit memory goes to files and comes back, block by block.
+//!
+//! ```text
+//! SpillArea ──► SpillFile ──seal──► block ──┬─ Background ─┬──► Store ──► Part (a file in a directory)
+//!  (query)      (operator)  block.rs        └── or itself ─┘   places     disk.rs: turns, quota, faults
+//! ```
+//! What grows in memory: 24 bytes a block, and what is under way ([`background`]). While a block is sealed or opened its bytes exist up to twice beside its columns.
+//! Files lose their names when they are made, so that nothing is left whatever happens to the process.
 
+mod background;
+mod block;
 mod codec;
+mod disk;
 mod file;
+mod store;
+#[cfg(test)]
+mod tests;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use file::{Block, SpillFile, SpillReader};
+pub use block::Block;
+pub use file::{SpillFile, SpillReader};
 
 use crate::config::Config;
 use crate::error::Result;
 use crate::metrics::OperatorMetrics;
+use background::Background;
+use disk::Disk;
 
 /// Where one query may write what does not fit memory.
 #[derive(Debug)]
 pub struct SpillArea {
-    directory: PathBuf,
+    disk: Arc<Disk>,
+    background: Background,
 }
 
 impl SpillArea {
     /// The area that `config` names; nothing is written before the first file.
-    pub fn new(_config: &Config) -> Arc<Self> {
-        Arc::new(SpillArea { directory: std::env::temp_dir() })
+    pub fn new(config: &Config) -> Arc<Self> {
+        Arc::new(SpillArea { disk: Arc::new(Disk::new(config)), background: Background::new(config) })
     }
 
     /// A new, empty file, for `consumer` (shown in errors). Bytes written count as spilled in `metrics`.
     pub fn file(self: &Arc<Self>, consumer: &str, metrics: &Arc<OperatorMetrics>) -> Result<Arc<SpillFile>> {
-        SpillFile::create(&self.directory, consumer, metrics)
+        SpillFile::create(self, consumer, metrics)
+    }
+
+    /// Bytes that files hold now.
+    pub fn bytes(&self) -> u64 {
+        self.disk.bytes().0
+    }
+
+    /// The most bytes that files held at once.
+    pub fn peak(&self) -> u64 {
+        self.disk.bytes().1
     }
 }
