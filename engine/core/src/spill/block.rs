@@ -22,6 +22,8 @@ pub struct Block {
 
 /// Compressed bytes are kept when they save this share of the plain ones: less does not pay for unpacking.
 const SHARE_SAVED: usize = 8;
+/// Columns that are longer than this are tried on so many bytes from their middle first: LZ4 is slowest where it finds nothing.
+const SAMPLE: usize = 8 << 10;
 /// LZ4 makes a byte of at most so many.
 const EXPANSION_MAX: usize = 255;
 /// Its own limit is 2 GiB; larger columns lie as they are.
@@ -62,13 +64,18 @@ fn put_column(encoded: &[u8], table: &mut CompressTable, bytes: &mut Vec<u8>) {
 
 /// Appends `encoded` compressed and says how long it is; or leaves `bytes` alone because it does not pay.
 fn compressed(encoded: &[u8], table: &mut CompressTable, bytes: &mut Vec<u8>) -> Option<usize> {
-    if encoded.len() > COMPRESSED_MAX {
-        return None;
-    }
     let start = bytes.len();
-    bytes.resize(start + get_maximum_output_size(encoded.len()), 0);
-    let len = compress_into_with_table(encoded, &mut bytes[start..], table).ok();
-    let len = len.filter(|&len| len <= encoded.len() - encoded.len() / SHARE_SAVED && len < encoded.len());
+    let mut pays = |plain: &[u8]| {
+        bytes.resize(start + get_maximum_output_size(plain.len()), 0);
+        let len = compress_into_with_table(plain, &mut bytes[start..], table).ok();
+        len.filter(|&len| len <= plain.len() - plain.len() / SHARE_SAVED && len < plain.len())
+    };
+    let is_worth_it = match encoded.len() {
+        ..=SAMPLE => true,
+        len @ ..=COMPRESSED_MAX => pays(&encoded[(len - SAMPLE) / 2..][..SAMPLE]).is_some(),
+        _ => false,
+    };
+    let len = is_worth_it.then(|| pays(encoded)).flatten();
     bytes.truncate(start + len.unwrap_or(0));
     len
 }

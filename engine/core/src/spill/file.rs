@@ -23,14 +23,14 @@ pub struct SpillFile {
 }
 
 impl SpillFile {
-    pub(super) fn create(area: &Arc<SpillArea>, consumer: &str, metrics: &Arc<OperatorMetrics>) -> Result<Arc<Self>> {
-        Ok(Arc::new(SpillFile {
+    pub(super) fn new(area: &Arc<SpillArea>, consumer: &str, metrics: &Arc<OperatorMetrics>) -> Self {
+        SpillFile {
             area: area.clone(),
-            store: Arc::new(Store::create(&area.disk, consumer)?),
+            store: Arc::new(Store::new(&area.disk, consumer)),
             metrics: metrics.clone(),
             types: Types::default(),
             rows: AtomicU64::new(0),
-        }))
+        }
     }
 
     /// Appends a block: `columns` of any encoding and any lengths; `rows` is given back with it. The columns may be dropped after. An error of the disk
@@ -41,13 +41,11 @@ impl SpillFile {
         let index = self.store.place(len)?;
         self.rows.fetch_add(rows as u64, Relaxed);
         self.metrics.bytes_spilled.fetch_add(len as u64, Relaxed);
-        match self.area.background.room(len) {
-            Some(room) => self.area.background.run(Job::Write { store: self.store.clone(), index, bytes, room }),
-            None => {
-                self.store.write_waiting(index, &bytes);
-                return self.store.check();
-            }
-        }
+        let Some(room) = self.area.background.room(bytes.capacity()) else {
+            self.store.write_waiting(index, &bytes);
+            return self.store.check();
+        };
+        self.area.background.run(Job::Write { store: self.store.clone(), index, bytes, room });
         Ok(())
     }
 

@@ -4,7 +4,8 @@
 //! SpillArea ──► SpillFile ──seal──► block ──┬─ Background ─┬──► Store ──► Part (a file in a directory)
 //!  (query)      (operator)  block.rs        └── or itself ─┘   places     disk.rs: turns, quota, faults
 //! ```
-//! What grows in memory: 24 bytes a block, and what is under way ([`background`]). While a block is sealed or opened its bytes exist up to twice beside its columns.
+//! What grows in memory: 24 bytes a block, and what is under way (background.rs). While a block is sealed or opened, its bytes exist up to
+//! twice beside its columns.
 //! Files lose their names when they are made, so that nothing is left whatever happens to the process.
 
 mod background;
@@ -40,9 +41,9 @@ impl SpillArea {
         Arc::new(SpillArea { disk: Arc::new(Disk::new(config)), background: Background::new(config) })
     }
 
-    /// A new, empty file, for `consumer` (shown in errors). Bytes written count as spilled in `metrics`.
+    /// A new, empty file, for `consumer` (shown in errors). Bytes written count as spilled in `metrics`. It takes nothing of the system before the first block.
     pub fn file(self: &Arc<Self>, consumer: &str, metrics: &Arc<OperatorMetrics>) -> Result<Arc<SpillFile>> {
-        SpillFile::create(self, consumer, metrics)
+        Ok(Arc::new(SpillFile::new(self, consumer, metrics)))
     }
 
     /// Bytes that files hold now.

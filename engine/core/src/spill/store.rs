@@ -18,9 +18,10 @@ pub(super) struct Store {
     is_dropped: AtomicBool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
-    turn: Turn,
+    /// Directories tried so far; none before the first block.
+    turn: Option<Turn>,
     /// The last one is written to.
     parts: Vec<Arc<Part>>,
     end: u64,
@@ -41,17 +42,14 @@ struct Place {
 }
 
 impl Store {
-    pub(super) fn create(disk: &Arc<Disk>, consumer: &str) -> Result<Self> {
-        let mut turn = disk.turn();
-        let parts = vec![Arc::new(disk.create(consumer, &mut turn)?)];
-        let state = State { turn, parts, end: 0, blocks: Vec::new(), waiting: 0, failed: None, bytes: 0 };
-        Ok(Store {
+    pub(super) fn new(disk: &Arc<Disk>, consumer: &str) -> Self {
+        Store {
             disk: disk.clone(),
             consumer: consumer.to_string(),
-            state: Mutex::new(state),
+            state: Mutex::default(),
             written: Condvar::new(),
             is_dropped: AtomicBool::new(false),
-        })
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -69,6 +67,9 @@ impl Store {
         if let Some(error) = &state.failed {
             return Err(error.clone());
         }
+        if state.parts.is_empty() {
+            self.add_part(&mut state)?;
+        }
         self.disk.take(&self.consumer, len as u64)?;
         let place = Place { at: state.end, len, part: state.parts.len() - 1 };
         state.end += len as u64;
@@ -76,6 +77,14 @@ impl Store {
         state.blocks.push(place);
         state.waiting += 1;
         Ok(state.blocks.len() - 1)
+    }
+
+    /// Goes on in a new part, in the next directory that takes one.
+    fn add_part(&self, state: &mut State) -> Result<()> {
+        let part = self.disk.create(&self.consumer, state.turn.get_or_insert_with(|| self.disk.turn()))?;
+        state.parts.push(Arc::new(part));
+        state.end = 0;
+        Ok(())
     }
 
     /// Writes a block that has its place; an error stays, for who appends or reads next.
@@ -116,9 +125,7 @@ impl Store {
     fn move_on(&self, index: usize, full: usize, error: Error) -> Result<()> {
         let mut state = self.state();
         if state.parts.len() - 1 == full {
-            let part = self.disk.create(&self.consumer, &mut state.turn).map_err(|_| error)?;
-            state.parts.push(Arc::new(part));
-            state.end = 0;
+            self.add_part(&mut state).map_err(|_| error)?;
         }
         let (at, part, len) = (state.end, state.parts.len() - 1, state.blocks[index].len);
         state.blocks[index] = Place { at, len, part };

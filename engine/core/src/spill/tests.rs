@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::batch::{Column, Encoding, Values, Views};
@@ -190,7 +190,7 @@ fn directories_take_turns_and_bad_ones_are_passed_over() {
     assert_eq!((places, open_files(&second.0).len()), (2, 4));
     config.spill_directories.drain(..1);
     config.spill_directories.truncate(1);
-    let error = SpillArea::new(&config).file("Sort", &OperatorMetrics::new()).unwrap_err();
+    let error = append(&SpillArea::new(&config).file("Sort", &OperatorMetrics::new()).unwrap(), 0).unwrap_err();
     assert!(matches!(error, Error::Io { .. }));
     assert!(error.to_string().contains("nowhere") && error.to_string().contains("Sort"), "{error}");
 }
@@ -307,52 +307,74 @@ fn lineitem(rows: usize) -> Vec<(&'static str, Column)> {
     ]
 }
 
-/// MB/s of memory, and where the time goes: `cargo test --release -p plasmon-core spill -- --ignored --nocapture`.
+/// Time that this thread has worked, whoever else does on this machine.
+fn now() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap())
+}
+
+const ROWS: usize = 32_768;
+const ROUNDS: usize = 200;
+
+/// MB/s of `bytes` in every round.
+fn rate(bytes: usize, time: Duration) -> f64 {
+    (bytes * ROUNDS) as f64 / 1e6 / time.as_secs_f64()
+}
+
+/// MB/s of memory, and where the time goes: `cargo test --release -p plasmon-core figures -- --ignored --nocapture`.
 #[test]
 #[ignore = "a figure, not a proof"]
-fn figures_of_speed() {
-    const ROWS: usize = 32_768;
-    const ROUNDS: usize = 50;
-    let (mut all, mut memory) = (Vec::new(), 0);
-    let rate = |bytes: usize, start: Instant| (bytes * ROUNDS) as f64 / 1e6 / start.elapsed().as_secs_f64();
+fn figures_of_codecs() {
+    let timed = |bytes: usize, work: &mut dyn FnMut()| {
+        let start = now();
+        (0..ROUNDS).for_each(|_| work());
+        rate(bytes, now() - start)
+    };
     for (name, column) in lineitem(ROWS) {
         let types = codec::Types::default();
-        let (bytes, mut encoded) = (column.memory_bytes(), Vec::new());
-        let start = Instant::now();
-        for _ in 0..ROUNDS {
+        let (bytes, mut encoded, mut sealed) = (column.memory_bytes(), Vec::new(), Vec::new());
+        let encode = timed(bytes, &mut || {
             encoded.clear();
             codec::encode(&column, &types, &mut encoded).unwrap();
-        }
-        let encode = rate(bytes, start);
-        let start = Instant::now();
-        (0..ROUNDS).for_each(|_| drop(codec::decode(&encoded, &types).unwrap()));
-        let decode = rate(bytes, start);
-        let start = Instant::now();
-        let mut sealed = Vec::new();
-        (0..ROUNDS).for_each(|_| sealed = block::seal(std::slice::from_ref(&column), ROWS, &types).unwrap());
-        let seal = rate(bytes, start);
-        let start = Instant::now();
-        (0..ROUNDS).for_each(|_| drop(block::open(&sealed, &types).unwrap()));
-        let open = rate(bytes, start);
+        });
+        let decode = timed(bytes, &mut || drop(codec::decode(&encoded, &types).unwrap()));
+        let seal = timed(bytes, &mut || sealed = block::seal(std::slice::from_ref(&column), ROWS, &types).unwrap());
+        let open = timed(bytes, &mut || drop(block::open(&sealed, &types).unwrap()));
         let (encoded, sealed) = (encoded.len(), sealed.len());
         eprintln!(
             "{name:20} {bytes:8} B, encoded {encoded:8} at {encode:6.0} / {decode:6.0} MB/s, with LZ4 {sealed:8} at {seal:6.0} / {open:6.0}"
         );
-        memory += bytes;
-        all.push(column);
     }
+}
+
+/// As [`figures_of_codecs`], of whole files.
+#[test]
+#[ignore = "a figure, not a proof"]
+fn figures_of_files() {
+    let all: Vec<Column> = lineitem(ROWS).into_iter().map(|(_, column)| column).collect();
+    let memory: usize = all.iter().map(Column::memory_bytes).sum();
+    let (directory, types, mut encoded) = (Directory::new(), codec::Types::default(), Vec::new());
+    let mut plain = std::fs::File::create(directory.0.join("plain")).unwrap();
+    let start = Instant::now();
+    for _ in 0..ROUNDS {
+        encoded.clear();
+        all.iter().for_each(|column| codec::encode(column, &types, &mut encoded).unwrap());
+        std::io::Write::write_all(&mut plain, &encoded).unwrap();
+    }
+    eprintln!("without LZ4 and checksum: write {:.0} MB/s of memory", rate(memory, start.elapsed()));
+    std::fs::remove_file(directory.0.join("plain")).unwrap();
     for (how, memory_bytes) in [("by itself", Some(0)), ("with a thread", None)] {
-        let area = SpillArea::new(&Config { memory_bytes, ..Config::default() });
+        let area = SpillArea::new(&Config { memory_bytes, ..config(&[&directory]) });
         let file = area.file("figures", &OperatorMetrics::new()).unwrap();
         let start = Instant::now();
         (0..ROUNDS).for_each(|_| file.append(&all, ROWS).unwrap());
-        let write = rate(memory, start);
+        let write = rate(memory, start.elapsed());
         let _ = file.block(ROUNDS - 1).unwrap();
-        let all_written = rate(memory, start);
+        let all_written = rate(memory, start.elapsed());
         let start = Instant::now();
         let mut reader = file.reader();
         while reader.next().unwrap().is_some() {}
-        let read = rate(memory, start);
+        let read = rate(memory, start.elapsed());
         eprintln!("{how}: write {write:.0}, until all is written {all_written:.0}, read {read:.0} MB/s of memory");
     }
 }

@@ -66,7 +66,9 @@ pub(super) fn encode(column: &Column, types: &Types, bytes: &mut Vec<u8>) -> Res
         }
         Encoding::Constant(values) => {
             encode_head(column, CONSTANT, bytes);
-            encode_values(values, None, types, bytes)
+            // What stands under nothing but nulls may be anything.
+            let null = column.validity().filter(|v| is_all_null(v)).map(|_| Bitmap::constant(false, 1));
+            encode_values(values, null.as_ref(), types, bytes)
         }
         Encoding::Dictionary { codes, dictionary } => match used_values(codes, dictionary) {
             Some((codes, values)) => {
@@ -81,8 +83,11 @@ pub(super) fn encode(column: &Column, types: &Types, bytes: &mut Vec<u8>) -> Res
     }
 }
 
+fn is_all_null(validity: &Bitmap) -> bool {
+    validity.count_ones() == 0
+}
+
 fn encode_head(column: &Column, shape: u8, bytes: &mut Vec<u8>) {
-    let is_all_null = |validity: &Bitmap| validity.count_ones() == 0;
     let nulls = column.validity().map_or(0, |validity| if is_all_null(validity) { ALL_NULL } else { HAS_NULLS });
     let mut flags = nulls;
     flags |= if column.is_ascii { IS_ASCII } else { 0 };

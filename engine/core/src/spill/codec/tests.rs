@@ -138,6 +138,9 @@ fn views_of_nulls_may_point_anywhere() {
     let written =
         Column::flat_with_validity(Values::View(views), Some(Bitmap::from_bools([true, false, true].into_iter())));
     assert_same(&round_trip(&written), &written);
+    let anything = Views { views: vec![u128::MAX].into(), buffers: [].into() };
+    let null = Column::constant_null(Values::View(anything), 3);
+    assert_same(&round_trip(&null), &null);
 }
 
 #[test]
