@@ -30,6 +30,8 @@ pub struct Progress {
     pub bytes_reserved: usize,
     /// The most bytes reserved at once so far.
     pub bytes_peak: usize,
+    /// Bytes written to disk so far because memory was short.
+    pub bytes_spilled: u64,
 }
 
 impl Monitor {
@@ -60,6 +62,7 @@ impl Monitor {
             rows_total: self.rows_total,
             bytes_reserved: self.task.memory.used(),
             bytes_peak: self.task.memory.peak(),
+            bytes_spilled: self.measure(0).map_or(0, |measured| measured.spilled_bytes()),
         }
     }
 

@@ -109,8 +109,10 @@ impl Session {
     /// session.set_memory_source(Some(host.clone()));
     /// session.sql("SELECT value, count(*) FROM generate_series(1, 1000) GROUP BY 1")?.collect()?;
     /// assert_eq!(host.0.load(Ordering::Relaxed), 32 << 20);
-    /// let too_much = session.sql("SELECT value, count(*) FROM generate_series(1, 10000000) GROUP BY 1")?.collect();
-    /// assert!(matches!(too_much, Err(Error::OutOfMemory { .. })));
+    /// // Ten million groups go to disk; one list of ten million values is a value, and has to fit.
+    /// let groups = session.sql("SELECT count(*) FROM (SELECT value FROM generate_series(1, 10000000) GROUP BY 1)")?.collect()?;
+    /// let list = session.sql("SELECT array_agg(value) FROM generate_series(1, 10000000)")?.collect();
+    /// assert!(matches!(list, Err(Error::OutOfMemory { .. })));
     /// assert_eq!(host.0.load(Ordering::Relaxed), 32 << 20);
     /// # Ok::<(), Error>(())
     /// ```
@@ -121,9 +123,10 @@ impl Session {
         drop(replaced);
     }
 
-    /// Gives up to `bytes` that queries took of the memory source but do not use back to it, or all there are when that is less; how many it got.
+    /// Gives `bytes` of what queries took of the memory source back to it: first what they do not use, then what stands still and can go to disk. How many it
+    /// got; when that is less, queries at work are asked to spill too, and give back what that frees within a batch.
     pub fn spill(&self, bytes: usize) -> usize {
-        self.memory().release_unused(bytes)
+        self.memory().free(bytes)
     }
 
     /// The budget above those of queries that start now.

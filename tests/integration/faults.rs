@@ -4,7 +4,7 @@
 use plasmon::{Config, Driver, Error, Fault, Session};
 
 /// One query for each kind of growing state.
-const QUERIES: [&str; 10] = [
+pub(crate) const QUERIES: [&str; 10] = [
     "SELECT a.value % 97, count(*), sum(a.value) FROM generate_series(1, 3000) a GROUP BY 1",
     "SELECT DISTINCT CAST(a.value % 501 AS VARCHAR) FROM generate_series(1, 3000) a",
     "SELECT count(DISTINCT a.value % 53), string_agg(CAST(a.value AS VARCHAR), ',') FROM generate_series(1, 2000) a",

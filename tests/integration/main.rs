@@ -4,6 +4,7 @@ mod broken_input;
 mod faults;
 mod foreign_plans;
 mod operators;
+mod out_of_core;
 mod results;
 mod slt;
 mod stores;

@@ -9,7 +9,7 @@ use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::DataType;
 use arrow::util::display::array_value_to_string;
 use plasmon::plan::{substrait, wire};
-use plasmon::{Config, Driver, Error, Query, Session, Source};
+use plasmon::{Config, Driver, Error, Fault, Query, Session, Source};
 use sqllogictest::{DBOutput, DefaultColumnType};
 
 /// A session, and how statements come to it.
@@ -166,6 +166,8 @@ configurations! {
     with_tiny_batches: Config { batch_rows: 7, threads: 2, ..Config::default() }, Nothing;
     with_tiny_batches_inline: Config { batch_rows: 7, driver: Driver::Inline, ..Config::default() }, Nothing;
     with_colliding_hashes: Config { hash_collisions: true, threads: 2, ..Config::default() }, Nothing;
+    with_everything_spilled: Config { fault: Some(Fault::SpillEvery(1)), threads: 2, ..Config::default() }, Nothing;
+    with_everything_spilled_inline: Config { fault: Some(Fault::SpillEvery(2)), driver: Driver::Inline, batch_rows: 64, ..Config::default() }, Nothing;
     with_little_memory: Config { memory_bytes: Some(30_000), threads: 2, ..Config::default() }, OutOfMemory;
 }
 

@@ -37,8 +37,7 @@ fn answer(session: &Session, request: &Value) -> Result<Value, Box<dyn std::erro
     let (schema, monitor, memory) = (query.schema(), query.monitor(), query.memory());
     let batches = query.collect()?;
     let seconds = start.elapsed().as_secs_f64();
-    let measured = monitor.measure(0).map_or(Vec::new(), |m| m.nodes);
-    let spilled: u64 = measured.iter().map(|node| node.bytes_spilled).sum();
+    let spilled = monitor.progress().bytes_spilled;
     let peak_kilobytes = peak_kilobytes();
     let mut rows = Vec::new();
     for batch in &batches {

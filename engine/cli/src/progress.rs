@@ -74,7 +74,11 @@ fn watch(monitor: &Monitor, stop: &AtomicBool) {
         });
         bar.set_position(progress.rows_read.min(progress.rows_total.unwrap_or(0)));
         let memory = progress.bytes_reserved as f64 / 1e6;
-        bar.set_message(format!("{:.1} M rows read, {memory:.0} MB", progress.rows_read as f64 / 1e6));
+        let spilled = match progress.bytes_spilled {
+            0 => String::new(),
+            bytes => format!(", {:.0} MB spilled", bytes as f64 / 1e6),
+        };
+        bar.set_message(format!("{:.1} M rows read, {memory:.0} MB{spilled}", progress.rows_read as f64 / 1e6));
         bar.tick();
     }
     if let Some(bar) = bar {

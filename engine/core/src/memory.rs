@@ -73,6 +73,26 @@ struct Ledger {
     used: usize,
     /// Taken of the source.
     granted: usize,
+    /// As [`MemoryBudget::release_unused`]; when that is not enough, what stands still in the budgets below is spilled, and their working consumers are
+    /// asked to spill at their next step. How many bytes the source got by now: more come as consumers get to it.
+    pub fn free(&self, wanted: usize) -> usize {
+        let mut freed = self.release_unused(wanted);
+        let below: Vec<Arc<MemoryBudget>> = locked(&self.below).iter().filter_map(Weak::upgrade).collect();
+        for budget in below {
+            if freed >= wanted {
+                break;
+            }
+            // A query whose disk fails tells so itself when it spills; whoever wants memory asks the next one.
+            if budget.spill_standing(wanted - freed).is_ok_and(|spilled| spilled > 0) {
+                freed += self.release_unused(wanted - freed);
+            }
+            if freed < wanted {
+                budget.ask(None, wanted - freed);
+            }
+        }
+        freed
+    }
+
     /// Nobody will reserve any more: what is not used goes back at once.
     is_over: bool,
 }
@@ -223,10 +243,7 @@ impl MemoryBudget {
 
     /// Reserves, or says why not: the refusal of a test, of the limit, or of the source.
     fn grow(&self, consumer: &Consumer, bytes: usize) -> Result<()> {
-        let refuse_in = &self.refuse_in;
-        if refuse_in.load(Ordering::Relaxed) > 0
-            && refuse_in.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)) == Ok(1)
-        {
+        if self.refuses_by_test() {
             return Err(self.refusal(&consumer.name, bytes, None));
         }
         let Err(why) = self.take(consumer, bytes) else { return Ok(()) };
@@ -240,20 +257,27 @@ impl MemoryBudget {
         Err(self.refusal(&consumer.name, bytes, why))
     }
 
+    /// Whether this growth is the one that a test wants refused.
+    fn refuses_by_test(&self) -> bool {
+        let left = &self.refuse_in;
+        left.load(Ordering::Relaxed) > 0
+            && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)) == Ok(1)
+    }
+
     /// As [`MemoryBudget::grow`] for one who can spill: `false` = spill first.
     fn try_grow(&self, consumer: &Consumer, bytes: usize) -> Result<bool> {
         let held = consumer.held();
         let asked = consumer.is_asked.swap(false, Ordering::Relaxed) && held > self.floor();
         let every = self.spill_every.load(Ordering::Relaxed);
         let told = every > 0 && held > 0 && consumer.growths.fetch_add(1, Ordering::Relaxed) % every == every - 1;
-        if asked || told {
+        if asked || told || self.refuses_by_test() {
             return Ok(false);
         }
         if self.take(consumer, bytes).is_ok() || (self.spill_standing(bytes)? > 0 && self.take(consumer, bytes).is_ok())
         {
             return Ok(true);
         }
-        self.ask_another(consumer, bytes);
+        self.ask(Some(consumer), bytes);
         if held + bytes <= self.floor() {
             self.overdraw(consumer, bytes);
             return Ok(true);
@@ -310,11 +334,12 @@ impl MemoryBudget {
         Ok(spilled)
     }
 
-    /// Asks another consumer to spill at its next step: the smallest that holds `bytes`, or the largest.
-    fn ask_another(&self, consumer: &Consumer, bytes: usize) {
+    /// Asks a consumer, another than `asking`, to spill at its next step: the smallest that holds `bytes`, or the largest. Source: Spark's TaskMemoryManager.
+    fn ask(&self, asking: Option<&Consumer>, bytes: usize) {
         let floor = self.floor();
         let consumers = locked(&self.consumers);
-        let others = || consumers.iter().filter(|c| c.spills && c.held() > floor && !std::ptr::eq(&***c, consumer));
+        let is_other = |c: &Consumer| asking.is_none_or(|asking| !std::ptr::eq(c, asking));
+        let others = || consumers.iter().filter(|c| c.spills && c.held() > floor && is_other(c));
         let sufficing = others().filter(|c| c.held() >= bytes).min_by_key(|c| c.held());
         if let Some(victim) = sufficing.or_else(|| others().max_by_key(|c| c.held())) {
             victim.is_asked.store(true, Ordering::Relaxed);
@@ -404,7 +429,7 @@ impl MemorySource for Above {
     }
 
     fn reclaim(&self, bytes: usize) -> usize {
-        self.0.budget.release_unused(bytes)
+        self.0.budget.free(bytes)
     }
 }
 

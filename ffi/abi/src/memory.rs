@@ -117,7 +117,8 @@ pub unsafe extern "C" fn plasmon_session_set_memory(session: plasmon_session, me
     })
 }
 
-/// Asks the queries of the session to give back up to `bytes`: what they took of the host and do not use. `freed` becomes how many bytes `release` got.
+/// Asks the queries of the session to give back `bytes` that they took of the host: first what they do not use, then what stands still and can go to disk.
+/// `freed` becomes how many bytes `release` got; when that is less, queries at work are asked too, and give back what spilling frees within a batch.
 /// From any thread, also from inside the host's memory functions. Since ABI 1.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plasmon_session_spill(session: plasmon_session, bytes: u64, freed: *mut u64) -> i32 {

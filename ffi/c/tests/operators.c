@@ -439,10 +439,17 @@ static void host_memory_is_asked_and_gets_all_back(void) {
   EXPECT(host.given == 0 && host.most > 4000000 && host.reserves > 0 && host.reserves < 200);
   EXPECT(host.spills == 0 && host.closed == 0);
 
-  // Refused: an error that names who holds what.
+  // Refused: groups go to disk.
   memory = memory_of(&host, 9000000);
   OK(plasmon_session_set_memory(session, &memory));
-  plasmon_query query = groups_of(&stream, 200);
+  EXPECT(read_all(groups_of(&stream, 200), 1, &rows) == 2000000 && rows == 2000000);
+  EXPECT(host.refusals > 0 && host.spills > 0 && host.given == 0);
+
+  // What cannot go to disk, one value of all rows, is an error that names who holds what.
+  memory = memory_of(&host, 9000000);
+  OK(plasmon_session_set_memory(session, &memory));
+  struct ArrowArrayStream values = host_open(&stream, 200, 10000);
+  plasmon_query query = aggregate(of_stream(&values), NULL, "array_agg(n)");
   EXPECT_CODE(PLASMON_CODE_OUT_OF_MEMORY, plasmon_query_push(query, count_rows, &rows));
   EXPECT(strstr(plasmon_last_error()->message, "Aggregate:") && strstr(plasmon_last_error()->message, "the host refused"));
   EXPECT(host.refusals > 0 && host.spills > 0);

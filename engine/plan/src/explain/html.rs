@@ -48,6 +48,9 @@ fn cards(document: &Document<'_>, page: &mut String) {
         card("worker time", duration(measured.total_nanos()));
         card(&format!("of {} threads busy", measured.threads), format!("{:.0}%", busy.min(1.0) * 100.0));
         card("peak memory", bytes(measured.peak_bytes as u64));
+        if measured.spilled_bytes() > 0 {
+            card("spilled", bytes(measured.spilled_bytes()));
+        }
         let rows = document.sections.first().and_then(|s| s.root.metrics.as_ref()).map_or(0, |m| m.rows);
         card("rows out", grouped(rows));
     }

@@ -100,6 +100,11 @@ impl Measurement {
         total.notes.extend(metrics.notes());
     }
 
+    /// Bytes that all nodes wrote to disk because memory was short.
+    pub fn spilled_bytes(&self) -> u64 {
+        self.nodes.iter().map(|n| n.bytes_spilled).sum()
+    }
+
     /// Worker time of all nodes, in nanoseconds; at least 1.
     fn total_nanos(&self) -> u64 {
         self.nodes.iter().map(|n| n.nanos).sum::<u64>().max(1)

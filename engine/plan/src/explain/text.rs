@@ -16,14 +16,16 @@ pub(super) fn render(document: &Document<'_>, verbose: bool) -> String {
         node(&section.root, "", "", document.total_nanos(), &mut out);
     }
     if let Some(measured) = document.measured {
+        let spilled = Some(measured.spilled_bytes()).filter(|&spilled| spilled > 0);
         let _ = writeln!(
             out,
-            "\nElapsed {}, worker time {} on {} thread{}, peak memory {}",
+            "\nElapsed {}, worker time {} on {} thread{}, peak memory {}{}",
             duration(measured.elapsed_nanos),
             duration(measured.total_nanos()),
             measured.threads,
             if measured.threads == 1 { "" } else { "s" },
-            bytes(measured.peak_bytes as u64)
+            bytes(measured.peak_bytes as u64),
+            spilled.map_or(String::new(), |spilled| format!(", {} spilled", bytes(spilled)))
         );
     }
     if verbose || document.measured.is_some() {

@@ -51,7 +51,7 @@ class ErrorsTest {
         plan.deadline(Duration.ofSeconds(Long.MAX_VALUE)).deadline(Duration.ofNanos(1)).deadline(null);
       }
       PlasmonException noMemory = Batches.fails(ErrorCode.OUT_OF_MEMORY, () -> {
-        try (Plan plan = session.prepare("SELECT value, count(*) FROM generate_series(1, 1000000) GROUP BY 1").set("memory_bytes", "100000");
+        try (Plan plan = session.prepare("SELECT array_agg(value) FROM generate_series(1, 1000000)").set("memory_bytes", "100000");
             Stream rows = plan.execute()) {
           rows.push(array -> {});
         }
