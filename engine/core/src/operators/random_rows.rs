@@ -234,8 +234,18 @@ pub(crate) fn drive(
     workers: usize,
     task: &TaskContext,
 ) -> crate::Result<Vec<Batch>> {
-    let metrics = OperatorMetrics::new();
-    let mut states = (0..workers).map(|_| breaker.sink.open(task, &metrics)).collect::<crate::Result<Vec<_>>>()?;
+    drive_with(breaker, batches, workers, task, &OperatorMetrics::new())
+}
+
+/// The same, counting in `metrics`.
+pub(crate) fn drive_with(
+    breaker: &Breaker,
+    batches: Vec<Batch>,
+    workers: usize,
+    task: &TaskContext,
+    metrics: &Arc<OperatorMetrics>,
+) -> crate::Result<Vec<Batch>> {
+    let mut states = (0..workers).map(|_| breaker.sink.open(task, metrics)).collect::<crate::Result<Vec<_>>>()?;
     for (i, batch) in batches.into_iter().enumerate() {
         if batch.selected_rows() > 0 {
             states[i % workers].push(batch)?;

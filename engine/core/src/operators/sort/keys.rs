@@ -521,6 +521,16 @@ impl Keys {
         }
     }
 
+    /// The first 96 bits of the key at `index`: orders as keys of an equal layout do, and leaves only long byte rows tied that are not equal.
+    #[inline]
+    pub(crate) fn head(&self, index: usize) -> u128 {
+        match self {
+            Keys::Narrow { words, row_bits, .. } => (words[index] as u128) >> row_bits,
+            Keys::Wide { words, .. } => words[index] >> 32,
+            Keys::Rows { rows, order } => rows.prefix(order[index] as usize, 0),
+        }
+    }
+
     /// Where groups of equal keys start among sorted keys, looking at all but the lowest `ignored_bits` bits of packed keys, and the number of keys.
     pub(crate) fn group_starts(&self, ignored_bits: u32) -> Vec<u32> {
         match self {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use plasmon_kernels::sort::merge_runs;
 
-use super::keys::{Keys, Layout};
+use super::keys::Keys;
+use super::rows::{retained_bytes, shared_bytes};
 use super::run::Run;
 use super::{RowSources, Shared};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
+use crate::memory::Reservation;
 use crate::pipeline::{FinalizeTask, TaskContext};
 
 /// A slice of the output should hold at least this many rows to be worth a task.
@@ -19,6 +21,9 @@ const SLICE_ROWS_MIN: usize = 1 << 14;
 const SLICES_PER_THREAD: usize = 4;
 /// Sampled rows per slice from which the splits are chosen.
 const SAMPLES_PER_SLICE: usize = 32;
+
+/// Bytes per row of the numbers of its run and its row there, while a slice is merged.
+const ORDER_BYTES: usize = 16;
 
 /// Runs ready to be merged: all keys of one layout.
 struct Merge {
@@ -30,8 +35,8 @@ struct Merge {
     batch_rows: usize,
 }
 
-/// Tasks that each fill one slice of the output.
-pub(super) fn finalize(shared: &Arc<Shared>, task: &TaskContext) -> Result<Vec<FinalizeTask>> {
+/// Tasks that each fill one slice of the output; `None` = there is no memory for it beside the runs, which stay where they are.
+pub(super) fn finalize(shared: &Arc<Shared>, task: &TaskContext) -> Result<Option<Vec<FinalizeTask>>> {
     let (runs, metrics) = {
         let mut state = shared.state();
         (std::mem::take(&mut state.runs), state.metrics.clone())
@@ -46,8 +51,14 @@ pub(super) fn finalize(shared: &Arc<Shared>, task: &TaskContext) -> Result<Vec<F
         }
     }
     if start == end {
-        return Ok(Vec::new());
+        return Ok(Some(Vec::new()));
     }
+    let output = task.memory.spilling_reservation(format!("{} output", shared.consumer));
+    if !output.try_grow(output_bytes(&runs, end - start, shared))? {
+        shared.state().runs = runs;
+        return Ok(None);
+    }
+    keep(&runs, output, shared);
     let runs = with_one_layout(runs, shared)?;
     let columns = (0..shared.run.payload)
         .map(|c| RowSources::new(runs.iter().map(|r| r.columns[c].clone()).collect(), &shared.run.types[c]))
@@ -56,13 +67,34 @@ pub(super) fn finalize(shared: &Arc<Shared>, task: &TaskContext) -> Result<Vec<F
     let slices = (total / SLICE_ROWS_MIN).clamp(1, task.config.threads * SLICES_PER_THREAD);
     let cuts = merge.cuts(slices);
     shared.state().slices = vec![Vec::new(); cuts.len() - 1];
-    Ok((0..cuts.len() - 1)
+    let tasks = (0..cuts.len() - 1)
         .map(|slice| {
             let (shared, merge, from, to) =
                 (shared.clone(), merge.clone(), cuts[slice].clone(), cuts[slice + 1].clone());
             Box::new(move |task: &TaskContext| fill_slice(&shared, &merge, slice, &from, &to, task)) as FinalizeTask
         })
-        .collect())
+        .collect();
+    Ok(Some(tasks))
+}
+
+/// Upper bound of what the merged rows take beside the runs: numbers of run and row, and a copy of all but long strings.
+fn output_bytes(runs: &[Run], wanted: usize, shared: &Shared) -> usize {
+    let total = runs.iter().map(Run::len).sum::<usize>().max(1);
+    let columns = runs.iter().flat_map(|run| &run.columns[..shared.run.payload]);
+    let held: usize = columns.map(|column| retained_bytes(column) - shared_bytes(column)).sum();
+    let rows: usize = runs.iter().map(|run| run.columns.first().map_or(0, |c| c.len())).sum();
+    // Runs that were cut still hold the columns of all their rows.
+    wanted * ORDER_BYTES + (held as u128 * wanted.min(total) as u128).div_ceil(rows.max(1) as u128) as usize
+}
+
+/// Keeps the tokens of the output, and of the long strings that it shares with the runs.
+fn keep(runs: &[Run], output: Reservation, shared: &Shared) {
+    let mut state = shared.state();
+    state.reservations.push(output);
+    for run in runs {
+        let strings = run.columns[..shared.run.payload].iter().map(shared_bytes).sum();
+        state.reservations.extend(run.reservation.as_ref().map(|token| token.split(strings)));
+    }
 }
 
 /// Re-encodes keys where runs were given different layouts.
@@ -72,8 +104,7 @@ fn with_one_layout(runs: Vec<Run>, shared: &Shared) -> Result<Vec<Run>> {
         return Ok(runs);
     }
     let stats = rest.iter().fold(first.stats.clone(), |all, run| all.union(&run.stats));
-    let parts = shared.run.key_parts(&first.columns, first.columns.first().map_or(0, |c| c.len()))?;
-    let layout = Layout::new(&parts, &stats);
+    let layout = shared.run.layout(&stats)?;
     runs.into_iter()
         .map(|run| if run.layout == layout { Ok(run) } else { run.with_layout(&shared.run, &layout) })
         .collect()
@@ -87,30 +118,19 @@ fn fill_slice(
     to: &[usize],
     task: &TaskContext,
 ) -> Result<()> {
-    let reservation = task.memory.reservation("Sort output");
     let (runs, rows) = merge.order(from, to);
     let mut batches = Vec::with_capacity(runs.len().div_ceil(merge.batch_rows));
     for (runs, rows) in runs.chunks(merge.batch_rows).zip(rows.chunks(merge.batch_rows)) {
         task.cancel.check()?;
         let columns = merge.columns.iter().map(|c| c.gather(runs, rows)).collect::<Result<Vec<_>>>()?;
-        reservation.grow(columns.iter().map(fixed_bytes).sum())?;
         batches.push(Batch::new(columns, rows.len()));
     }
     let mut state = shared.state();
-    state.reservations.push(reservation);
     match state.slices.get_mut(slice) {
         Some(slot) => *slot = batches,
         None => return Err(Error::internal("a sorted slice has no place")),
     }
     Ok(())
-}
-
-/// Bytes that gathering allocated: strings keep pointing into their old buffers.
-fn fixed_bytes(column: &crate::batch::Column) -> usize {
-    match column.encoding() {
-        crate::batch::Encoding::Flat(crate::batch::Values::View(views)) => views.views.len() * 16,
-        _ => column.memory_bytes(),
-    }
 }
 
 impl Merge {

@@ -18,16 +18,14 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// Adds a batch of `rows` rows; answers the bytes that it keeps alive.
-    pub(crate) fn push(&mut self, columns: Vec<Column>, rows: usize) -> usize {
-        let bytes = columns.iter().map(retained_bytes).sum();
+    /// Adds a batch of `rows` rows.
+    pub(crate) fn push(&mut self, columns: Vec<Column>, rows: usize) {
         if self.columns.is_empty() {
             self.columns = columns.into_iter().map(|c| vec![c]).collect();
         } else {
             self.columns.iter_mut().zip(columns).for_each(|(list, column)| list.push(column));
         }
         self.rows += rows;
-        bytes
     }
 
     /// Rows so far.
@@ -60,11 +58,34 @@ impl Rows {
 pub(crate) fn retained_bytes(column: &Column) -> usize {
     match column.encoding() {
         Encoding::Flat(Values::View(views)) => {
-            let long: usize = views.views.iter().map(|&v| v as u32 as usize).filter(|&len| len > 12).sum();
-            views.views.len() * 16 + long + column.validity().map_or(0, |v| v.words().len() * 8)
+            views.views.len() * 16 + long_bytes(views) + column.validity().map_or(0, |v| v.words().len() * 8)
         }
         Encoding::Dictionary { .. } | Encoding::Constant(_) => column.memory_bytes() + column.len() * 16,
         Encoding::Flat(_) => column.memory_bytes(),
+    }
+}
+
+/// Bytes of the strings that their views do not hold.
+fn long_bytes(views: &Views) -> usize {
+    views.views.iter().map(|&v| v as u32 as usize).filter(|&len| len > 12).sum()
+}
+
+/// Bytes of long strings that flat `column` shares with what is gathered from it.
+pub(crate) fn shared_bytes(column: &Column) -> usize {
+    match column.encoding() {
+        Encoding::Flat(Values::View(views)) => long_bytes(views),
+        _ => 0,
+    }
+}
+
+/// Bytes of all the values of `column` one after the other, where equal ones take as much as others.
+pub(crate) fn repeated_bytes(column: &Column) -> usize {
+    match column.encoding() {
+        Encoding::Flat(_) => retained_bytes(column),
+        Encoding::Constant(values) => column.len() * values.memory_bytes(),
+        Encoding::Dictionary { dictionary, .. } => {
+            column.len() * dictionary.values.memory_bytes().div_ceil(dictionary.values.len().max(1))
+        }
     }
 }
 

@@ -5,11 +5,21 @@ use std::sync::Mutex;
 use arrow_schema::DataType;
 
 use super::keys::{KeyOrder, KeyParts, KeyStats, Keys, Layout};
+use super::rows::{repeated_bytes, retained_bytes};
 use super::{Rows, SortSpec, plain_column};
-use crate::batch::Column;
+use crate::batch::{Column, Physical, physical_type};
 use crate::error::Result;
 use crate::expression::Expression;
 use crate::memory::Reservation;
+
+/// Bytes per row while rows are sorted: keys of 16 bytes with their scratch, which is also a second copy of one column at a time.
+const SORTING_BYTES: usize = 32;
+/// The same for keys that become bytes: where each ends, and the numbers that are sorted by them …
+const BYTE_KEY_BYTES: usize = 24;
+/// … and the bytes themselves, escaped.
+const BYTE_KEY_COPIES: usize = 1;
+/// Bytes per row that a narrow decimal may grow by.
+const WIDE_BYTES: usize = 24;
 
 /// How rows are sorted: which of the collected columns are keys.
 #[derive(Debug)]
@@ -23,6 +33,8 @@ pub(super) struct RunSpec {
     /// Collected column of each key.
     pub(super) key_columns: Vec<usize>,
     orders: Vec<KeyOrder>,
+    /// Whether a collected column is a key of no fixed width, which becomes bytes.
+    is_byte_key: Vec<bool>,
     /// Statistics of the first run's layout: later runs whose keys lie within take the same layout, and merge without re-encoding.
     hint: Mutex<Option<KeyStats>>,
 }
@@ -48,7 +60,7 @@ impl RunSpec {
     pub(super) fn new(spec: &SortSpec) -> Self {
         let mut types = spec.types.clone();
         let mut computed_keys = Vec::new();
-        let key_columns = spec
+        let key_columns: Vec<usize> = spec
             .keys
             .iter()
             .map(|key| {
@@ -61,7 +73,28 @@ impl RunSpec {
             .collect();
         let orders =
             spec.keys.iter().map(|k| KeyOrder { descending: k.descending, nulls_first: k.nulls_first }).collect();
-        RunSpec { types, payload: spec.types.len(), computed_keys, key_columns, orders, hint: Mutex::new(None) }
+        let is_bytes = |t: &DataType| matches!(physical_type(t), Physical::View | Physical::Nested);
+        let is_byte_key = types.iter().enumerate().map(|(c, t)| key_columns.contains(&c) && is_bytes(t)).collect();
+        let (payload, hint) = (spec.types.len(), Mutex::new(None));
+        RunSpec { types, payload, computed_keys, key_columns, orders, is_byte_key, hint }
+    }
+
+    /// Bytes of `rows` arriving rows, with what it takes to sort them: keys with their scratch, one column at a time twice, and keys as bytes.
+    pub(super) fn bytes(&self, columns: &[Column], rows: usize) -> usize {
+        let column = |((column, data_type), is_byte_key): ((&Column, &DataType), &bool)| {
+            let key = if *is_byte_key { BYTE_KEY_COPIES * repeated_bytes(column) + BYTE_KEY_BYTES * rows } else { 0 };
+            // A narrow decimal becomes wide.
+            let wide = if column.physical() == physical_type(data_type) { 0 } else { WIDE_BYTES * rows };
+            retained_bytes(column) + key + wide
+        };
+        let columns = columns.iter().zip(&self.types).zip(&self.is_byte_key);
+        columns.map(column).sum::<usize>() + SORTING_BYTES * rows
+    }
+
+    /// The layout of keys with these statistics.
+    pub(super) fn layout(&self, stats: &KeyStats) -> Result<Layout> {
+        let none = self.types.iter().map(|t| Column::concat(&[], t)).collect::<Result<Vec<_>>>()?;
+        Ok(Layout::new(&self.key_parts(&none, 0)?, stats))
     }
 
     /// The key fields of collected columns.
@@ -74,17 +107,10 @@ impl RunSpec {
         KeyParts::new(keys, rows)
     }
 
-    /// Sorts `rows`, keeping the keys of the first `keep`. `several` runs will be merged: choose a layout that others can share.
-    pub(super) fn sort(
-        &self,
-        rows: Rows,
-        keep: Option<usize>,
-        reservation: &Reservation,
-        several: bool,
-    ) -> Result<Run> {
+    /// Sorts `rows`, keeping the keys of the first `keep`, within what [`RunSpec::bytes`] says. `several` runs will be merged: choose a layout that others
+    /// can share.
+    pub(super) fn sort(&self, rows: Rows, keep: Option<usize>, several: bool) -> Result<Run> {
         let count = rows.len();
-        // Upper bound while columns are joined: keys of 16 bytes with their scratch, and a second copy of the columns' fixed parts.
-        reservation.grow(count * 32)?;
         let columns = rows.concat(&self.types)?;
         let parts = self.key_parts(&columns, count)?;
         let stats = if several { self.shared_stats(parts.stats()?) } else { parts.stats()? };
@@ -95,8 +121,6 @@ impl RunSpec {
         if let Some(keep) = keep {
             keys.truncate(keep);
         }
-        let bytes: usize = columns.iter().map(super::rows::retained_bytes).sum::<usize>() + keys.memory_bytes();
-        reservation.resize(bytes)?;
         Ok(Run { columns, keys, layout, stats, reservation: None })
     }
 
@@ -115,6 +139,11 @@ impl Run {
     /// Rows.
     pub(super) fn len(&self) -> usize {
         self.keys.len()
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.columns.iter().map(retained_bytes).sum::<usize>() + self.keys.memory_bytes()
     }
 
     /// All collected columns in sorted order.

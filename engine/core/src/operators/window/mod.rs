@@ -24,7 +24,7 @@ use arrow_schema::DataType;
 
 use super::Breaker;
 use super::aggregate::AggregateFunction;
-use super::sort::Rows;
+use super::sort::{Rows, retained_bytes};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::expression::{Expression, Scalar, SortKey, evaluate};
@@ -225,7 +225,8 @@ impl SinkState for WindowState {
         for expression in &self.shared.collected.computed {
             columns.push(evaluate(expression, &batch)?);
         }
-        let bytes = self.rows.push(columns, batch.rows());
+        let bytes = columns.iter().map(retained_bytes).sum();
+        self.rows.push(columns, batch.rows());
         if let Some(reservation) = &self.reservation {
             reservation.grow(bytes)?;
             self.metrics.reserved(reservation.held());
