@@ -1,7 +1,14 @@
 //! Exchange: deals rows to partitions, each of which one worker then reads as a whole.
 //!
 //! By keys (rows of equal keys meet in one partition: `DISTRIBUTE BY`, a host's shuffle) or in turn, a batch at a time (which only spreads
-//! the work of a source that feeds one worker). What grows: all rows, under a reservation. Rows that one worker brought keep their order within a partition.
+//! the work of a source that feeds one worker). Rows that one worker brought keep their order within a partition.
+//!
+//! ```text
+//! push ──▶ worker's pieces by partition ──combine──▶ pieces of all, in memory or on disk ──▶ a partition at a time
+//!              ╰─told to spill──▶ file of the worker: blocks of one partition each
+//! ```
+//! What grows: all rows, under a reservation per worker. A worker that is told to spill writes the pieces of every partition, since they share the strings of
+//! the batches that they were cut from.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,6 +24,7 @@ use crate::expression::{Expression, Scalar, evaluate};
 use crate::memory::Reservation;
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{Flow, Next, Sink, SinkState, Source, SourceState, TaskContext};
+use crate::spill::SpillFile;
 
 /// Most partitions: a batch is cut into as many pieces.
 pub const PARTITIONS_MAX: usize = 4096;
@@ -47,11 +55,38 @@ pub struct Exchange {
     shared: Arc<Shared>,
 }
 
+/// Rows of one partition.
+#[derive(Debug)]
+enum Piece {
+    Batch(Batch),
+    /// A block, and its rows.
+    Block(Arc<SpillFile>, usize, usize),
+}
+
+impl Piece {
+    fn rows(&self) -> usize {
+        match self {
+            Piece::Batch(batch) => batch.rows(),
+            Piece::Block(_, _, rows) => *rows,
+        }
+    }
+
+    fn batch(self) -> Result<Batch> {
+        match self {
+            Piece::Batch(batch) => Ok(batch),
+            Piece::Block(file, block, _) => file.block(block).map(|block| Batch::new(block.columns, block.rows)),
+        }
+    }
+}
+
+/// Bytes of a column, or of a piece, beside its values.
+const PIECE_BYTES: usize = 192;
+
 #[derive(Debug)]
 struct Shared {
     spec: ExchangeSpec,
     /// Pieces of each partition; taken by its reader.
-    partitions: Vec<Mutex<Vec<Batch>>>,
+    partitions: Vec<Mutex<Vec<Piece>>>,
     reservations: Mutex<Vec<Reservation>>,
     /// Batches dealt in turn so far.
     dealt: AtomicUsize,
@@ -112,11 +147,15 @@ impl Sink for ExchangeSink {
     }
 
     fn open(&self, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SinkState>> {
+        let partitions = self.shared.spec.partitions;
         Ok(Box::new(ExchangeState {
-            partitions: vec![Vec::new(); self.shared.spec.partitions],
+            partitions: vec![Vec::new(); partitions],
+            spilled: (0..partitions).map(|_| Vec::new()).collect(),
+            file: None,
             shared: self.shared.clone(),
-            reservation: Some(task.memory.reservation("Exchange")),
+            reservation: Some(task.memory.spilling_reservation("Exchange")),
             metrics: metrics.clone(),
+            task: task.clone(),
         }))
     }
 }
@@ -125,17 +164,19 @@ impl Sink for ExchangeSink {
 struct ExchangeState {
     shared: Arc<Shared>,
     partitions: Vec<Vec<Batch>>,
+    /// What came before those, on disk …
+    spilled: Vec<Vec<Piece>>,
+    /// … in this file.
+    file: Option<Arc<SpillFile>>,
     reservation: Option<Reservation>,
     metrics: Arc<OperatorMetrics>,
+    task: TaskContext,
 }
 
 impl SinkState for ExchangeState {
     fn push(&mut self, batch: Batch) -> Result<Flow> {
         let batch = batch.detach();
-        if let Some(reservation) = &self.reservation {
-            reservation.grow(batch.memory_bytes())?;
-            self.metrics.reserved(reservation.held());
-        }
+        let has_room = self.make_room(self.bytes(&batch))?;
         match &self.shared.spec.distribution {
             Distribution::InTurn => {
                 let turn = self.shared.dealt.fetch_add(1, Ordering::Relaxed) % self.partitions.len();
@@ -146,12 +187,18 @@ impl SinkState for ExchangeState {
                 self.cut(&batch, &hash_keys(&keys, batch.rows()));
             }
         }
+        if !has_room {
+            self.spill()?;
+        }
         Ok(Flow::NeedInput)
     }
 
     fn combine(&mut self) -> Result<()> {
-        for (own, all) in self.partitions.iter_mut().zip(&self.shared.partitions) {
-            all.lock().unwrap_or_else(|e| e.into_inner()).append(own);
+        let own = self.spilled.iter_mut().zip(&mut self.partitions);
+        for ((spilled, own), all) in own.zip(&self.shared.partitions) {
+            let mut all = all.lock().unwrap_or_else(|e| e.into_inner());
+            all.append(spilled);
+            all.extend(own.drain(..).map(Piece::Batch));
         }
         self.shared.reservations.lock().unwrap_or_else(|e| e.into_inner()).extend(self.reservation.take());
         Ok(())
@@ -159,6 +206,32 @@ impl SinkState for ExchangeState {
 }
 
 impl ExchangeState {
+    /// Bytes of a batch cut to pieces.
+    fn bytes(&self, batch: &Batch) -> usize {
+        let pieces = match &self.shared.spec.distribution {
+            Distribution::InTurn => 1,
+            Distribution::Keys(_) => batch.rows().min(self.partitions.len()),
+        };
+        batch.memory_bytes() + pieces * (batch.columns().len() + 1) * PIECE_BYTES
+    }
+
+    /// Reserves `bytes`, spilling what is here if it must; `false` = there is no memory at all, and what comes is to be written at once.
+    fn make_room(&mut self, bytes: usize) -> Result<bool> {
+        let Some(reservation) = &self.reservation else {
+            return Err(Error::internal("a batch came to an exchange that is over"));
+        };
+        if reservation.try_grow(bytes)? {
+            self.metrics.reserved(reservation.held());
+            return Ok(true);
+        }
+        self.spill()?;
+        match self.reservation.as_ref().map_or(Ok(()), |reservation| reservation.grow(bytes)) {
+            Ok(()) => Ok(true),
+            Err(Error::OutOfMemory { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     fn cut(&mut self, batch: &Batch, hashes: &[u64]) {
         let (mut rows, mut ends) = (Vec::new(), Vec::new());
         partition_rows(hashes, self.partitions.len() as u32, &mut rows, &mut ends);
@@ -171,6 +244,51 @@ impl ExchangeState {
             }
         }
     }
+
+    /// Writes the pieces of every partition, joined to full batches.
+    fn spill(&mut self) -> Result<()> {
+        let file = match &self.file {
+            Some(file) => file,
+            None => self.file.insert(self.task.spill.file("Exchange", &self.metrics)?),
+        };
+        let batch_rows = self.task.config.batch_rows.max(1);
+        for (pieces, spilled) in self.partitions.iter_mut().zip(&mut self.spilled) {
+            let mut left = std::mem::take(pieces).into_iter();
+            while !left.as_slice().is_empty() {
+                let count = fitting(left.as_slice().iter().map(Batch::rows), batch_rows);
+                let batch = join(left.by_ref().take(count).collect(), &self.shared.spec.types)?;
+                // The only writer of the file knows the number of the next block.
+                let block = file.blocks();
+                file.append(batch.columns(), batch.rows())?;
+                spilled.push(Piece::Block(file.clone(), block, batch.rows()));
+            }
+        }
+        if let Some(reservation) = &self.reservation {
+            reservation.shrink(reservation.held());
+        }
+        Ok(())
+    }
+}
+
+/// How many pieces of these rows make a full batch; at least one.
+fn fitting(pieces: impl Iterator<Item = usize>, batch_rows: usize) -> usize {
+    let mut rows = 0;
+    let fits = |piece: &usize| {
+        rows += piece;
+        rows <= batch_rows
+    };
+    pieces.take_while(fits).count().max(1)
+}
+
+/// Pieces one after the other as one batch.
+fn join(pieces: Vec<Batch>, types: &[DataType]) -> Result<Batch> {
+    let [_, _, ..] = &pieces[..] else {
+        return pieces.into_iter().next().ok_or_else(|| Error::internal("a partition without its pieces"));
+    };
+    let columns = types.iter().enumerate().map(|(index, data_type)| {
+        Column::concat(&pieces.iter().map(|p| p.column(index).clone()).collect::<Vec<_>>(), data_type)
+    });
+    Ok(Batch::new(columns.collect::<Result<_>>()?, pieces.iter().map(Batch::rows).sum()))
 }
 
 #[derive(Debug)]
@@ -205,7 +323,7 @@ struct ExchangeSourceState {
     only: Option<usize>,
     /// The partition that the pieces are of.
     partition: usize,
-    pieces: std::vec::IntoIter<Batch>,
+    pieces: std::vec::IntoIter<Piece>,
     batch_rows: usize,
 }
 
@@ -236,21 +354,9 @@ impl ExchangeSourceState {
 
     /// The next pieces as one batch, as many as fit.
     fn together(&mut self) -> Result<Batch> {
-        let mut rows = 0;
-        let fits = |piece: &&Batch| {
-            rows += piece.rows();
-            rows <= self.batch_rows
-        };
-        let count = self.pieces.as_slice().iter().take_while(fits).count().max(1);
-        let pieces: Vec<Batch> = self.pieces.by_ref().take(count).collect();
-        let [_, _, ..] = &pieces[..] else {
-            return pieces.into_iter().next().ok_or_else(|| Error::internal("a partition without its pieces"));
-        };
-        let types = self.shared.spec.types.iter().enumerate();
-        let columns = types.map(|(index, data_type)| {
-            Column::concat(&pieces.iter().map(|p| p.column(index).clone()).collect::<Vec<_>>(), data_type)
-        });
-        Ok(Batch::new(columns.collect::<Result<_>>()?, pieces.iter().map(Batch::rows).sum()))
+        let count = fitting(self.pieces.as_slice().iter().map(Piece::rows), self.batch_rows);
+        let pieces = self.pieces.by_ref().take(count).map(Piece::batch).collect::<Result<_>>()?;
+        join(pieces, &self.shared.spec.types)
     }
 }
 
@@ -258,7 +364,7 @@ impl ExchangeSourceState {
 mod tests {
     use super::super::random_rows::{self, Random, drive, scalars};
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, Fault};
 
     fn sorted(rows: Vec<Vec<crate::expression::Scalar>>) -> Vec<String> {
         // Narrow decimals may come out wide.
@@ -285,11 +391,16 @@ mod tests {
                 _ => Distribution::Keys(vec![Expression::column(0, key)]),
             };
             let partitions = 1 + random.below(9) as usize;
-            let task = TaskContext::new(Config { batch_rows: random.pick(&[1, 7, 4096]), ..Config::default() });
+            let batch_rows = random.pick(&[1, 7, 4096]);
+            let fault = random.pick(&[None, Some(Fault::SpillEvery(1)), Some(Fault::SpillEvery(2))]);
+            let memory_bytes = random.pick(&[None, Some(0)]);
+            let task = TaskContext::new(Config { batch_rows, fault, memory_bytes, ..Config::default() });
             let exchange =
                 Exchange::new(ExchangeSpec { distribution, partitions, types, numbered: false }).expect("a spec");
             let all = drive(&exchange.breaker(), batches.clone(), 1 + random.below(3) as usize, &task).expect("runs");
             assert_eq!(sorted(scalars(&all)), sorted(scalars(&batches)), "seed {seed}");
+            drop(exchange);
+            assert_eq!(task.memory.used(), 0, "seed {seed}");
         }
     }
 
@@ -306,7 +417,8 @@ mod tests {
             let keys = vec![Expression::column(0, types[0].clone())];
             let spec = ExchangeSpec { distribution: Distribution::Keys(keys), partitions: 4, types, numbered: false };
             let exchange = Exchange::new(spec).expect("a spec");
-            let task = TaskContext::new(Config::default());
+            let fault = (seed % 2 == 0).then_some(Fault::SpillEvery(2));
+            let task = TaskContext::new(Config { fault, ..Config::default() });
             let metrics = OperatorMetrics::new();
             let mut state = exchange.sink().open(&task, &metrics).expect("opens");
             batches.into_iter().filter(|b| b.selected_rows() > 0).for_each(|b| drop(state.push(b).expect("takes")));

@@ -1,22 +1,81 @@
 //! Materialize: keeps every batch, and gives them again to any number of readers.
 //!
-//! Used for sub-plans that are read more than once, in-memory tables, and the rounds of a recursive query. What grows: the batches, under
-//! one reservation. Order within a worker is kept.
+//! ```text
+//! push ──▶ worker's batches ──combine──▶ pieces: batches in memory, blocks on disk ──▶ readers, each with its own cursor
+//!              ╰─told to spill──▶ file of the worker
+//! ```
+//! Used for sub-plans that are read more than once, in-memory tables, and the rounds of a recursive query. What grows: the batches, under one reservation per
+//! worker. A worker that is told to spill writes what it has; what stands in memory once all has arrived may still be written by whoever is short.
+//! Order within a worker is kept.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
-use crate::memory::Reservation;
+use crate::memory::{Reservation, Spillable};
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{Flow, Next, Sink, SinkState, Source, SourceState, TaskContext};
+use crate::spill::{Block, SpillArea, SpillFile};
 
-/// Batches once everything has arrived, with the token for their memory.
+/// Batches of less than this are collected before they are written.
+const BLOCK_BYTES: usize = 256 << 10;
+
+/// Everything that has arrived, with the tokens for what is in memory.
 #[derive(Debug, Default)]
 struct Materialized {
-    arriving: Mutex<(Vec<Batch>, Vec<Reservation>)>,
-    batches: OnceLock<Vec<Batch>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    pieces: Vec<Piece>,
+    reservations: Vec<Reservation>,
+    is_sealed: bool,
+    /// Where pieces go that are written after all; known once sealed.
+    spill: Option<(Arc<SpillArea>, Arc<OperatorMetrics>)>,
+    metrics: Option<Arc<OperatorMetrics>>,
+}
+
+#[derive(Debug, Clone)]
+enum Piece {
+    Batch(Batch),
+    /// A block of several batches, each of so many columns.
+    Block(Arc<SpillFile>, usize, usize),
+}
+
+impl Piece {
+    /// The batches of the piece, in order.
+    fn batches(self) -> Result<Vec<Batch>> {
+        match self {
+            Piece::Batch(batch) => Ok(vec![batch]),
+            Piece::Block(file, block, width) => unpack(file.block(block)?, width),
+        }
+    }
+}
+
+/// Writes batches in order, several to a block when they are small.
+fn write(batches: &[Batch], file: &Arc<SpillFile>) -> Result<Vec<Piece>> {
+    let (mut pieces, mut start, mut bytes) = (Vec::new(), 0, 0);
+    for (index, batch) in batches.iter().enumerate() {
+        bytes += batch.memory_bytes();
+        if bytes >= BLOCK_BYTES || index + 1 == batches.len() {
+            let together = &batches[start..=index];
+            let columns: Vec<Column> = together.iter().flat_map(|b| b.columns()).cloned().collect();
+            let block = file.blocks();
+            file.append(&columns, together.iter().map(Batch::rows).sum())?;
+            pieces.push(Piece::Block(file.clone(), block, batch.columns().len()));
+            (start, bytes) = (index + 1, 0);
+        }
+    }
+    Ok(pieces)
+}
+
+fn unpack(block: Block, width: usize) -> Result<Vec<Batch>> {
+    if width == 0 || !block.columns.len().is_multiple_of(width) {
+        return Err(Error::internal(format!("{} columns are not batches of {width}", block.columns.len())));
+    }
+    Ok(block.columns.chunks(width).map(|columns| Batch::new(columns.to_vec(), columns[0].len())).collect())
 }
 
 /// The sink half.
@@ -36,18 +95,77 @@ impl Materialize {
         Arc::new(MaterializedScan { shared: self.shared.clone(), cursor: Arc::default() })
     }
 
-    /// The batches, once sealed.
-    pub fn batches(&self) -> Result<&[Batch]> {
-        self.shared.sealed()
+    /// All batches and the tokens for their memory, once sealed, for the one who needs them all at once; readers find nothing after.
+    pub(super) fn take(&self, task: &TaskContext) -> Result<(Vec<Batch>, Vec<Reservation>)> {
+        let (pieces, mut reservations) = {
+            let mut kept = self.shared.sealed()?;
+            (std::mem::take(&mut kept.pieces), std::mem::take(&mut kept.reservations))
+        };
+        let read = task.memory.reservation("Materialize");
+        let mut batches = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let is_read = matches!(piece, Piece::Block(..));
+            for batch in piece.batches()? {
+                if is_read {
+                    read.grow(batch.memory_bytes())?;
+                }
+                batches.push(batch);
+            }
+        }
+        reservations.push(read);
+        Ok((batches, reservations))
     }
 }
 
 impl Materialized {
-    fn sealed(&self) -> Result<&[Batch]> {
-        self.batches
-            .get()
-            .map(Vec::as_slice)
-            .ok_or_else(|| Error::internal("materialized rows were read before they were complete"))
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn sealed(&self) -> Result<MutexGuard<'_, Kept>> {
+        let kept = self.kept();
+        if kept.is_sealed {
+            Ok(kept)
+        } else {
+            Err(Error::internal("materialized rows were read before they were complete"))
+        }
+    }
+}
+
+impl Spillable for Materialized {
+    fn spill(&self, bytes: usize) -> Result<usize> {
+        let Ok(mut kept) = self.kept.try_lock() else { return Ok(0) };
+        kept.spill(bytes)
+    }
+}
+
+impl Kept {
+    /// Writes the last pieces that are in memory, which readers come to last, until `bytes` are free.
+    fn spill(&mut self, bytes: usize) -> Result<usize> {
+        let Some((area, metrics)) = &self.spill else { return Ok(0) };
+        let mut file = None;
+        let mut freed = 0;
+        for piece in self.pieces.iter_mut().rev() {
+            let Piece::Batch(batch) = piece else { continue };
+            let size = batch.memory_bytes();
+            if freed >= bytes || size == 0 {
+                continue;
+            }
+            let file = match &file {
+                Some(file) => file,
+                None => file.insert(area.file("Materialize", metrics)?),
+            };
+            let Some(block) = write(std::slice::from_ref(batch), file)?.pop() else { continue };
+            *piece = block;
+            freed += size;
+        }
+        let mut left = freed;
+        for reservation in &self.reservations {
+            let part = left.min(reservation.held());
+            reservation.shrink(part);
+            left -= part;
+        }
+        Ok(freed - left)
     }
 }
 
@@ -57,43 +175,96 @@ impl Sink for Materialize {
     }
 
     fn open(&self, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SinkState>> {
+        self.shared.kept().metrics = Some(metrics.clone());
         Ok(Box::new(MaterializeState {
             shared: self.shared.clone(),
+            pieces: Vec::new(),
+            file: None,
             local: Vec::new(),
-            reservation: Some(task.memory.reservation("Materialize")),
+            reservation: Some(task.memory.spilling_reservation("Materialize")),
             metrics: metrics.clone(),
+            task: task.clone(),
         }))
     }
 
-    fn seal(&self, _task: &TaskContext) -> Result<()> {
-        let mut arriving = self.shared.arriving.lock().unwrap_or_else(|e| e.into_inner());
-        let _ = self.shared.batches.set(std::mem::take(&mut arriving.0));
+    fn seal(&self, task: &TaskContext) -> Result<()> {
+        let mut kept = self.shared.kept();
+        kept.is_sealed = true;
+        kept.spill = kept.metrics.clone().map(|metrics| (task.spill.clone(), metrics));
+        drop(kept);
+        let standing: Arc<dyn Spillable> = self.shared.clone();
+        task.memory.offer(Arc::downgrade(&standing));
         Ok(())
     }
 }
 
 struct MaterializeState {
     shared: Arc<Materialized>,
+    /// What is on disk, which came before …
+    pieces: Vec<Piece>,
+    file: Option<Arc<SpillFile>>,
+    /// … what is in memory.
     local: Vec<Batch>,
     reservation: Option<Reservation>,
     metrics: Arc<OperatorMetrics>,
+    task: TaskContext,
 }
 
 impl SinkState for MaterializeState {
     fn push(&mut self, batch: Batch) -> Result<Flow> {
         let batch = batch.detach();
-        if let Some(reservation) = &self.reservation {
-            reservation.grow(batch.memory_bytes())?;
-            self.metrics.reserved(reservation.held());
+        let bytes = batch.memory_bytes();
+        let Some(reservation) = &self.reservation else {
+            return Err(Error::internal("a batch came to a materialization that is over"));
+        };
+        let has_room = reservation.try_grow(bytes)?;
+        if !has_room {
+            self.spill()?;
         }
         self.local.push(batch);
+        // With no memory at all a batch is written at once.
+        if !has_room && self.grow(bytes)?.is_none() {
+            self.spill()?;
+        }
+        self.metrics.reserved(self.reservation.as_ref().map_or(0, Reservation::held));
         Ok(Flow::NeedInput)
     }
 
     fn combine(&mut self) -> Result<()> {
-        let mut arriving = self.shared.arriving.lock().unwrap_or_else(|e| e.into_inner());
-        arriving.0.append(&mut self.local);
-        arriving.1.extend(self.reservation.take());
+        let mut kept = self.shared.kept();
+        kept.pieces.append(&mut self.pieces);
+        kept.pieces.extend(self.local.drain(..).map(Piece::Batch));
+        kept.reservations.extend(self.reservation.take());
+        Ok(())
+    }
+}
+
+impl MaterializeState {
+    /// Reserves `bytes`; `None` = there are none.
+    fn grow(&self, bytes: usize) -> Result<Option<()>> {
+        match self.reservation.as_ref().map_or(Ok(()), |reservation| reservation.grow(bytes)) {
+            Ok(()) => Ok(Some(())),
+            Err(Error::OutOfMemory { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes what is in memory to the file of this worker. Batches without columns take no memory and stay.
+    fn spill(&mut self) -> Result<()> {
+        if self.local.iter().any(|batch| batch.columns().is_empty()) {
+            return Ok(());
+        }
+        if !self.local.is_empty() {
+            let file = match &self.file {
+                Some(file) => file,
+                None => self.file.insert(self.task.spill.file("Materialize", &self.metrics)?),
+            };
+            self.pieces.extend(write(&self.local, file)?);
+            self.local.clear();
+        }
+        if let Some(reservation) = &self.reservation {
+            reservation.shrink(reservation.held());
+        }
         Ok(())
     }
 }
@@ -111,23 +282,101 @@ impl Source for MaterializedScan {
     }
 
     fn max_workers(&self) -> usize {
-        self.shared.batches.get().map_or(usize::MAX, Vec::len)
+        self.shared.sealed().map_or(usize::MAX, |kept| kept.pieces.len())
     }
 
     fn open(&self, _task: &TaskContext, _metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SourceState>> {
-        self.shared.sealed()?;
-        Ok(Box::new(MaterializedScanState { shared: self.shared.clone(), cursor: self.cursor.clone() }))
+        drop(self.shared.sealed()?);
+        Ok(Box::new(MaterializedScanState {
+            shared: self.shared.clone(),
+            cursor: self.cursor.clone(),
+            batches: Vec::new().into_iter(),
+        }))
     }
 }
 
 struct MaterializedScanState {
     shared: Arc<Materialized>,
     cursor: Arc<AtomicUsize>,
+    /// What is left of the piece at hand.
+    batches: std::vec::IntoIter<Batch>,
 }
 
 impl SourceState for MaterializedScanState {
     fn next(&mut self) -> Result<Next> {
-        let position = self.cursor.fetch_add(1, Ordering::Relaxed);
-        Ok(self.shared.sealed()?.get(position).cloned().map_or(Next::Finished, Next::Batch))
+        loop {
+            if let Some(batch) = self.batches.next() {
+                return Ok(Next::Batch(batch));
+            }
+            let position = self.cursor.fetch_add(1, Ordering::Relaxed);
+            // The lock is not held while a block is read.
+            let piece = self.shared.sealed()?.pieces.get(position).cloned();
+            let Some(piece) = piece else { return Ok(Next::Finished) };
+            self.batches = piece.batches()?.into_iter();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use super::super::Breaker;
+    use super::super::random_rows::{self, Random, batch, drive_with, scalars};
+    use super::*;
+    use crate::config::{Config, Fault};
+
+    /// Rows as text, narrow decimals like wide ones.
+    fn rows(batches: &[Batch]) -> Vec<String> {
+        let mut rows: Vec<String> =
+            scalars(batches).into_iter().map(|row| format!("{row:?}").replace("Int64", "Int128")).collect();
+        rows.sort();
+        rows
+    }
+
+    fn check(seed: u64, config: Config, workers: usize) -> u64 {
+        let mut random = Random(seed);
+        let types: Vec<_> = (0..1 + random.below(4)).map(|_| random.pick(&random_rows::types())).collect();
+        let batches: Vec<Batch> = (0..random.below(40))
+            .map(|i| {
+                let len = random.pick(&[1, 9, 1000]);
+                batch(&mut random, &types, len, i as i64 * 1000)
+            })
+            .collect();
+        let task = TaskContext::new(config);
+        let (sink, metrics) = (Arc::new(Materialize::new()), OperatorMetrics::new());
+        let breaker = Breaker { sink: sink.clone(), source: sink.reader() };
+        let first = drive_with(&breaker, batches.clone(), workers, &task, &metrics).expect("kept");
+        assert_eq!(rows(&first), rows(&batches), "seed {seed}");
+        // Somebody is short of memory between two readers.
+        let stands = task.memory.used();
+        let freed = sink.shared.spill(stands / 2).expect("spills");
+        assert!(freed >= stands / 2 && task.memory.used() == stands - freed, "{freed} of {stands}, seed {seed}");
+        let mut again = sink.reader().open(&task, &metrics).expect("opens");
+        let mut second = Vec::new();
+        while let Next::Batch(batch) = again.next().expect("reads") {
+            second.push(batch);
+        }
+        assert_eq!(rows(&second), rows(&batches), "seed {seed}");
+        let (all, tokens) = sink.take(&task).unwrap_or_default();
+        assert!(all.is_empty() || rows(&all) == rows(&batches), "seed {seed}");
+        drop((breaker, sink, again, all, tokens));
+        assert_eq!(task.memory.used(), 0, "seed {seed}");
+        metrics.bytes_spilled.load(Relaxed)
+    }
+
+    #[test]
+    fn whatever_is_kept_comes_back_from_memory_and_disk() {
+        for seed in 0..120 {
+            let fault = [None, Some(Fault::SpillEvery(1)), Some(Fault::SpillEvery(3))][(seed % 3) as usize];
+            check(seed, Config { fault, ..Config::default() }, 1 + (seed % 4) as usize);
+        }
+    }
+
+    #[test]
+    fn more_than_the_memory_is_kept() {
+        let spilled: Vec<u64> =
+            (0..40).map(|seed| check(seed, Config { memory_bytes: Some(64 << 10), ..Config::default() }, 2)).collect();
+        assert!(spilled.iter().any(|&bytes| bytes > 100_000), "{spilled:?}");
     }
 }

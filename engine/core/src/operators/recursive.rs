@@ -4,7 +4,8 @@
 //! initial rows ──► give them, keep them as work table ──► run the step's graph over the work table ──► its rows are the next round …
 //! ```
 //! `UNION` (not ALL) gives each distinct row once: rows already given are dropped before they become the next round. What grows: one
-//! round's rows and, for `UNION`, the set of rows given.
+//! round's rows, whose tokens come with them from the sink that collected them, and, for `UNION`, the set of rows given. A round may be on disk while it
+//! is collected; its step reads it from memory.
 
 use std::collections::HashSet;
 use std::collections::VecDeque;
@@ -51,8 +52,10 @@ impl Source for Recursive {
 
     fn open(&self, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SourceState>> {
         let seen = if self.distinct { Some(SeenRows::new(&self.types, task)?) } else { None };
+        let (arrived, tokens) = self.initial.take(task)?;
         Ok(Box::new(RecursiveState {
-            arrived: self.initial.batches()?.to_vec(),
+            arrived,
+            tokens,
             round: Vec::new(),
             ready: VecDeque::new(),
             seen,
@@ -66,6 +69,8 @@ impl Source for Recursive {
 struct RecursiveState {
     /// Rows of the round that just ended, not yet de-duplicated.
     arrived: Vec<Batch>,
+    /// Tokens for the rows of one round: those that arrived, then those of the work table.
+    tokens: Vec<Reservation>,
     /// The work table of the next round.
     round: Vec<Batch>,
     ready: VecDeque<Batch>,
@@ -89,7 +94,7 @@ impl SourceState for RecursiveState {
                 let (graph, rows) = (self.step)(std::mem::take(&mut self.round))?;
                 InlineDriver::new(Arc::new(graph), self.task.clone()).run()?;
                 self.metrics.add("rounds", 1);
-                self.arrived = rows.batches()?.to_vec();
+                (self.arrived, self.tokens) = rows.take(&self.task)?;
                 if self.arrived.is_empty() {
                     return Ok(Next::Finished);
                 }
