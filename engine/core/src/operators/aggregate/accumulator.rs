@@ -9,7 +9,7 @@ use plasmon_kernels::arithmetic::{min_max_i64, narrow_i128};
 use plasmon_kernels::group::{add_f64, add_i64, add_ones};
 
 use super::{AggregateExpression, AggregateFunction, custom, distinct, first_last, min_max, nulls, wide};
-use crate::batch::{Bitmap, Column, Physical, Values, is_null_type, physical_type};
+use crate::batch::{Bitmap, Column, Encoding, Physical, Values, Views, is_null_type, physical_type};
 use crate::error::{Error, Result};
 
 /// State of one aggregate for groups `0..n`; rows come dense (no selection), `groups[i]` is row i's group.
@@ -32,6 +32,35 @@ pub(super) trait Accumulator: Send {
     fn state_types(&self) -> Vec<DataType>;
     /// Bytes held.
     fn memory_bytes(&self) -> usize;
+    /// Groups that it holds without allocating.
+    fn room(&self) -> usize {
+        usize::MAX
+    }
+    /// Most bytes that rows of these columns add, besides those per group.
+    fn growth(&mut self, _columns: &[Column]) -> usize {
+        0
+    }
+    /// Bytes that giving states or results away takes at once, besides those held.
+    fn headroom(&self) -> usize {
+        0
+    }
+    /// As an aggregate of distinct arguments, whose members can be dealt with apart.
+    fn as_distinct(&mut self) -> Option<&mut distinct::Distinct> {
+        None
+    }
+}
+
+/// Bytes of the values of a column, one a row: what those take who keep them all.
+pub(super) fn value_bytes(column: &Column) -> usize {
+    let long = |views: &Views, row: usize| 16 + views.views[row] as u32 as usize;
+    match column.encoding() {
+        Encoding::Flat(values) => values.memory_bytes(),
+        Encoding::Constant(values) => values.memory_bytes() * column.len(),
+        Encoding::Dictionary { codes, dictionary } => match &dictionary.values {
+            Values::View(views) => codes.iter().map(|&code| long(views, code as usize)).sum(),
+            values => values.memory_bytes() / values.len().max(1) * codes.len(),
+        },
+    }
 }
 
 /// The accumulator of an aggregate call whose arguments have these types; `collide` is the test knob.
@@ -202,6 +231,10 @@ impl Accumulator for Count {
     fn memory_bytes(&self) -> usize {
         self.counts.capacity() * 8
     }
+
+    fn room(&self) -> usize {
+        self.counts.capacity()
+    }
 }
 
 /// Sum of integers or decimals of up to 128 bits, in 128 bits; a result that does not fit its type is an error.
@@ -296,6 +329,10 @@ impl Accumulator for IntegerSum {
     fn memory_bytes(&self) -> usize {
         self.sums.capacity() * 17
     }
+
+    fn room(&self) -> usize {
+        self.sums.capacity()
+    }
 }
 
 /// Sums as a narrow decimal column when they fit one.
@@ -377,6 +414,10 @@ impl Accumulator for FloatSum {
     fn memory_bytes(&self) -> usize {
         self.sums.capacity() * 9
     }
+
+    fn room(&self) -> usize {
+        self.sums.capacity()
+    }
 }
 
 /// Average of floats.
@@ -424,6 +465,10 @@ impl Accumulator for FloatAverage {
 
     fn memory_bytes(&self) -> usize {
         self.sums.capacity() * 16
+    }
+
+    fn room(&self) -> usize {
+        self.sums.capacity()
     }
 }
 
@@ -506,6 +551,10 @@ impl Accumulator for DecimalAverage {
     fn memory_bytes(&self) -> usize {
         self.sums.capacity() * 24
     }
+
+    fn room(&self) -> usize {
+        self.sums.capacity()
+    }
 }
 
 /// Variance and standard deviation by Welford's update and Chan's merge (numerically stable).
@@ -578,6 +627,10 @@ impl Accumulator for Variance {
 
     fn memory_bytes(&self) -> usize {
         self.counts.capacity() * 24
+    }
+
+    fn room(&self) -> usize {
+        self.counts.capacity()
     }
 }
 
@@ -660,5 +713,9 @@ impl Accumulator for Fold {
 
     fn memory_bytes(&self) -> usize {
         self.values.capacity() * 9
+    }
+
+    fn room(&self) -> usize {
+        self.values.capacity()
     }
 }

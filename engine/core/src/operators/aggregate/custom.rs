@@ -5,11 +5,14 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 
-use super::accumulator::Accumulator;
+use super::accumulator::{Accumulator, value_bytes};
 use super::{CustomAccumulator, CustomAggregate};
 use crate::batch::Column;
 use crate::batch::arrow::{export_column, import_column};
 use crate::error::Result;
+
+/// What an accumulator of one group, or one row of its own, takes about.
+const ROW_BYTES: usize = 256;
 
 pub(super) struct Custom {
     function: Arc<dyn CustomAggregate>,
@@ -73,6 +76,16 @@ impl Accumulator for Custom {
     }
 
     fn memory_bytes(&self) -> usize {
+        let taken: usize = self.taken.iter().flatten().map(|array| array.get_array_memory_size()).sum();
+        self.inner.memory_bytes() + taken
+    }
+
+    fn growth(&mut self, columns: &[Column]) -> usize {
+        let rows = columns.first().map_or(0, Column::len);
+        columns.iter().map(value_bytes).sum::<usize>() * 2 + rows * ROW_BYTES
+    }
+
+    fn headroom(&self) -> usize {
         self.inner.memory_bytes()
     }
 }

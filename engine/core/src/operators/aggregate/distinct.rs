@@ -1,5 +1,9 @@
 //! DISTINCT inside an aggregate: keeps the set of (group, arguments), and feeds each member once to the plain accumulator at the end.
+//!
+//! Members that are too many to be held at once are taken out (`members`, `forget`), made distinct part by part elsewhere (`share.rs`), and fed
+//! from there (`settle`).
 
+use arrow_buffer::ScalarBuffer;
 use arrow_schema::DataType;
 
 use super::accumulator::Accumulator;
@@ -9,6 +13,8 @@ use crate::error::{Error, Result};
 
 /// Members fed to the plain accumulator at once.
 const FEED_ROWS: usize = 1 << 14;
+/// What the plain accumulator will take per group, about.
+const PLAIN_BYTES: usize = 32;
 
 pub(super) struct Distinct {
     plain: Box<dyn Accumulator>,
@@ -17,6 +23,7 @@ pub(super) struct Distinct {
     argument_types: Vec<DataType>,
     groups: usize,
     is_fed: bool,
+    collide: bool,
 }
 
 impl Distinct {
@@ -28,6 +35,7 @@ impl Distinct {
             argument_types: types.to_vec(),
             groups: 0,
             is_fed: false,
+            collide,
         })
     }
 
@@ -37,14 +45,46 @@ impl Distinct {
         }
         self.plain.resize(self.groups)?;
         for start in (0..self.members.len()).step_by(FEED_ROWS) {
-            let mut keys = self.members.keys(start..(start + FEED_ROWS).min(self.members.len()))?;
-            let arguments = keys.split_off(1);
-            let Values::UInt32(groups) = keys[0].flat_values() else {
-                return Err(Error::internal("group ids of a distinct aggregate"));
-            };
-            self.plain.update(&arguments, &groups)?;
+            let keys = self.members.keys(start..(start + FEED_ROWS).min(self.members.len()))?;
+            self.settle(keys)?;
         }
         Ok(())
+    }
+
+    /// Types of group id and arguments.
+    pub(super) fn member_types(&self) -> Vec<DataType> {
+        std::iter::once(DataType::UInt32).chain(self.argument_types.iter().cloned()).collect()
+    }
+
+    /// Number of members.
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Group ids and arguments of some members.
+    pub(super) fn members(&self, range: std::ops::Range<usize>) -> Result<Vec<Column>> {
+        self.members.keys(range)
+    }
+
+    /// Forgets all members, and gives back their memory.
+    pub(super) fn forget(&mut self) -> Result<()> {
+        self.members = Groups::new(&self.member_types(), self.collide)?;
+        Ok(())
+    }
+
+    /// Feeds members, given as group ids and arguments, that are not among those held and do not come again.
+    pub(super) fn settle(&mut self, mut keys: Vec<Column>) -> Result<()> {
+        let arguments = keys.split_off(1);
+        self.plain.resize(self.groups)?;
+        self.plain.update(&arguments, &group_ids(&keys[0])?)
+    }
+}
+
+/// The group ids among the keys of members.
+pub(super) fn group_ids(column: &Column) -> Result<ScalarBuffer<u32>> {
+    match column.flat_values() {
+        Values::UInt32(groups) => Ok(groups),
+        _ => Err(Error::internal("group ids of a distinct aggregate")),
     }
 }
 
@@ -79,9 +119,7 @@ impl Accumulator for Distinct {
         groups.iter().enumerate().for_each(|(index, &g)| wanted[g as usize] = index as u32);
         let mut members = self.members.keys(0..self.members.len())?;
         let arguments = members.split_off(1);
-        let Values::UInt32(of) = members[0].flat_values() else {
-            return Err(Error::internal("group ids of a distinct aggregate"));
-        };
+        let of = group_ids(&members[0])?;
         let owner = |row: u32| wanted[of[row as usize] as usize];
         let mut rows: Vec<u32> = (0..of.len() as u32).filter(|&row| owner(row) != u32::MAX).collect();
         rows.sort_by_key(|&row| owner(row));
@@ -104,5 +142,18 @@ impl Accumulator for Distinct {
 
     fn memory_bytes(&self) -> usize {
         self.members.memory_bytes() + self.plain.memory_bytes()
+    }
+
+    fn growth(&mut self, columns: &[Column]) -> usize {
+        let rows = columns.first().map_or(0, Column::len);
+        self.members.growth(columns, rows)
+    }
+
+    fn headroom(&self) -> usize {
+        self.groups * PLAIN_BYTES
+    }
+
+    fn as_distinct(&mut self) -> Option<&mut Distinct> {
+        Some(self)
     }
 }

@@ -2,10 +2,11 @@
 
 use std::cmp::Ordering;
 
+use arrow_array::Array;
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::{DataType, SortOptions};
 
-use super::accumulator::Accumulator;
+use super::accumulator::{Accumulator, value_bytes};
 use crate::batch::arrow::export_column;
 use crate::batch::{Bitmap, Column, Values, Views};
 use crate::error::Result;
@@ -20,6 +21,18 @@ pub(super) struct FirstLast {
     converter: Option<RowConverter>,
     /// Order-preserving bytes of the order keys, and the value.
     best: Vec<Option<(Box<[u8]>, Scalar)>>,
+    /// Bytes of those that lie elsewhere.
+    bytes: usize,
+}
+
+/// Bytes of a key and a value that lie elsewhere.
+fn bytes(key: &[u8], value: &Scalar) -> usize {
+    key.len()
+        + match value {
+            Scalar::Bytes(bytes) => bytes.len() + 16,
+            Scalar::Nested(array) => array.get_array_memory_size(),
+            _ => 0,
+        }
 }
 
 impl FirstLast {
@@ -34,7 +47,7 @@ impl FirstLast {
             })
             .collect();
         let converter = if fields.is_empty() { None } else { Some(RowConverter::new(fields)?) };
-        Ok(FirstLast { last, ignore_nulls, data_type, keys: order_by.to_vec(), converter, best: Vec::new() })
+        Ok(FirstLast { last, ignore_nulls, data_type, keys: order_by.to_vec(), converter, best: Vec::new(), bytes: 0 })
     }
 
     fn offer(&mut self, group: usize, key: &[u8], value: Scalar) {
@@ -47,7 +60,9 @@ impl FirstLast {
             Some((best, _)) => key.cmp(best) == Ordering::Less,
         };
         if better {
-            self.best[group] = Some((key.into(), value));
+            self.bytes += bytes(key, &value);
+            let old = self.best[group].replace((key.into(), value));
+            self.bytes -= old.map_or(0, |(key, value)| bytes(&key, &value));
         }
     }
 
@@ -114,6 +129,14 @@ impl Accumulator for FirstLast {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.best.capacity() * 48 + self.best.iter().flatten().map(|(k, _)| k.len() + 16).sum::<usize>()
+        self.best.capacity() * size_of::<Option<(Box<[u8]>, Scalar)>>() + self.bytes
+    }
+
+    fn room(&self) -> usize {
+        self.best.capacity()
+    }
+
+    fn growth(&mut self, columns: &[Column]) -> usize {
+        columns.iter().map(value_bytes).sum::<usize>() * 2
     }
 }

@@ -4,7 +4,7 @@ use arrow_schema::DataType;
 use plasmon_kernels::group::{TupleTable, WordTable};
 
 use super::packed::{PackedTable, TooWide};
-use crate::batch::{Column, Encoding};
+use crate::batch::{Column, Encoding, Physical};
 use crate::error::Result;
 use crate::operators::key::KeyEncoder;
 
@@ -13,6 +13,8 @@ pub(super) struct Groups {
     encoder: KeyEncoder,
     table: Table,
     combinations: Combinations,
+    /// The dictionary of each key in the last batch.
+    dictionaries: Vec<Option<u64>>,
 }
 
 /// Groups of the combinations of codes of the last few dictionaries.
@@ -27,6 +29,10 @@ struct Combinations {
 const UNKNOWN: u32 = u32::MAX;
 /// Most combinations of codes that are looked up directly.
 const COMBINATIONS_MAX: usize = 1 << 14;
+/// Rows for which a table may make room ahead.
+const AHEAD: usize = 1024;
+/// What an interned string takes beside its bytes, at most.
+const TEXT_BYTES: usize = 48;
 
 enum Table {
     /// No keys: one group, present from the start.
@@ -47,7 +53,7 @@ impl Groups {
             (false, _) if !collide && encoder.is_one_word_each() => Table::Packed(PackedTable::default()),
             (false, width) => Table::Tuple(TupleTable::new(width.max(2), collide)),
         };
-        Ok(Groups { encoder, table, combinations: Combinations::default() })
+        Ok(Groups { encoder, table, combinations: Combinations::default(), dictionaries: Vec::new() })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -69,6 +75,7 @@ impl Groups {
         }
         self.encoder.forget(strings);
         self.combinations = Combinations::default();
+        self.dictionaries.clear();
     }
 
     /// How groups are looked up, for EXPLAIN ANALYZE.
@@ -84,13 +91,16 @@ impl Groups {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.encoder.memory_bytes()
-            + match &self.table {
-                Table::Unit => 0,
-                Table::Word(table) => table.memory_bytes(),
-                Table::Packed(packed) => packed.table.memory_bytes(),
-                Table::Tuple(table) => table.memory_bytes(),
-            }
+        self.encoder.memory_bytes() + self.table_bytes()
+    }
+
+    fn table_bytes(&self) -> usize {
+        match &self.table {
+            Table::Unit => 0,
+            Table::Word(table) => table.memory_bytes(),
+            Table::Packed(packed) => packed.table.memory_bytes(),
+            Table::Tuple(table) => table.memory_bytes(),
+        }
     }
 
     /// The group of every row of the key columns, appended to `out`.
@@ -196,25 +206,82 @@ impl Groups {
 
     /// Key columns of the groups `range`.
     pub(super) fn keys(&self, range: std::ops::Range<usize>) -> Result<Vec<Column>> {
-        let start = range.start;
+        self.keys_of(range)
+    }
+
+    /// Key columns of some groups.
+    pub(super) fn keys_of(&self, groups: impl ExactSizeIterator<Item = usize> + Clone) -> Result<Vec<Column>> {
+        // Whether the group in that row is one that `is_null` holds for.
+        let row_is = |is_null: &dyn Fn(usize) -> bool| -> Vec<bool> { groups.clone().map(is_null).collect() };
         match &self.table {
             Table::Unit => Ok(Vec::new()),
             Table::Word(table) => {
-                let is_null = |row: usize| table.null_group() == Some((start + row) as u32);
-                let has_null = table.null_group().is_some_and(|g| range.contains(&(g as usize)));
+                let words = table.words();
+                let null = table.null_group().map(|g| g as usize).filter(|null| groups.clone().any(|g| g == *null));
+                let nulls = null.map(|null| row_is(&|group| group == null)).unwrap_or_default();
+                let is_null = |row: usize| nulls[row];
                 self.encoder.decode(
-                    table.words()[range].chunks_exact(1),
-                    has_null.then_some(&is_null as &dyn Fn(usize) -> bool),
+                    groups.map(|group| std::slice::from_ref(&words[group])),
+                    null.is_some().then_some(&is_null as &dyn Fn(usize) -> bool),
                 )
             }
             Table::Packed(packed) => {
-                let tuples = packed.tuples(range);
+                let tuples = packed.tuples(groups);
                 self.encoder.decode(tuples.chunks_exact(self.encoder.width()), None)
             }
             Table::Tuple(table) => {
-                let is_null = |row: usize| self.encoder.width() == 1 && table.tuple(start + row)[1] == 1;
-                self.encoder.decode(range.map(|group| table.tuple(group)), Some(&is_null))
+                let is_pair = self.encoder.width() == 1;
+                let nulls = if is_pair { row_is(&|group| table.tuple(group)[1] == 1) } else { Vec::new() };
+                let is_null = |row: usize| is_pair && nulls[row];
+                self.encoder.decode(groups.map(|group| table.tuple(group)), Some(&is_null))
             }
         }
+    }
+
+    /// Most bytes that these rows may add to what is held, while tables move to larger ones too.
+    pub(super) fn growth(&mut self, keys: &[Column], rows: usize) -> usize {
+        if matches!(self.table, Table::Unit) {
+            return 0;
+        }
+        let groups = self.len();
+        // Tables double at powers of two, a block of rows ahead; arrays grow with the keys' span.
+        let doubles = groups.next_power_of_two() < (groups + rows + AHEAD).next_power_of_two();
+        let moves = if doubles || self.is_array() { 2 * self.table_bytes() + rows * self.group_bytes() } else { 0 };
+        moves + self.text_growth(keys)
+    }
+
+    /// Most bytes that interning strings and nested values takes.
+    fn text_growth(&mut self, keys: &[Column]) -> usize {
+        let held = self.encoder.memory_bytes();
+        self.dictionaries.resize(keys.len(), None);
+        let grown = keys.iter().zip(&mut self.dictionaries).map(|(key, last)| match (key.physical(), key.encoding()) {
+            (Physical::View | Physical::Nested, Encoding::Dictionary { dictionary, .. }) => {
+                // All its values are interned, once.
+                if last.replace(dictionary.id) == Some(dictionary.id) {
+                    return 0;
+                }
+                dictionary.values.memory_bytes() + dictionary.values.len() * TEXT_BYTES
+            }
+            (Physical::View | Physical::Nested, Encoding::Constant(values)) => values.memory_bytes() + TEXT_BYTES,
+            (Physical::View, Encoding::Flat(values)) => values.memory_bytes() + key.len() * TEXT_BYTES,
+            (Physical::Nested, Encoding::Flat(values)) => 2 * values.memory_bytes() + key.len() * TEXT_BYTES,
+            _ => 0,
+        });
+        let grown: usize = grown.sum();
+        // The strings may have to move to a larger place.
+        if grown > 0 { grown + held } else { 0 }
+    }
+
+    fn is_array(&self) -> bool {
+        match &self.table {
+            Table::Word(table) => table.is_array(),
+            Table::Packed(packed) => packed.table.is_array(),
+            Table::Unit | Table::Tuple(_) => false,
+        }
+    }
+
+    /// What one group takes in its table, at most.
+    fn group_bytes(&self) -> usize {
+        (self.encoder.width() + 4) * 16
     }
 }

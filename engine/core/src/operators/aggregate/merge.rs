@@ -1,11 +1,26 @@
 //! The merge of what the workers aggregated: cut into partitions, each merged by the worker that reads it.
+//!
+//! ```text
+//! run ──cut──► pieces of partition p: in memory while they fit, else appended to p's file (in blocks of several pieces)
+//! read p: blocks, then pieces ──► one table; too large: it and the rest are cut again by further bits of the hash, into parts that wait
+//! ```
+//! What grows: the pieces, under the reservation of their partitions; they are given up to whoever is short of memory. A part that one key makes
+//! too large is not cut again: distinct members are put apart by their values then (`share.rs`), and other states must fit.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::run::{Cut, Piece, Run, samples};
-use super::share::Share;
-use crate::error::Result;
-use crate::memory::Reservation;
+use arrow_schema::DataType;
+
+use super::part::{Part, Pieces};
+use super::run::{Cut, Layout, Piece, Run, samples};
+use super::share::{LOCAL_GROUPS, Share, key_types};
+use super::{AggregatePhase, AggregateSpec};
+use crate::batch::Column;
+use crate::error::{Error, Result};
+use crate::expression::Expression;
+use crate::memory::{Reservation, Spillable};
+use crate::metrics::OperatorMetrics;
 use crate::pipeline::TaskContext;
 
 /// Groups that a partition should hold about: its table then fits the caches.
@@ -13,81 +28,318 @@ const PARTITION_GROUPS: usize = 1 << 16;
 const PARTITIONS_MAX: usize = 256;
 /// One key in this many is looked at to choose the ranges of partitions.
 const SAMPLE_STEP: usize = 1 << 10;
+/// Partitions of a cut that was made because memory was short …
+const SPILL_PARTITIONS: std::ops::RangeInclusive<usize> = 8..=32;
+/// … and the least bytes of blocks in their files, and the most.
+const BLOCK_BYTES: std::ops::RangeInclusive<usize> = 8 << 10..=128 << 10;
+/// Bytes that are cut at a time when memory is short.
+const SLICE_BYTES: std::ops::RangeInclusive<usize> = 16 << 10..=1 << 20;
+/// How often a partition is cut again.
+const LEVELS: u32 = 8;
 
-/// What workers hand over when their input ends.
-#[derive(Default)]
-pub(super) struct Gathered {
-    pub(super) shares: Vec<Share>,
-    pub(super) runs: Vec<Run>,
-    /// What the runs reserved.
-    pub(super) held: Vec<Reservation>,
+/// A run on its way to the partitions, and the memory that it holds.
+pub(super) struct Held {
+    pub(super) run: Run,
+    pub(super) reservation: Reservation,
 }
 
 /// Pieces of runs by partition.
 pub(super) struct Partitions {
+    spec: Arc<AggregateSpec>,
+    layout: Layout,
     cut: Cut,
-    pieces: Vec<Mutex<Vec<Piece>>>,
+    parts: Vec<Mutex<Part>>,
+    /// Parts of partitions that were too large.
+    waiting: Mutex<Vec<Part>>,
+    /// For the pieces in memory.
     reservation: Reservation,
+    task: TaskContext,
+    metrics: Arc<OperatorMetrics>,
 }
 
 impl Partitions {
-    /// Chooses how to cut; the runs are to be given to [`Partitions::cut`].
-    pub(super) fn new(gathered: Gathered, task: &TaskContext) -> Result<(Self, Vec<Run>)> {
-        let Gathered { shares, mut runs, held } = gathered;
-        for mut share in shares {
-            if share.groups.len() > 0 {
-                runs.push(Run::take(&mut share)?);
-            }
-        }
-        let reservation = task.memory.reservation("Aggregate");
-        drop(held);
-        reservation.grow(runs.iter().map(Run::memory_bytes).sum())?;
-        let cut = choose_cut(&runs);
-        let pieces = (0..cut.partitions()).map(|_| Mutex::default()).collect();
-        Ok((Partitions { cut, pieces, reservation }, runs))
+    pub(super) fn new(
+        spec: Arc<AggregateSpec>,
+        cut: Cut,
+        task: &TaskContext,
+        metrics: &Arc<OperatorMetrics>,
+    ) -> Result<Self> {
+        let keys = key_types(&spec).len();
+        let layout = Layout::of(&Share::new(&spec, task)?, keys);
+        let level = cut.level();
+        // Without keys there is nothing to cut by.
+        let parts = (0..cut.partitions()).map(|_| Mutex::new(Part::new(level, keys == 0))).collect();
+        let reservation = task.memory.spilling_reservation("Aggregate");
+        let (task, metrics) = (task.clone(), metrics.clone());
+        Ok(Partitions { spec, layout, cut, parts, waiting: Mutex::default(), reservation, task, metrics })
+    }
+
+    /// Partitions that were not foreseen: memory is short.
+    pub(super) fn unforeseen(
+        spec: Arc<AggregateSpec>,
+        task: &TaskContext,
+        metrics: &Arc<OperatorMetrics>,
+    ) -> Result<Self> {
+        let fitting = task.memory.floor() / BLOCK_BYTES.start();
+        let partitions = fitting.clamp(*SPILL_PARTITIONS.start(), *SPILL_PARTITIONS.end());
+        let partitions = if key_types(&spec).is_empty() { 1 } else { partitions };
+        Partitions::new(spec, Cut::Hashes { partitions, level: 0 }, task, metrics)
+    }
+
+    /// Partitions of rows of these types by the whole row, each kept once.
+    pub(super) fn of_keys(&self, types: &[DataType]) -> Result<Self> {
+        let spec = AggregateSpec {
+            group_by: types.iter().enumerate().map(|(i, t)| Expression::column(i, t.clone())).collect(),
+            grouping_sets: Vec::new(),
+            grouping_id: None,
+            aggregates: Vec::new(),
+            phase: AggregatePhase::Single,
+        };
+        Partitions::unforeseen(Arc::new(spec), &self.task, &self.metrics)
     }
 
     /// Number of partitions.
     pub(super) fn len(&self) -> usize {
-        self.pieces.len()
+        self.parts.len()
     }
 
-    /// Deals the pieces of one run.
-    pub(super) fn cut(&self, run: Run) -> Result<()> {
-        // While a run is cut there may be two copies of it.
+    /// How many of them have a file.
+    pub(super) fn spilled(&self) -> usize {
+        self.parts.iter().filter(|part| locked(part).is_spilled()).count()
+    }
+
+    /// Deals the pieces of one run, in memory if that is possible.
+    pub(super) fn cut(&self, held: Held) -> Result<()> {
+        let Held { run, reservation } = held;
         let bytes = run.memory_bytes();
-        self.reservation.grow(bytes)?;
-        for (partition, piece) in self.pieces.iter().zip(run.cut(&self.cut)?) {
+        if !self.cut.copies() {
+            reservation.shrink(reservation.held());
+        }
+        // While a run is cut there may be two copies of it.
+        if !self.reservation.try_grow(bytes)? {
+            return self.spill_run(run);
+        }
+        for (part, piece) in self.parts.iter().zip(run.cut(&self.cut)?) {
             if piece.groups > 0 {
-                partition.lock().unwrap_or_else(|e| e.into_inner()).push(piece);
+                locked(part).keep(piece);
             }
         }
-        self.reservation.shrink(bytes);
         Ok(())
     }
 
-    /// Merges the pieces of one partition into an empty share.
-    pub(super) fn merge(&self, partition: usize, share: &mut Share) -> Result<()> {
-        let pieces = std::mem::take(&mut *self.pieces[partition].lock().unwrap_or_else(|e| e.into_inner()));
-        for piece in pieces {
+    /// Deals the pieces of one run, a little at a time; pieces in memory are written when there is a block of them.
+    pub(super) fn spill_run(&self, run: Run) -> Result<()> {
+        self.deal(run, self.block_bytes())
+    }
+
+    fn deal(&self, run: Run, most: usize) -> Result<()> {
+        let slice = self.slice_bytes();
+        let copies = self.task.memory.spilling_reservation("Aggregate");
+        copies.grow(slice)?;
+        for slice in run.parts(slice) {
+            for (part, piece) in self.parts.iter().zip(slice.cut(&self.cut)?) {
+                if piece.groups > 0 {
+                    self.store(&mut locked(part), piece, most)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Deals the groups of a share, a few at a time.
+    pub(super) fn spill_share(&self, share: &mut Share) -> Result<()> {
+        self.deal_share(share, self.block_bytes())
+    }
+
+    /// As [`Partitions::spill_share`], in memory as long as that is possible.
+    pub(super) fn cut_share(&self, share: &mut Share) -> Result<()> {
+        self.deal_share(share, usize::MAX)
+    }
+
+    fn deal_share(&self, share: &mut Share, most: usize) -> Result<()> {
+        share.resize()?;
+        let slice = self.slice_bytes();
+        let copies = self.task.memory.spilling_reservation("Aggregate");
+        copies.grow(slice)?;
+        let groups = share.groups.len();
+        let members: usize = share.accumulators.iter_mut().filter_map(|a| a.as_distinct()).map(|d| d.len()).sum();
+        let step = (slice * (groups + members) / share.memory_bytes().max(1)).clamp(1, LOCAL_GROUPS);
+        for start in (0..groups).step_by(step) {
+            self.deal(Run::of_groups(share, start..(start + step).min(groups))?, most)?;
+        }
+        for aggregate in 0..share.accumulators.len() {
+            let members = share.accumulators[aggregate].as_distinct().map_or(0, |distinct| distinct.len());
+            for start in (0..members).step_by(step) {
+                self.deal(Run::of_members(share, aggregate, start..(start + step).min(members))?, most)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds a piece, or writes what the partition holds when that is `most` bytes or too much.
+    fn store(&self, part: &mut Part, piece: Piece, most: usize) -> Result<()> {
+        let fits = self.reservation.try_grow(piece.memory_bytes())?;
+        let unreserved = if fits { 0 } else { piece.memory_bytes() };
+        part.keep(piece);
+        if unreserved > 0 || part.held() >= most { self.write(part, unreserved) } else { Ok(()) }
+    }
+
+    /// Writes the pieces that a partition holds; `unreserved` of their bytes were not reserved.
+    fn write(&self, part: &mut Part, unreserved: usize) -> Result<()> {
+        let held = part.held();
+        let file = || self.task.spill.file("Aggregate", &self.metrics);
+        part.write(self.block_bytes(), file)?;
+        self.reservation.shrink(held - unreserved.min(held));
+        Ok(())
+    }
+
+    fn block_bytes(&self) -> usize {
+        (self.task.memory.floor() / self.parts.len()).clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end())
+    }
+
+    fn slice_bytes(&self) -> usize {
+        (self.task.memory.floor() / 4).clamp(*SLICE_BYTES.start(), *SLICE_BYTES.end())
+    }
+
+    /// The next part to be merged; `cursor` counts the partitions that were taken.
+    pub(super) fn next(&self, cursor: &AtomicUsize) -> Option<Part> {
+        if let Some(part) = locked(&self.waiting).pop() {
+            return Some(part);
+        }
+        let part = self.parts.get(cursor.fetch_add(1, Ordering::Relaxed))?;
+        Some(locked(part).take())
+    }
+
+    /// Merges a part into an empty share; `false` = it was too large, and is cut into parts that wait.
+    pub(super) fn merge(&self, part: Part, share: &mut Share) -> Result<bool> {
+        let mut pieces = part.into_pieces(&self.layout);
+        while let Some(piece) = pieces.next()? {
+            if !self.admits(share, &piece, &pieces)? {
+                if !pieces.is_atom && pieces.level < LEVELS {
+                    self.cut_again(share, piece, pieces)?;
+                    return Ok(false);
+                }
+                share.put_members_apart(self)?;
+                let wanted = wanted(share, &piece, pieces.is_loaded);
+                share.reservation.resize(wanted)?;
+            }
             share.merge(&piece)?;
-            self.reservation.shrink(piece.memory_bytes());
+            self.reservation.shrink(if pieces.is_loaded { 0 } else { piece.memory_bytes() });
+        }
+        share.settle_members()?;
+        // Bounds may have been too narrow; what is missing is asked for with the next piece.
+        share.reservation.try_resize(share.footprint())?;
+        Ok(true)
+    }
+
+    fn admits(&self, share: &mut Share, piece: &Piece, pieces: &Pieces) -> Result<bool> {
+        let wanted = wanted(share, piece, pieces.is_loaded);
+        if share.reservation.try_resize(wanted)? {
+            return Ok(true);
+        }
+        // A small part is not worth cutting: what it takes may be held always.
+        if pieces.total > self.task.memory.floor() / 4 {
+            return Ok(false);
+        }
+        match share.reservation.resize(wanted) {
+            Err(Error::OutOfMemory { .. }) => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
+    /// Cuts what was merged of a part, the piece at hand and the rest.
+    fn cut_again(&self, share: &mut Share, piece: Piece, mut pieces: Pieces) -> Result<()> {
+        // As many that the table, which held what was merged so far, will hold any of them.
+        let fitting = 2 * pieces.total / pieces.taken.max(1);
+        let partitions = fitting.clamp(4, *SPILL_PARTITIONS.end());
+        let cut = Cut::Hashes { partitions, level: pieces.level + 1 };
+        let below = Partitions::new(self.spec.clone(), cut, &self.task, &self.metrics)?;
+        below.spill_share(share)?;
+        share.reset(&self.spec)?;
+        let mut next = Some(piece);
+        while let Some(piece) = next {
+            let held = if pieces.is_loaded { 0 } else { piece.memory_bytes() };
+            below.spill_run(piece)?;
+            self.reservation.shrink(held);
+            next = pieces.next()?;
+        }
+        self.metrics.add("partitions cut again", 1);
+        let parts = below.into_parts()?;
+        locked(&self.waiting).extend(parts);
+        Ok(())
+    }
+
+    /// The parts that are not empty, on disk; a part that is alone cannot be cut: it has one key.
+    fn into_parts(self) -> Result<Vec<Part>> {
+        let mut parts = Vec::new();
+        for part in &self.parts {
+            let mut part = locked(part);
+            self.write(&mut part, 0)?;
+            if part.is_spilled() {
+                parts.push(part.take());
+            }
+        }
+        if let [alone] = &mut parts[..] {
+            alone.is_atom = true;
+        }
+        Ok(parts)
+    }
+
+    /// The keys of every partition, a batch at a time.
+    pub(super) fn drain(self, mut visit: impl FnMut(Vec<Column>) -> Result<()>) -> Result<()> {
+        let cursor = AtomicUsize::new(0);
+        let mut share = Share::new(&self.spec, &self.task)?;
+        while let Some(part) = self.next(&cursor) {
+            if self.merge(part, &mut share)? {
+                let (groups, step) = (share.groups.len(), self.task.config.batch_rows);
+                for start in (0..groups).step_by(step) {
+                    visit(share.groups.keys(start..(start + step).min(groups))?)?;
+                }
+            }
+            share.reset(&self.spec)?;
         }
         Ok(())
     }
 }
 
-fn choose_cut(runs: &[Run]) -> Cut {
-    let groups: usize = runs.iter().map(|r| r.groups).sum();
+impl Spillable for Partitions {
+    fn spill(&self, bytes: usize) -> Result<usize> {
+        let mut spilled = 0;
+        for part in &self.parts {
+            // Ranges are slices of runs: only all of them together free memory.
+            if spilled >= bytes && self.cut.copies() {
+                break;
+            }
+            let Ok(mut part) = part.try_lock() else { continue };
+            let held = part.held();
+            self.write(&mut part, 0)?;
+            spilled += held;
+        }
+        Ok(spilled)
+    }
+}
+
+/// What a share needs to hold once a piece is merged into it, and the piece if it was `loaded`.
+fn wanted(share: &mut Share, piece: &Piece, is_loaded: bool) -> usize {
+    share.footprint() + share.growth_of(piece) + if is_loaded { piece.memory_bytes() } else { 0 }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+/// How to cut these runs, all of which are in memory.
+pub(super) fn choose_cut(runs: &[Held]) -> Cut {
+    let groups: usize = runs.iter().map(|r| r.run.groups).sum();
     let partitions = groups.div_ceil(PARTITION_GROUPS).clamp(1, PARTITIONS_MAX);
     if partitions == 1 {
-        return Cut::Hashes(1);
+        return Cut::Hashes { partitions, level: 0 };
     }
     let mut keys = Vec::new();
-    for run in runs {
-        match run.ascending() {
+    for held in runs {
+        match held.run.ascending() {
             Some(key) => samples(key, SAMPLE_STEP, &mut keys),
-            None => return Cut::Hashes(partitions),
+            None => return Cut::Hashes { partitions, level: 0 },
         }
     }
     keys.sort_unstable();

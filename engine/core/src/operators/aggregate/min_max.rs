@@ -7,7 +7,7 @@ use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
 use plasmon_kernels::select::Ordered;
 
-use super::accumulator::{Accumulator, without_nulls};
+use super::accumulator::{Accumulator, value_bytes, without_nulls};
 use crate::batch::arrow::{export_column, import_column};
 use crate::batch::{Bitmap, Column, Physical, Values, Views, physical_type};
 use crate::error::{Error, Result};
@@ -103,6 +103,10 @@ impl<T: Copy + Default + Send> Accumulator for Numbers<T> {
     fn memory_bytes(&self) -> usize {
         self.best.capacity() * (size_of::<T>() + 1)
     }
+
+    fn room(&self) -> usize {
+        self.best.capacity()
+    }
 }
 
 /// Values that compare as byte strings: text itself, the rest by an order-preserving encoding.
@@ -132,8 +136,8 @@ impl Bytes {
             Some(best) => value.cmp(best) == if self.greatest { Ordering::Greater } else { Ordering::Less },
         };
         if better {
-            self.bytes += value.len();
-            self.best[group] = Some(value.into());
+            let old = self.best[group].replace(value.into());
+            self.bytes = self.bytes + value.len() - old.map_or(0, |old| old.len());
         }
     }
 
@@ -201,5 +205,13 @@ impl Accumulator for Bytes {
 
     fn memory_bytes(&self) -> usize {
         self.best.capacity() * 16 + self.bytes
+    }
+
+    fn room(&self) -> usize {
+        self.best.capacity()
+    }
+
+    fn growth(&mut self, columns: &[Column]) -> usize {
+        columns.iter().map(value_bytes).sum()
     }
 }

@@ -88,9 +88,10 @@ impl PackedTable {
     }
 
     /// Words of the key columns of some groups, group after group, each group with a last word of null bits.
-    pub(super) fn tuples(&self, groups: std::ops::Range<usize>) -> Vec<u64> {
+    pub(super) fn tuples(&self, groups: impl ExactSizeIterator<Item = usize>) -> Vec<u64> {
         let mut tuples = Vec::with_capacity(groups.len() * (self.fields.len() + 1));
-        for &packed in &self.table.words()[groups] {
+        for group in groups {
+            let packed = self.table.words()[group];
             let mut nulls = 0;
             for (index, field) in self.fields.iter().enumerate() {
                 let word = unpack(packed, *field);

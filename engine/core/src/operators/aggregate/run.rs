@@ -2,14 +2,21 @@
 //!
 //! Runs whose single integer key ascends (the input is clustered by it) are cut by ranges of the key and nothing is moved; else pieces
 //! are the groups whose keys' hash falls into a partition.
+//!
+//! A run need not hold everything of its groups: state rows of aggregates that have several a group (DISTINCT) may come in other runs with the same
+//! keys, and what an aggregate has no rows for stays as it is when runs are merged. So a run can be taken apart into ones of any size.
 
 use std::ops::Range;
 
+use arrow_array::Array;
+use arrow_row::{RowConverter, SortField};
+use plasmon_kernels::hash::hash_word;
 use plasmon_kernels::partition::partition_of;
 
+use super::distinct::group_ids;
 use super::share::Share;
-use crate::batch::{Column, Encoding, Values};
-use crate::error::Result;
+use crate::batch::{Bitmap, Column, Encoding, Physical, Values, Views};
+use crate::error::{Error, Result};
 use crate::operators::key_hash::hash_keys;
 
 /// All groups of one table.
@@ -26,6 +33,18 @@ struct StateRows {
     owners: Option<Vec<u32>>,
 }
 
+/// Numbers of columns of a run: keys, and states of each aggregate.
+pub(super) struct Layout {
+    keys: usize,
+    states: Vec<usize>,
+}
+
+impl Layout {
+    pub(super) fn of(share: &Share, keys: usize) -> Self {
+        Layout { keys, states: share.accumulators.iter().map(|a| a.state_types().len()).collect() }
+    }
+}
+
 /// The groups of a run that belong to one partition.
 pub(super) type Piece = Run;
 
@@ -33,16 +52,29 @@ pub(super) type Piece = Run;
 pub(super) enum Cut {
     /// Partition p holds the keys from `splitters[p − 1]` to below `splitters[p]`.
     Ranges(Vec<i64>),
-    /// By hash, into that many.
-    Hashes(usize),
+    /// By hash, into that many. Each level cuts what a partition of the level before holds.
+    Hashes { partitions: usize, level: u32 },
 }
 
 impl Cut {
     pub(super) fn partitions(&self) -> usize {
         match self {
             Cut::Ranges(splitters) => splitters.len() + 1,
-            Cut::Hashes(partitions) => *partitions,
+            Cut::Hashes { partitions, .. } => *partitions,
         }
+    }
+
+    /// How often what it cuts by hash was cut so before.
+    pub(super) fn level(&self) -> u32 {
+        match self {
+            Cut::Ranges(_) => 0,
+            Cut::Hashes { level, .. } => *level,
+        }
+    }
+
+    /// Whether pieces are copies.
+    pub(super) fn copies(&self) -> bool {
+        matches!(self, Cut::Hashes { partitions: 2.., .. })
     }
 }
 
@@ -57,6 +89,43 @@ impl Run {
             Ok(StateRows { columns, owners })
         });
         Ok(Run { groups, keys, states: states.collect::<Result<_>>()? })
+    }
+
+    /// Some groups of a share, without what has several rows a group: that is in [`Run::of_members`].
+    pub(super) fn of_groups(share: &mut Share, range: Range<usize>) -> Result<Run> {
+        let keys = share.groups.keys(range.clone())?;
+        let groups: Vec<u32> = range.clone().map(|group| group as u32).collect();
+        let states = share.accumulators.iter_mut().map(|accumulator| match accumulator.as_distinct() {
+            Some(distinct) => Ok(StateRows::none(distinct.member_types().len() - 1)),
+            None => Ok(StateRows { columns: accumulator.state(&groups)?, owners: None }),
+        });
+        Ok(Run { groups: range.len(), keys, states: states.collect::<Result<_>>()? })
+    }
+
+    /// Some members of one aggregate that is distinct, with their groups.
+    pub(super) fn of_members(share: &mut Share, aggregate: usize, range: Range<usize>) -> Result<Run> {
+        let members = share.accumulators[aggregate].as_distinct().map(|distinct| distinct.members(range));
+        let mut columns = members.ok_or_else(|| Error::internal("members of an aggregate that is not distinct"))??;
+        let arguments = columns.split_off(1);
+        let of = group_ids(&columns[0])?;
+        let mut order: Vec<u32> = (0..of.len() as u32).collect();
+        order.sort_by_key(|&row| of[row as usize]);
+        let owners: Vec<u32> = order.iter().map(|&row| of[row as usize]).collect();
+        let columns = arguments.iter().map(|column| column.gather(&order)).collect();
+        let mut groups = owners.clone();
+        groups.dedup();
+        let rank = |owner: &u32| groups.partition_point(|group| group < owner) as u32;
+        let rows = StateRows { columns, owners: Some(owners.iter().map(rank).collect()) };
+        let keys = share.groups.keys_of(groups.iter().map(|&group| group as usize))?;
+        let mut states: Vec<StateRows> =
+            share.accumulators.iter().map(|a| StateRows::none(a.state_types().len())).collect();
+        states[aggregate] = rows;
+        Ok(Run { groups: groups.len(), keys, states })
+    }
+
+    /// Rows of keys and no states.
+    pub(super) fn of_keys(keys: Vec<Column>, groups: usize) -> Run {
+        Run { groups, keys, states: Vec::new() }
     }
 
     /// The one key column, when it is an integer without nulls whose values ascend strictly.
@@ -84,8 +153,8 @@ impl Run {
     /// One piece a partition.
     pub(super) fn cut(self, cut: &Cut) -> Result<Vec<Piece>> {
         match cut {
-            Cut::Hashes(1) => Ok(vec![self]),
-            Cut::Hashes(partitions) => self.cut_by_hash(*partitions),
+            Cut::Hashes { partitions: 1, .. } => Ok(vec![self]),
+            Cut::Hashes { partitions, level } => self.cut_by_hash(*partitions, *level),
             Cut::Ranges(splitters) => {
                 let rows = self.ascending().map(|key| splitters.iter().map(|&s| rows_below(key, s)).collect());
                 let rows: Vec<usize> = rows.unwrap_or_default();
@@ -96,21 +165,85 @@ impl Run {
         }
     }
 
-    fn cut_by_hash(&self, partitions: usize) -> Result<Vec<Piece>> {
-        let hashes = hash_keys(&self.keys, self.groups);
+    fn cut_by_hash(&self, partitions: usize, level: u32) -> Result<Vec<Piece>> {
+        let hashes = hash_keys(&hashable(&self.keys)?, self.groups);
         let mut members = vec![Vec::new(); partitions];
         hashes.iter().enumerate().for_each(|(group, &hash)| {
+            // What shares bits on one level does not on the next.
+            let hash = if level == 0 { hash } else { hash_word(hash.wrapping_add(level as u64)) };
             members[partition_of(hash, partitions as u32) as usize].push(group as u32);
         });
         Ok(members.iter().map(|groups| self.gather(groups)).collect())
     }
 
-    fn slice(&self, groups: Range<usize>) -> Piece {
-        let slice = |columns: &[Column], rows: &Range<usize>| -> Vec<Column> {
-            columns.iter().map(|c| c.slice(rows.start, rows.len())).collect()
+    /// The same as runs of about so many bytes; nothing is copied.
+    pub(super) fn parts(self, bytes: usize) -> Vec<Run> {
+        let held = self.memory_bytes();
+        if held <= bytes {
+            return vec![self];
+        }
+        let several = self.states.iter().filter(|states| states.owners.is_some());
+        let rows = self.groups + several.map(StateRows::len).sum::<usize>();
+        let step = (rows * bytes / held).max(1);
+        let mut parts = Vec::new();
+        for start in (0..self.groups).step_by(step) {
+            let range = start..(start + step).min(self.groups);
+            let states = self.states.iter().map(|states| match &states.owners {
+                None => states.slice(&range),
+                Some(_) => StateRows::none(states.columns.len()),
+            });
+            parts.push(Run { groups: range.len(), keys: slice(&self.keys, &range), states: states.collect() });
+        }
+        for (index, states) in self.states.iter().enumerate() {
+            let Some(owners) = &states.owners else { continue };
+            for start in (0..owners.len()).step_by(step) {
+                parts.push(self.part_of(index, owners, start..(start + step).min(owners.len())));
+            }
+        }
+        parts
+    }
+
+    /// Some state rows of one aggregate.
+    fn part_of(&self, aggregate: usize, owners: &[u32], rows: Range<usize>) -> Run {
+        let first = owners[rows.start];
+        let groups = first as usize..owners[rows.end - 1] as usize + 1;
+        let mut states: Vec<StateRows> =
+            self.states.iter().map(|states| StateRows::none(states.columns.len())).collect();
+        states[aggregate] = StateRows {
+            columns: slice(&self.states[aggregate].columns, &rows),
+            owners: Some(owners[rows].iter().map(|&owner| owner - first).collect()),
         };
+        Run { groups: groups.len(), keys: slice(&self.keys, &groups), states }
+    }
+
+    /// As columns of a spill file: keys, then each aggregate's states and their owners.
+    pub(super) fn into_columns(self) -> impl Iterator<Item = Column> {
+        let states = self.states.into_iter().flat_map(|states| {
+            let owners = Values::UInt32(states.owners.unwrap_or_default().into());
+            states.columns.into_iter().chain([Column::flat(owners)])
+        });
+        self.keys.into_iter().chain(states)
+    }
+
+    /// The next run of columns that [`Run::into_columns`] gave.
+    pub(super) fn from_columns(columns: &mut impl Iterator<Item = Column>, layout: &Layout) -> Result<Run> {
+        let keys: Vec<Column> = columns.take(layout.keys).collect();
+        // Without keys there is one group.
+        let groups = keys.first().map_or(1, Column::len);
+        let states = layout.states.iter().map(|&count| {
+            let of_state: Vec<Column> = columns.take(count).collect();
+            let owners = columns.next().ok_or_else(|| Error::internal("a spilled run is too short"))?;
+            let owners = group_ids(&owners)?.to_vec();
+            let is_plain = owners.is_empty() && of_state.first().is_some_and(|c| c.len() == groups);
+            Ok(StateRows { columns: of_state, owners: (!is_plain).then_some(owners) })
+        });
+        let states = states.collect::<Result<_>>()?;
+        Ok(Run { groups, keys, states })
+    }
+
+    fn slice(&self, groups: Range<usize>) -> Piece {
         let states = self.states.iter().map(|state| match &state.owners {
-            None => StateRows { columns: slice(&state.columns, &groups), owners: None },
+            None => state.slice(&groups),
             Some(owners) => {
                 let row = |group: usize| owners.partition_point(|&o| (o as usize) < group);
                 let rows = row(groups.start)..row(groups.end);
@@ -140,6 +273,39 @@ impl Run {
         });
         Run { groups: groups.len(), keys: gather(&self.keys, groups), states: states.collect() }
     }
+}
+
+impl StateRows {
+    /// No state rows of any group, in that many columns.
+    fn none(columns: usize) -> Self {
+        let none = Column::flat(Values::Boolean(Bitmap::constant(true, 0)));
+        StateRows { columns: vec![none; columns], owners: Some(Vec::new()) }
+    }
+
+    fn len(&self) -> usize {
+        self.owners.as_ref().map_or_else(|| self.columns.first().map_or(0, Column::len), Vec::len)
+    }
+
+    /// Of one row a group.
+    fn slice(&self, rows: &Range<usize>) -> Self {
+        StateRows { columns: slice(&self.columns, rows), owners: None }
+    }
+}
+
+fn slice(columns: &[Column], rows: &Range<usize>) -> Vec<Column> {
+    columns.iter().map(|c| c.slice(rows.start, rows.len())).collect()
+}
+
+/// Keys with nested values as the bytes of their row encoding, which hash by value.
+fn hashable(keys: &[Column]) -> Result<Vec<Column>> {
+    let encoded = |key: &Column| {
+        let Values::Nested(array) = key.flat_values() else { return Ok(key.clone()) };
+        let converter = RowConverter::new(vec![SortField::new(array.data_type().clone())])?;
+        let rows = converter.convert_columns(&[array])?;
+        let bytes = Values::View(Views::from_values(rows.iter().map(|row| row.data().to_vec())));
+        Ok(Column::flat_with_validity(bytes, key.validity().cloned()))
+    };
+    keys.iter().map(|key| if key.physical() == Physical::Nested { encoded(key) } else { Ok(key.clone()) }).collect()
 }
 
 macro_rules! with_integers {

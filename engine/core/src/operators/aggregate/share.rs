@@ -3,6 +3,9 @@
 //! A worker's table stays small enough for the caches unless a larger one would find groups again: the rows looked up so far and those among
 //! them that met a known group tell (as in the birthday problem) how many distinct keys there are about. Rows that repeat the key of the row
 //! before them do not count: they are cheap whatever the table.
+//!
+//! Distinct members that are too many for one table are put apart: into partitions of their own, by hash of group and arguments, each made distinct
+//! and fed to the aggregate when everything is merged (`put_members_apart`, `settle_members`).
 
 use std::ops::Range;
 
@@ -11,9 +14,10 @@ use plasmon_kernels::group::count_changes;
 
 use super::accumulator::{Accumulator, accumulator};
 use super::groups::Groups;
-use super::run::Piece;
+use super::merge::Partitions;
+use super::run::{Piece, Run};
 use super::{AggregateExpression, AggregatePhase, AggregateSpec};
-use crate::batch::Column;
+use crate::batch::{Column, Values};
 use crate::error::Result;
 use crate::memory::Reservation;
 use crate::pipeline::TaskContext;
@@ -22,6 +26,10 @@ use crate::pipeline::TaskContext;
 pub(super) const LOCAL_GROUPS: usize = 1 << 15;
 /// Most distinct keys for which a worker's table grows.
 const LOCAL_GROUPS_MAX: usize = 1 << 21;
+/// What the state of one group takes in an accumulator, at most, without values of any length.
+const STATE_BYTES: usize = 64;
+/// Distinct members that are moved at once.
+const MEMBERS: usize = 1 << 13;
 
 pub(super) struct Share {
     pub(super) groups: Groups,
@@ -32,6 +40,8 @@ pub(super) struct Share {
     limit: usize,
     /// Rows whose key differs from the row's before, since the table was empty.
     looked_up: usize,
+    /// Where the members of each distinct aggregate are, once they are put apart.
+    apart: Vec<Option<Partitions>>,
 }
 
 /// What one aggregate reads of a batch.
@@ -39,6 +49,16 @@ pub(super) struct Input {
     pub(super) columns: Vec<Column>,
     /// Rows that its FILTER keeps; `None` = all.
     pub(super) kept: Option<Vec<u32>>,
+}
+
+impl Input {
+    /// What it has of some rows.
+    pub(super) fn slice(&self, rows: &Range<usize>) -> Input {
+        let row = |row: usize| self.kept.as_ref().map_or(row, |kept| kept.partition_point(|&k| (k as usize) < row));
+        let own = row(rows.start)..row(rows.end);
+        let kept = self.kept.as_ref().map(|kept| kept[own.clone()].iter().map(|&k| k - rows.start as u32).collect());
+        Input { columns: self.columns.iter().map(|c| c.slice(own.start, own.len())).collect(), kept }
+    }
 }
 
 /// Types of the key columns, the grouping id last.
@@ -65,18 +85,32 @@ impl Share {
         Ok(Share {
             groups: Groups::new(&key_types(spec), collide)?,
             accumulators: accumulators(spec, collide)?,
-            reservation: task.memory.reservation("Aggregate"),
+            reservation: task.memory.spilling_reservation("Aggregate"),
             collide,
             limit: LOCAL_GROUPS,
             looked_up: 0,
+            apart: Vec::new(),
         })
     }
 
     /// Forgets all groups; what is worth keeping of the tables stays.
     pub(super) fn clear(&mut self, spec: &AggregateSpec) -> Result<()> {
         self.groups.clear(LOCAL_GROUPS);
+        self.restart(spec)
+    }
+
+    /// Forgets all groups, and gives back the memory.
+    pub(super) fn reset(&mut self, spec: &AggregateSpec) -> Result<()> {
+        self.groups = Groups::new(&key_types(spec), self.collide)?;
+        self.restart(spec)?;
+        self.give_back(0);
+        Ok(())
+    }
+
+    fn restart(&mut self, spec: &AggregateSpec) -> Result<()> {
         self.accumulators = accumulators(spec, self.collide)?;
         (self.looked_up, self.limit) = (0, LOCAL_GROUPS);
+        self.apart.clear();
         Ok(())
     }
 
@@ -84,10 +118,51 @@ impl Share {
         self.groups.memory_bytes() + self.accumulators.iter().map(|a| a.memory_bytes()).sum::<usize>()
     }
 
+    /// Bytes held, and what giving states or results away will take.
+    pub(super) fn footprint(&self) -> usize {
+        self.memory_bytes() + self.accumulators.iter().map(|a| a.headroom()).sum::<usize>()
+    }
+
+    /// Gives back what is reserved beyond the footprint and `others` bytes.
+    pub(super) fn give_back(&self, others: usize) {
+        let needed = self.footprint() + others;
+        self.reservation.shrink(self.reservation.held().saturating_sub(needed));
+    }
+
+    /// Most bytes that absorbing these rows so many `times` (each time as other groups) adds to the footprint, while tables move to larger ones too.
+    pub(super) fn growth<'a>(
+        &mut self,
+        keys: &[Column],
+        inputs: impl Iterator<Item = &'a [Column]>,
+        rows: usize,
+        times: usize,
+    ) -> usize {
+        let rows = rows * times;
+        let groups = self.groups.len() + rows;
+        let of_groups = self.groups.growth(keys, rows);
+        let of_values = self.accumulators.iter_mut().zip(inputs).map(|(accumulator, columns)| {
+            let moves =
+                if groups > accumulator.room() { 2 * accumulator.memory_bytes() + rows * STATE_BYTES } else { 0 };
+            moves + accumulator.growth(columns) * times
+        });
+        of_groups + of_values.sum::<usize>()
+    }
+
+    /// [`Share::growth`] of merging a piece.
+    pub(super) fn growth_of(&mut self, piece: &Piece) -> usize {
+        let states = (0..self.accumulators.len()).map(|index| piece.states(index).0);
+        self.growth(piece.keys(), states, piece.groups, 1)
+    }
+
     /// Makes every accumulator cover all groups.
     pub(super) fn resize(&mut self) -> Result<()> {
         let groups = self.groups.len();
         self.accumulators.iter_mut().try_for_each(|a| a.resize(groups))
+    }
+
+    /// Whether it has seen no row.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.looked_up == 0
     }
 
     /// Takes `rows` rows of keys and what the aggregates read.
@@ -133,20 +208,57 @@ impl Share {
 
     /// Takes groups of another table.
     pub(super) fn merge(&mut self, piece: &Piece) -> Result<()> {
-        self.reservation.resize(self.memory_bytes() + piece.groups * 64)?;
         let mut groups = Vec::with_capacity(piece.groups);
         self.groups.find_or_insert(piece.keys(), piece.groups, &mut groups)?;
         self.resize()?;
         for (index, accumulator) in self.accumulators.iter_mut().enumerate() {
-            match piece.states(index) {
-                (states, None) => accumulator.merge(states, &groups)?,
-                (states, Some(owners)) => {
-                    let groups: Vec<u32> = owners.iter().map(|&owner| groups[owner as usize]).collect();
-                    accumulator.merge(states, &groups)?;
+            let (states, owners) = piece.states(index);
+            let of_rows: Option<Vec<u32>> =
+                owners.map(|owners| owners.iter().map(|&owner| groups[owner as usize]).collect());
+            let groups = of_rows.as_deref().unwrap_or(&groups);
+            match self.apart.get(index) {
+                _ if groups.is_empty() => {}
+                Some(Some(apart)) => {
+                    let ids = Column::flat(Values::UInt32(groups.to_vec().into()));
+                    let keys = std::iter::once(ids).chain(states.iter().cloned()).collect();
+                    apart.spill_run(Run::of_keys(keys, groups.len()))?;
                 }
+                _ => accumulator.merge(states, groups)?,
             }
         }
-        self.reservation.resize(self.memory_bytes())
+        Ok(())
+    }
+
+    /// Puts the members of distinct aggregates apart: those held, and those of pieces merged from now on.
+    pub(super) fn put_members_apart(&mut self, partitions: &Partitions) -> Result<()> {
+        if !self.apart.is_empty() {
+            return Ok(());
+        }
+        for accumulator in &mut self.accumulators {
+            let Some(distinct) = accumulator.as_distinct() else {
+                self.apart.push(None);
+                continue;
+            };
+            let apart = partitions.of_keys(&distinct.member_types())?;
+            for start in (0..distinct.len()).step_by(MEMBERS) {
+                let range = start..(start + MEMBERS).min(distinct.len());
+                let rows = range.len();
+                apart.spill_run(Run::of_keys(distinct.members(range)?, rows))?;
+            }
+            distinct.forget()?;
+            self.apart.push(Some(apart));
+        }
+        self.give_back(0);
+        Ok(())
+    }
+
+    /// Feeds the members that were put apart, each once.
+    pub(super) fn settle_members(&mut self) -> Result<()> {
+        for (apart, accumulator) in std::mem::take(&mut self.apart).into_iter().zip(&mut self.accumulators) {
+            let (Some(apart), Some(distinct)) = (apart, accumulator.as_distinct()) else { continue };
+            apart.drain(|members| distinct.settle(members))?;
+        }
+        Ok(())
     }
 
     /// Output columns of some groups.

@@ -65,6 +65,10 @@ impl Accumulator for Sum {
     fn memory_bytes(&self) -> usize {
         self.sums.capacity() * 33
     }
+
+    fn room(&self) -> usize {
+        self.sums.capacity()
+    }
 }
 
 /// Average of 256-bit decimals, divided with rounding half away from zero at the result's scale.
@@ -125,5 +129,9 @@ impl Accumulator for Average {
 
     fn memory_bytes(&self) -> usize {
         self.counts.capacity() * 8 + self.sum.memory_bytes()
+    }
+
+    fn room(&self) -> usize {
+        self.counts.capacity()
     }
 }

@@ -1,0 +1,121 @@
+//! The source of a hash aggregation: results a batch at a time, partition after partition.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::merge::Partitions;
+use super::operator::{Results, Shared};
+use super::share::Share;
+use crate::batch::Batch;
+use crate::error::{Error, Result};
+use crate::metrics::OperatorMetrics;
+use crate::pipeline::{Next, Source, SourceState, TaskContext};
+
+/// Groups of a result that one worker reads at least.
+const WORKER_GROUPS: usize = 1 << 15;
+
+/// Gives results a batch at a time, partition after partition.
+#[derive(Debug)]
+pub(super) struct AggregateSource {
+    pub(super) shared: Arc<Shared>,
+    /// Next batch of a whole table, or next partition.
+    pub(super) cursor: Arc<AtomicUsize>,
+}
+
+impl AggregateSource {
+    fn results(&self) -> Result<&Results> {
+        let results = self.shared.results.get();
+        results.ok_or_else(|| Error::internal("an aggregation's result was read before it was complete"))
+    }
+}
+
+impl Source for AggregateSource {
+    fn name(&self) -> &'static str {
+        "AggregateResult"
+    }
+
+    fn max_workers(&self) -> usize {
+        match self.shared.results.get() {
+            Some(Results::Whole(share)) => {
+                share.lock().unwrap_or_else(|e| e.into_inner()).groups.len().div_ceil(WORKER_GROUPS).max(1)
+            }
+            Some(Results::Partitioned(partitions)) => partitions.len(),
+            None => 1,
+        }
+    }
+
+    fn open(&self, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SourceState>> {
+        if let Results::Partitioned(partitions) = self.results()? {
+            metrics.note("partitions", partitions.len().to_string());
+        }
+        Ok(Box::new(AggregateSourceState {
+            shared: self.shared.clone(),
+            cursor: self.cursor.clone(),
+            merged: None,
+            task: task.clone(),
+        }))
+    }
+}
+
+struct AggregateSourceState {
+    shared: Arc<Shared>,
+    cursor: Arc<AtomicUsize>,
+    /// The partition being read, and what is left of it.
+    merged: Option<(Share, VecDeque<Range<usize>>)>,
+    task: TaskContext,
+}
+
+impl SourceState for AggregateSourceState {
+    fn next(&mut self) -> Result<Next> {
+        let shared = self.shared.clone();
+        match shared.results.get() {
+            Some(Results::Whole(share)) => self.next_of_whole(share),
+            Some(Results::Partitioned(partitions)) => self.next_of_partitions(partitions),
+            None => Err(Error::internal("an aggregation's result vanished")),
+        }
+    }
+}
+
+impl AggregateSourceState {
+    fn next_of_whole(&mut self, share: &Mutex<Share>) -> Result<Next> {
+        let mut share = share.lock().unwrap_or_else(|e| e.into_inner());
+        let rows = self.task.config.batch_rows;
+        let start = self.cursor.fetch_add(1, Ordering::Relaxed) * rows;
+        if start >= share.groups.len() {
+            return Ok(Next::Finished);
+        }
+        let range = start..(start + rows).min(share.groups.len());
+        let rows = range.len();
+        Ok(Next::Batch(Batch::new(share.output(range, self.shared.spec.phase)?, rows)))
+    }
+
+    fn next_of_partitions(&mut self, partitions: &Partitions) -> Result<Next> {
+        let spec = &self.shared.spec;
+        loop {
+            if let Some((share, ranges)) = &mut self.merged
+                && let Some(range) = ranges.pop_front()
+            {
+                let rows = range.len();
+                return Ok(Next::Batch(Batch::new(share.output(range, spec.phase)?, rows)));
+            }
+            let Some(part) = partitions.next(&self.cursor) else {
+                self.merged = None;
+                return Ok(Next::Finished);
+            };
+            // The last partition's table is used again.
+            let mut share = match self.merged.take() {
+                Some((mut share, _)) => {
+                    share.clear(spec)?;
+                    share
+                }
+                None => Share::new(spec, &self.task)?,
+            };
+            let is_merged = partitions.merge(part, &mut share)?;
+            let (groups, rows) = (if is_merged { share.groups.len() } else { 0 }, self.task.config.batch_rows);
+            let ranges = (0..groups).step_by(rows).map(|start| start..(start + rows).min(groups)).collect();
+            self.merged = Some((share, ranges));
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! One worker's side of an aggregation: rows into its table, its table into runs, and all of that to the partitions when memory is short.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::input::{id_column, inputs, keys};
+use super::merge::Held;
+use super::operator::{Shared, WorkerEnd};
+use super::run::Run;
+use super::share::{Input, LOCAL_GROUPS, Share};
+use crate::batch::arrow::null_column;
+use crate::batch::{Batch, Column};
+use crate::config::Driver;
+use crate::error::{Error, Result};
+use crate::metrics::OperatorMetrics;
+use crate::pipeline::{Flow, SinkState, TaskContext};
+
+/// Rows of which a table takes some at a time when memory is so short that it cannot take a batch: not fewer than these.
+const LEAST_ROWS: usize = 64;
+
+pub(super) struct AggregateState {
+    shared: Arc<Shared>,
+    /// Its reservation is for the runs too.
+    share: Option<Share>,
+    /// What was taken out of the table when it was full, and the bytes of that.
+    runs: Vec<Run>,
+    run_bytes: usize,
+    /// Whether other workers may aggregate too.
+    is_shared: bool,
+    task: TaskContext,
+    metrics: Arc<OperatorMetrics>,
+}
+
+impl AggregateState {
+    pub(super) fn new(shared: Arc<Shared>, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Self> {
+        Ok(AggregateState {
+            share: Some(Share::new(&shared.spec, task)?),
+            shared,
+            runs: Vec::new(),
+            run_bytes: 0,
+            is_shared: task.config.threads > 1 && task.config.driver == Driver::Pool,
+            task: task.clone(),
+            metrics: metrics.clone(),
+        })
+    }
+
+    /// Takes some rows, once there is memory for what they may add.
+    fn take(&mut self, share: &mut Share, rows: &Rows) -> Result<()> {
+        let spec = &self.shared.spec;
+        let sets = spec.grouping_sets.len().max(1);
+        let growth = |share: &mut Share| {
+            share.growth(&rows.keys, rows.inputs.iter().map(|input| &input.columns[..]), rows.count, sets)
+        };
+        let wanted = share.footprint() + self.run_bytes + growth(share);
+        if !share.reservation.try_resize(wanted)? {
+            self.spill(share)?;
+            let wanted = share.footprint() + growth(share);
+            match share.reservation.resize(wanted) {
+                Err(Error::OutOfMemory { .. }) if rows.count > LEAST_ROWS => return self.take_halves(share, rows),
+                other => other?,
+            }
+        }
+        self.absorb(share, rows)
+    }
+
+    fn take_halves(&mut self, share: &mut Share, rows: &Rows) -> Result<()> {
+        let half = rows.count / 2;
+        self.take(share, &rows.slice(0..half))?;
+        self.take(share, &rows.slice(half..rows.count))
+    }
+
+    fn absorb(&self, share: &mut Share, rows: &Rows) -> Result<()> {
+        let spec = &self.shared.spec;
+        if spec.grouping_sets.is_empty() {
+            share.absorb(&rows.keys, &rows.inputs, rows.count, spec.phase)?;
+        }
+        for (ordinal, set) in spec.grouping_sets.iter().enumerate() {
+            let mut kept: Vec<Column> = rows
+                .keys
+                .iter()
+                .zip(set)
+                .zip(&spec.group_by)
+                .map(|((k, kept), e)| if *kept { k.clone() } else { null_column(&e.data_type, rows.count) })
+                .collect();
+            kept.extend(id_column(spec, ordinal, rows.count)?);
+            share.absorb(&kept, &rows.inputs, rows.count, spec.phase)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a run of the groups of a table, or spills when there is no room for one.
+    fn empty(&mut self, share: &mut Share) -> Result<()> {
+        // A run holds no more than the table that it comes from.
+        let wanted = share.footprint() + self.run_bytes + share.memory_bytes();
+        if !share.reservation.try_resize(wanted)? {
+            return self.spill(share);
+        }
+        let run = Run::take(share)?;
+        self.run_bytes += run.memory_bytes();
+        self.runs.push(run);
+        share.clear(&self.shared.spec)?;
+        share.give_back(self.run_bytes);
+        Ok(())
+    }
+
+    /// Gives everything to the partitions, most of it to their files.
+    fn spill(&mut self, share: &mut Share) -> Result<()> {
+        if self.runs.is_empty() && share.is_fresh() {
+            return Ok(());
+        }
+        let partitions = self.shared.spilled(&self.task, &self.metrics)?;
+        for run in std::mem::take(&mut self.runs) {
+            let bytes = run.memory_bytes();
+            partitions.spill_run(run)?;
+            share.reservation.shrink(bytes);
+        }
+        self.run_bytes = 0;
+        partitions.spill_share(share)?;
+        share.reset(&self.shared.spec)
+    }
+}
+
+impl SinkState for AggregateState {
+    fn push(&mut self, batch: Batch) -> Result<Flow> {
+        let fed_late = || Error::internal("an aggregation was fed after its end");
+        let mut share = self.share.take().ok_or_else(fed_late)?;
+        let keys = keys(&self.shared.spec, &batch)?;
+        let inputs = inputs(&self.shared, &batch, &share)?;
+        self.take(&mut share, &Rows { keys, inputs, count: batch.selected_rows() })?;
+        self.metrics.reserved(share.reservation.held());
+        if share.is_full() {
+            self.empty(&mut share)?;
+        }
+        self.share = Some(share);
+        Ok(Flow::NeedInput)
+    }
+
+    fn combine(&mut self) -> Result<()> {
+        if let Some(mut share) = self.share.take() {
+            share.resize()?;
+            share.give_back(self.run_bytes);
+            self.metrics.note("mode", share.groups.mode());
+            // A large table that others' tables will have to be merged with is taken apart here, where workers do it side by side.
+            if self.is_shared && share.groups.len() > LOCAL_GROUPS / 2 {
+                self.empty(&mut share)?;
+            }
+            if !self.runs.is_empty() {
+                self.metrics.note("emptied", self.runs.len().to_string());
+            }
+            let runs = std::mem::take(&mut self.runs).into_iter().map(|run| {
+                let reservation = share.reservation.split(run.memory_bytes());
+                Held { run, reservation }
+            });
+            let runs = runs.collect();
+            self.shared.gather(WorkerEnd { share, runs });
+        }
+        Ok(())
+    }
+}
+
+/// Keys and inputs of some rows.
+struct Rows {
+    keys: Vec<Column>,
+    inputs: Vec<Input>,
+    count: usize,
+}
+
+impl Rows {
+    fn slice(&self, rows: Range<usize>) -> Rows {
+        Rows {
+            keys: self.keys.iter().map(|key| key.slice(rows.start, rows.len())).collect(),
+            inputs: self.inputs.iter().map(|input| input.slice(&rows)).collect(),
+            count: rows.len(),
+        }
+    }
+}
