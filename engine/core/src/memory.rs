@@ -488,9 +488,31 @@ impl Reservation {
         self.budget.reserve_for(Consumer::new(self.consumer.name.clone(), moved, self.consumer.spills))
     }
 
+    /// Takes over all that `other`, of the same budget, holds.
+    pub fn absorb(&self, other: Reservation) {
+        let moved = other.consumer.held.swap(0, Ordering::Relaxed);
+        self.consumer.held.fetch_add(moved, Ordering::Relaxed);
+    }
+
+    /// The same bytes, held by one who cannot spill any more, and is not asked to.
+    pub fn passive(self) -> Reservation {
+        let passive = self.budget.reservation(self.consumer.name.clone());
+        passive.absorb(self);
+        passive
+    }
+
     /// Bytes held.
     pub fn held(&self) -> usize {
         self.consumer.held.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether a growth was granted; errors that are no refusals stay errors.
+pub fn granted(growth: Result<()>) -> Result<bool> {
+    match growth {
+        Ok(()) => Ok(true),
+        Err(Error::OutOfMemory { .. }) => Ok(false),
+        Err(other) => Err(other),
     }
 }
 

@@ -254,6 +254,15 @@ impl KeyPart<'_> {
 }
 
 impl JoinTable {
+    /// Most bytes that the table for such rows takes, also while it is built.
+    pub fn bytes_at_most(width: usize, bounds: Option<(i64, i64)>, rows: usize, collide: bool) -> usize {
+        let chosen = choose_slots(width, bounds, rows, collide);
+        // Keys that crowd are hashed in the end.
+        let slots = chosen.count().max(hash_slots(rows, collide).count()) + 1;
+        let words = if matches!(chosen, Slots::One | Slots::Dense { .. }) { 0 } else { rows * width * 8 };
+        (slots + rows) * 4 + words
+    }
+
     /// Whether no slot holds a key twice; `ends` of consecutive slots of which the first starts at `start`.
     fn has_single_keys(&self, mut start: u32, mut ends: impl Iterator<Item = u32>) -> bool {
         ends.all(|end| {

@@ -10,14 +10,15 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use arrow_schema::DataType;
-use plasmon_kernels::join_table::{JoinTableBuilder, KeyPart, Phase};
+use plasmon_kernels::join_table::{JoinTable, JoinTableBuilder, KeyPart, Phase};
 
-use super::build::{ArrivedRows, BuildBatch, Built};
+use super::arrive::{Facts, Resident};
+use super::build::{BuildBatch, Built};
 use super::keys::JoinKeys;
 use super::{JoinShared, publish};
 use crate::batch::{Bitmap, Column, arrow::null_column};
 use crate::error::{Error, Result};
-use crate::memory::Reservation;
+use crate::memory::{Reservation, granted};
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{FinalizeTask, TaskContext};
 
@@ -30,16 +31,16 @@ pub(super) struct Building {
     keys: JoinKeys,
     rows: usize,
     parts: Vec<Part>,
-    /// Whether each right column is read by anybody.
-    read: Vec<bool>,
     columns: Vec<OnceLock<Column>>,
     table: Option<JoinTableBuilder>,
     bounds: Option<(i64, i64)>,
-    has_null_key: bool,
+    shards: usize,
+    facts: Facts,
+    /// The filters' keys are those of the rows.
+    publishes: bool,
+    /// For what arrived, and for what is made of it.
     reservation: Reservation,
-    metrics: Option<Arc<OperatorMetrics>>,
-    /// For what arrived.
-    arrived: Vec<Reservation>,
+    metrics: Arc<OperatorMetrics>,
 }
 
 /// One batch of the build side, by and by taken apart.
@@ -75,21 +76,20 @@ fn each(work: Work, count: usize) -> impl Iterator<Item = (Work, std::ops::Range
 type Work = fn(&Building, std::ops::Range<usize>) -> Result<()>;
 
 impl Building {
-    /// Nothing is done yet.
-    pub(super) fn new(shared: &Arc<JoinShared>, arrived: ArrivedRows, task: &TaskContext) -> Result<Building> {
-        let rows: usize = arrived.batches.iter().map(|b| b.rows).sum();
-        if rows >= u32::MAX as usize {
-            let most = u32::MAX - 1;
-            return Err(Error::unsupported(format!("a join whose build side has {rows} rows; at most {most} fit")));
-        }
-        let mut keys = JoinKeys::new(&shared.spec, task.config.hash_collisions)?;
-        let bounds = keys.settle(&arrived.bounds);
-        let reservation = task.memory.reservation("Join table");
-        // Words, slots, entries.
-        reservation.grow(rows * (keys.width() * 8 + 16))?;
+    /// Nothing is done yet, but that there is room for the table; `threads` will work on it.
+    pub(super) fn new(
+        shared: &Arc<JoinShared>,
+        resident: Resident,
+        threads: usize,
+        task: &TaskContext,
+    ) -> Result<Building> {
+        let Resident { rows, keys, bounds, facts, publishes, reservation, metrics, .. } = resident;
+        // A slot for every possible key is worth having, not worth spilling for.
+        let bytes = |bounds| JoinTable::bytes_at_most(keys.width(), bounds, rows, task.config.hash_collisions);
+        let more = bytes(bounds).saturating_sub(bytes(None));
+        let bounds = if more == 0 || reservation.try_grow(more)? { bounds } else { None };
         let mut first_row = 0;
-        let has_null_key = arrived.batches.iter().any(|b| b.keys.iter().any(|k| k.validity().is_some()));
-        let parts = arrived.batches.into_iter().map(|mut batch| {
+        let parts = resident.batches.into_iter().map(|mut batch| {
             let (valid, rows) = (batch.valid.take(), batch.rows);
             first_row += rows as u32;
             let first_row = first_row - rows as u32;
@@ -97,17 +97,17 @@ impl Building {
         });
         Ok(Building {
             parts: parts.collect(),
-            read: shared.read_columns(),
             columns: shared.spec.right_types.iter().map(|_| OnceLock::new()).collect(),
             shared: shared.clone(),
             table: None,
-            arrived: arrived.reservations,
-            metrics: arrived.metrics,
             keys,
             rows,
             bounds,
-            has_null_key,
+            shards: if rows < ROWS_PER_TASK { 1 } else { threads.max(1) },
+            facts,
+            publishes,
             reservation,
+            metrics,
         })
     }
 
@@ -122,14 +122,19 @@ impl Building {
             let works = self.works(stage, task)?;
             return Ok(self.spread(works));
         }
-        for stage in stage.. {
-            let works = self.works(stage, task)?;
-            if works.is_empty() && stage > 0 {
-                break;
-            }
-            works.into_iter().try_for_each(|(work, range)| work(&self, range))?;
+        let mut stage = stage;
+        while !self.run_stage(stage, task)? {
+            stage += 1;
         }
         Ok((Arc::new(self), Vec::new()))
+    }
+
+    /// Does a whole stage; gives whether all is done.
+    pub(super) fn run_stage(&mut self, stage: usize, task: &TaskContext) -> Result<bool> {
+        let works = self.works(stage, task)?;
+        let is_over = works.is_empty() && stage > 0;
+        works.into_iter().try_for_each(|(work, range)| work(self, range))?;
+        Ok(is_over)
     }
 
     fn spread(self, works: Vec<(Work, std::ops::Range<usize>)>) -> (Arc<Building>, Vec<FinalizeTask>) {
@@ -148,17 +153,18 @@ impl Building {
             if !self.keys.is_combined() {
                 self.encode()?;
             }
-            let filters = each(Building::publish_filter, self.shared.publishes.len());
+            let filters = each(Building::publish_filter, if self.publishes { self.shared.publishes.len() } else { 0 });
             return Ok(filters.chain(self.by_parts(Building::combine_words)).collect());
         }
-        let shards = if self.rows < ROWS_PER_TASK { 1 } else { task.config.threads.max(1) };
+        let shards = self.shards;
         let mut works = Vec::new();
         if stage == 1 {
             self.parts.iter().for_each(|part| part.batch().keys.clear());
             let (width, collide) = (self.keys.width(), task.config.hash_collisions);
             self.table = Some(JoinTableBuilder::new(width, self.bounds, self.rows, shards, collide));
             // Columns first: they are the longest tasks.
-            let read = (0..self.read.len()).filter(|&column| self.read[column]);
+            let read = &self.shared.layout.right_read;
+            let read = (0..read.len()).filter(|&column| read[column]);
             works.extend(read.map(|column| (Building::put_column_together as Work, column..column + 1)));
         }
         let phase = self.table.as_mut().map_or(Phase::Finish, JoinTableBuilder::advance);
@@ -247,10 +253,8 @@ impl Building {
     /// All stages are done.
     pub(super) fn finish(self) -> Result<Built> {
         let table = self.table.ok_or_else(|| Error::internal("a join without a table"))?.finish();
-        if let Some(metrics) = &self.metrics {
-            metrics.note("table", table.mode());
-            metrics.note("keys", if table.is_unique() { "unique" } else { "repeated" });
-        }
+        self.metrics.note("table", table.mode());
+        self.metrics.note("keys", if table.is_unique() { "unique" } else { "repeated" });
         let spec = &self.shared.spec;
         let absent = |data_type: &DataType| null_column(data_type, 0);
         let columns: Vec<Column> = (self.columns.into_iter().zip(&spec.right_types))
@@ -258,8 +262,8 @@ impl Building {
             .collect();
         drop(self.parts);
         let held = columns.iter().map(Column::memory_bytes).sum::<usize>();
-        self.reservation.resize(held + table.memory_bytes() + self.keys.memory_bytes())?;
-        drop(self.arrived);
+        // Room was made for all of it before. Strings count by their lengths, even if rows share those of a dictionary: they may come to more than they take.
+        granted(self.reservation.resize(held + table.memory_bytes() + self.keys.memory_bytes()))?;
         let marks = if spec.kind.marks_right() { self.rows } else { 0 };
         Ok(Built {
             met: (0..marks).map(|_| AtomicBool::new(false)).collect(),
@@ -267,8 +271,8 @@ impl Building {
             rows: self.rows,
             table,
             keys: self.keys,
-            has_null_key: self.has_null_key,
-            _reservation: self.reservation,
+            facts: self.facts,
+            _reservation: self.reservation.passive(),
         })
     }
 }

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use plasmon_kernels::join_table::JoinTable;
 
 use super::JoinShared;
+use super::arrive::{BuildRows, Facts};
 use super::assemble::Building;
-use super::keys::{BuildWords, JoinKeys, WordBounds};
+use super::keys::{BuildWords, JoinKeys};
 use crate::batch::{Batch, Bitmap, Column, arrow::null_column};
 use crate::error::Result;
 use crate::expression::evaluate;
@@ -35,18 +36,8 @@ impl Arriving {
 
 #[derive(Default)]
 struct State {
-    rows: ArrivedRows,
+    rows: Option<BuildRows>,
     building: Option<Arc<Building>>,
-}
-
-/// The build side's input.
-#[derive(Default)]
-pub(super) struct ArrivedRows {
-    pub batches: Vec<BuildBatch>,
-    pub bounds: WordBounds,
-    /// Held until the columns and the table stand.
-    pub reservations: Vec<Reservation>,
-    pub metrics: Option<Arc<OperatorMetrics>>,
 }
 
 /// One batch of the build side.
@@ -58,6 +49,10 @@ pub(super) struct BuildBatch {
     /// Rows that can match; `None` = all.
     pub valid: Option<Bitmap>,
     pub rows: usize,
+    /// What is reserved for it …
+    pub bytes: usize,
+    /// … and of that, for its keys.
+    pub key_bytes: usize,
 }
 
 /// The build side, complete and immutable but for the marks.
@@ -67,8 +62,8 @@ pub(super) struct Built {
     pub rows: usize,
     pub table: JoinTable,
     pub keys: JoinKeys,
-    /// Some key of some row is null.
-    pub has_null_key: bool,
+    /// Of the whole build side, of which these may be a part.
+    pub facts: Facts,
     /// One mark a row when the kind needs them.
     pub met: Vec<AtomicBool>,
     pub _reservation: Reservation,
@@ -97,20 +92,19 @@ impl Sink for JoinBuild {
     fn open(&self, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SinkState>> {
         Ok(Box::new(JoinBuildState {
             keys: JoinKeys::new(&self.shared.spec, task.config.hash_collisions)?,
-            read: self.shared.read_columns(),
+            rows: Some(BuildRows::new(&self.shared, task, metrics)?),
             shared: self.shared.clone(),
-            rows: ArrivedRows {
-                reservations: vec![task.memory.reservation("Join build")],
-                metrics: Some(metrics.clone()),
-                ..Default::default()
-            },
         }))
     }
 
     fn finalize(&self, stage: usize, task: &TaskContext) -> Result<Vec<FinalizeTask>> {
         let mut state = self.shared.arriving.state();
         let building = match state.building.take() {
-            None => Building::new(&self.shared, std::mem::take(&mut state.rows), task)?,
+            None => {
+                let none = || BuildRows::new(&self.shared, task, &OperatorMetrics::new());
+                let rows = state.rows.take().map_or_else(none, Ok)?;
+                Building::new(&self.shared, rows.settle(task)?, task.config.threads, task)?
+            }
             Some(building) => Building::alone(building)?,
         };
         let (building, tasks) = building.stage(stage, task)?;
@@ -120,7 +114,7 @@ impl Sink for JoinBuild {
 
     fn seal(&self, _task: &TaskContext) -> Result<()> {
         let Some(building) = self.shared.arriving.state().building.take() else { return Ok(()) };
-        let _ = self.shared.built.set(Building::alone(building)?.finish()?);
+        self.shared.set_built(Building::alone(building)?.finish()?);
         Ok(())
     }
 }
@@ -129,39 +123,54 @@ struct JoinBuildState {
     shared: Arc<JoinShared>,
     /// Encodes; knows nothing of other workers' rows.
     keys: JoinKeys,
-    /// Whether each column is read by anybody.
-    read: Vec<bool>,
-    rows: ArrivedRows,
+    /// Until they are combined with those of others.
+    rows: Option<BuildRows>,
 }
 
 impl SinkState for JoinBuildState {
     fn push(&mut self, batch: Batch) -> Result<Flow> {
-        let batch = batch.detach();
-        let keys = self.shared.spec.right_keys.iter().map(|k| evaluate(k, &batch)).collect::<Result<Vec<_>>>()?;
-        let (rows, types) = (batch.rows(), &self.shared.spec.right_types);
-        let mut columns = batch.into_columns();
-        for (column, data_type) in (0..columns.len()).filter(|&c| !self.read[c]).map(|c| (c, &types[c])) {
-            columns[column] = null_column(data_type, 0);
+        let Some(own) = &mut self.rows else { return Ok(Flow::Finished) };
+        let mut batch = arrived(&self.shared, &self.keys, batch)?;
+        own.facts.rows += batch.rows;
+        own.facts.has_null_key |= batch.keys.iter().any(|key| key.validity().is_some());
+        let makes_words = self.keys.is_fixed() && self.shared.disk.partitions().is_empty();
+        batch.bytes += if makes_words { batch.rows * 8 * batch.keys.len() } else { 0 };
+        if !own.reserve(batch.bytes)? {
+            own.pass_on(batch)?;
+            return Ok(Flow::NeedInput);
         }
-        let is_fixed = self.keys.is_fixed();
-        let words = if is_fixed { rows * 8 * keys.len() } else { 0 };
-        for reservation in &self.rows.reservations {
-            reservation.grow(columns.iter().chain(&keys).map(Column::memory_bytes).sum::<usize>() + words)?;
-            self.rows.metrics.iter().for_each(|metrics| metrics.reserved(reservation.held()));
+        if makes_words {
+            batch.words = Some(self.keys.build_words(&batch.keys, &mut own.bounds)?);
         }
-        let words = is_fixed.then(|| self.keys.build_words(&keys, &mut self.rows.bounds)).transpose()?;
-        let valid = self.keys.taking_part(&keys);
-        self.rows.batches.push(BuildBatch { columns, keys, words, valid, rows });
+        own.keep(batch)?;
         Ok(Flow::NeedInput)
     }
 
     fn combine(&mut self) -> Result<()> {
-        let own = std::mem::take(&mut self.rows);
+        let Some(mut own) = self.rows.take() else { return Ok(()) };
+        own.end()?;
         let mut state = self.shared.arriving.state();
-        state.rows.batches.extend(own.batches);
-        state.rows.bounds.merge(&own.bounds);
-        state.rows.reservations.extend(own.reservations);
-        state.rows.metrics = own.metrics;
+        match &mut state.rows {
+            Some(all) => all.merge(own),
+            all => *all = Some(own),
+        }
         Ok(())
     }
+}
+
+/// A batch as it is kept: columns that nobody reads are empty.
+fn arrived(shared: &JoinShared, keys: &JoinKeys, batch: Batch) -> Result<BuildBatch> {
+    let batch = batch.detach();
+    let of_rows = shared.spec.right_keys.iter().map(|k| evaluate(k, &batch)).collect::<Result<Vec<_>>>()?;
+    let rows = batch.rows();
+    let mut columns = batch.into_columns();
+    for ((column, data_type), read) in columns.iter_mut().zip(&shared.spec.right_types).zip(&shared.layout.right_read) {
+        if !read {
+            *column = null_column(data_type, 0);
+        }
+    }
+    let key_bytes = of_rows.iter().map(Column::memory_bytes).sum();
+    let bytes = columns.iter().map(Column::memory_bytes).sum::<usize>() + key_bytes;
+    let valid = keys.taking_part(&of_rows);
+    Ok(BuildBatch { columns, keys: of_rows, words: None, valid, rows, bytes, key_bytes })
 }

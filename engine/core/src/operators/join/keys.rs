@@ -94,6 +94,16 @@ impl JoinKeys {
         }
     }
 
+    /// Number of keys.
+    pub(super) fn len(&self) -> usize {
+        self.null_equal.len()
+    }
+
+    /// Whether the words that arrive with the build rows are those that are compared.
+    pub(super) fn has_own_words(&self) -> bool {
+        matches!(self.form, Form::Word)
+    }
+
     /// Bytes of interned strings.
     pub(super) fn memory_bytes(&self) -> usize {
         self.encoder.memory_bytes()

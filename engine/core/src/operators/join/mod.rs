@@ -5,19 +5,29 @@
 //! left  ──► probe: key words → the one row of each (unique keys) → output
 //!                            → candidate ranges → pairs → residual → output, a bounded batch at a time
 //!           unmatched: build rows that no probe row met (right and full outer, right semi, anti and mark joins), after all probing
+//!           spilled: partitions that are on disk, one after the other, after that
 //! ```
-//! What grows: the build side's rows and table, under a reservation. A join without equal keys is the same operator over a table in
-//! which every row matches every probe. The probe side's order is kept by inner and left joins of a unique build side only.
+//! What grows: the build side's rows and table, under a reservation. What does not fit goes to disk by partitions of the keys' hashes, with the probe rows of
+//! the same partitions (a hybrid hash join); `spilled.rs` joins these. A join without equal keys is the same operator over a table in
+//! which every row matches every probe. The probe side's order is kept by inner and left joins of a unique build side only, when nothing is spilled.
 
+mod arrive;
 mod assemble;
 mod build;
+mod cutting;
+mod disk;
+mod divert;
 mod keys;
+mod layout;
 mod probe;
 mod publish;
+mod spilled;
+#[cfg(test)]
+mod tests;
 mod unique;
 mod unmatched;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arrow_schema::DataType;
 
@@ -85,6 +95,11 @@ impl JoinKind {
         )
     }
 
+    /// The output tells of left rows what only all build rows together decide.
+    fn tells_of_left(self) -> bool {
+        self.keeps_left() || self.is_left_only()
+    }
+
     /// Only the left side's rows are in the output.
     fn is_left_only(self) -> bool {
         matches!(self, JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::LeftMark)
@@ -108,28 +123,33 @@ struct JoinShared {
     publishes: Vec<(usize, Arc<RuntimeFilter>)>,
     /// Output ordinals in the order of the full output.
     outputs: Vec<usize>,
+    layout: layout::Layout,
     arriving: build::Arriving,
-    built: OnceLock<build::Built>,
+    /// From the seal until all probing is over.
+    built: Mutex<Option<Arc<build::Built>>>,
+    /// Of the build side, once it is sealed.
+    facts: OnceLock<arrive::Facts>,
+    disk: disk::OnDisk,
 }
 
 impl JoinShared {
-    fn built(&self) -> Result<&build::Built> {
-        self.built.get().ok_or_else(|| Error::internal("a join was probed before it was built"))
+    fn built(&self) -> Result<Arc<build::Built>> {
+        let built = self.built.lock().unwrap_or_else(|e| e.into_inner());
+        built.clone().ok_or_else(|| Error::internal("a join was probed before it was built"))
     }
 
-    /// Whether each right column is read by the output or the residual.
-    fn read_columns(&self) -> Vec<bool> {
-        let spec = &self.spec;
-        let left = spec.left_types.len();
-        let mut read = vec![false; spec.right_types.len()];
-        if spec.kind.is_right_only() {
-            self.outputs.iter().filter(|&&o| o < spec.right_types.len()).for_each(|&o| read[o] = true);
-        } else if !spec.kind.is_left_only() {
-            self.outputs.iter().filter(|&&o| o >= left).for_each(|&o| read[o - left] = true);
-        }
-        let residual = spec.residual.as_ref().map(|r| r.referenced_columns()).unwrap_or_default();
-        residual.iter().filter(|&&c| c >= left).for_each(|&c| read[c - left] = true);
-        read
+    fn set_built(&self, built: build::Built) {
+        let _ = self.facts.set(built.facts);
+        *self.built.lock().unwrap_or_else(|e| e.into_inner()) = Some(Arc::new(built));
+    }
+
+    fn facts(&self) -> arrive::Facts {
+        self.facts.get().copied().unwrap_or_default()
+    }
+
+    /// Frees the build side in memory: nobody probes it any more.
+    fn release(&self) {
+        self.built.lock().unwrap_or_else(|e| e.into_inner()).take();
     }
 }
 
@@ -150,11 +170,14 @@ impl Join {
         }
         Ok(Join {
             shared: Arc::new(JoinShared {
+                layout: layout::Layout::new(&spec, &outputs),
                 spec,
                 publishes,
                 outputs,
                 arriving: Default::default(),
-                built: OnceLock::new(),
+                built: Mutex::default(),
+                facts: OnceLock::new(),
+                disk: Default::default(),
             }),
         })
     }
@@ -176,5 +199,12 @@ impl Join {
             .kind
             .marks_right()
             .then(|| Arc::new(unmatched::JoinUnmatched::new(self.shared.clone())) as Arc<dyn Source>)
+    }
+
+    /// Gives what comes of rows that did not fit memory; its pipeline waits for the probing ones and for [`Join::unmatched`]. Only a join that this is asked
+    /// of before it runs puts anything on disk.
+    pub fn spilled(&self) -> Arc<dyn Source> {
+        self.shared.disk.will_be_read();
+        Arc::new(spilled::JoinSpilled::new(self.shared.clone()))
     }
 }

@@ -3,13 +3,16 @@
 //! Where build keys are unique and nothing else is asked of a pair, a batch is done at once (`unique.rs`). Otherwise it is
 //! worked off in steps of at most `batch_rows` candidate pairs, so that a key with many matches never makes an unbounded output.
 //! Phases per batch: encode keys, find candidate ranges (all at once: misses overlap), then per step compare and collect pairs, evaluate the residual over
-//! them, emit. What concerns whole left rows (unmatched rows, semi, anti, mark) is emitted after the last step.
+//! them, emit. What concerns whole left rows (unmatched rows, semi, anti, mark) is emitted after the last step. Rows whose build rows are on disk
+//! go there, too, before all that (`divert.rs`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use plasmon_kernels::join_table::Cursor;
 
+use super::build::Built;
+use super::divert::Diversion;
 use super::keys::{JoinKeys, KeyWords};
 use super::{JoinKind, JoinShared, unique};
 use crate::batch::{Batch, Bitmap, Column, Encoding, Selection, Values};
@@ -40,26 +43,30 @@ impl Operator for JoinProbe {
         format!("{:?} {keys}", spec.kind)
     }
 
-    fn open(&self, task: &TaskContext, _metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn OperatorState>> {
+    fn open(&self, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn OperatorState>> {
         let built = self.shared.built()?;
-        Ok(Box::new(ProbeState {
-            keys: built.keys.clone(),
-            is_unique: unique::applies(&self.shared, built),
-            shared: self.shared.clone(),
-            batch_rows: task.config.batch_rows.max(1),
-            current: None,
-        }))
+        let mut state = ProbeState::new(&self.shared, built, task.config.batch_rows);
+        state.diversion = Diversion::of(&self.shared, task, metrics);
+        Ok(Box::new(state))
     }
 }
 
-struct ProbeState {
+/// Probes one [`Built`].
+pub(super) struct ProbeState {
     shared: Arc<JoinShared>,
+    built: Arc<Built>,
     /// Shares what the build interned; has its own dictionary cache.
     keys: JoinKeys,
     /// Batches are done at once.
     is_unique: bool,
     batch_rows: usize,
     current: Option<Current>,
+    /// Where rows go whose build rows are on disk; `None` = none are.
+    diversion: Option<Diversion>,
+    /// The build rows are a part of those that probe rows may meet: what concerns whole left rows is told later, by [`ProbeState::whole`].
+    is_partial: bool,
+    /// Of the last batch: which rows have a match. Kept when partial.
+    matched: Vec<bool>,
 }
 
 /// The batch being worked off.
@@ -80,9 +87,8 @@ struct Current {
 
 impl OperatorState for ProbeState {
     fn push(&mut self, batch: Batch) -> Result<Flow> {
-        let built = self.shared.built()?;
         let kind = self.shared.spec.kind;
-        if built.rows == 0
+        if self.built.facts.rows == 0
             && matches!(
                 kind,
                 JoinKind::Inner
@@ -95,11 +101,75 @@ impl OperatorState for ProbeState {
         {
             return Ok(Flow::Finished);
         }
-        let positions: Vec<u16> = match batch.selection() {
-            Some(selection) => selection.positions().to_vec(),
-            None => (0..batch.rows() as u16).collect(),
+        let keys = self.key_columns(&batch)?;
+        let Some(diversion) = &mut self.diversion else { return self.probe(batch, &keys) };
+        match diversion.stays(batch, keys, &self.keys)? {
+            Some((batch, keys)) => self.probe(batch, &keys),
+            None => Ok(Flow::NeedInput),
+        }
+    }
+
+    fn resume(&mut self) -> Result<Flow> {
+        self.step()
+    }
+
+    fn finish(&mut self) -> Result<Flow> {
+        self.diversion.as_mut().map_or(Ok(()), Diversion::finish)?;
+        Ok(Flow::NeedInput)
+    }
+}
+
+impl ProbeState {
+    /// Nothing is diverted, and `built` is all that there is to meet.
+    pub(super) fn new(shared: &Arc<JoinShared>, built: Arc<Built>, batch_rows: usize) -> Self {
+        ProbeState {
+            keys: built.keys.clone(),
+            is_unique: unique::applies(shared, &built),
+            shared: shared.clone(),
+            built,
+            batch_rows: batch_rows.max(1),
+            current: None,
+            diversion: None,
+            is_partial: false,
+            matched: Vec::new(),
+        }
+    }
+
+    /// As [`ProbeState::new`], when there are more build rows to meet than those of `built`.
+    pub(super) fn partial(shared: &Arc<JoinShared>, built: Arc<Built>, batch_rows: usize) -> Self {
+        ProbeState { is_unique: false, is_partial: true, ..ProbeState::new(shared, built, batch_rows) }
+    }
+
+    /// Of the last batch, when partial: which of its selected rows have a match.
+    pub(super) fn matched(&self) -> &[bool] {
+        &self.matched
+    }
+
+    /// What concerns the whole rows of a batch, of which `matched` have a match.
+    pub(super) fn whole(&mut self, batch: Batch, matched: Vec<bool>) -> Result<Option<Batch>> {
+        let keys = self.key_columns(&batch)?;
+        let nulls = self.keys.taking_part(&keys);
+        let positions = positions(&batch);
+        let (words, ranges, cursor) = (Vec::new(), Vec::new(), Cursor::default());
+        self.current = Some(Current { batch, positions, words, ranges, nulls, cursor, matched, is_exhausted: true });
+        let output = self.whole_rows();
+        self.current = None;
+        output
+    }
+
+    /// The selected rows' keys.
+    fn key_columns(&self, batch: &Batch) -> Result<Vec<Column>> {
+        let key = |key| {
+            let column = evaluate(key, batch)?;
+            Ok(batch.selection().map_or_else(|| column.clone(), |selection| column.select(selection)))
         };
-        let keys = self.key_words(&batch)?;
+        self.shared.spec.left_keys.iter().map(key).collect()
+    }
+
+    /// Probes with the selected rows, which have these keys.
+    fn probe(&mut self, batch: Batch, keys: &[Column]) -> Result<Flow> {
+        let positions = positions(&batch);
+        let keys = self.keys.probe(keys, positions.len())?;
         if self.is_unique {
             return self.at_once(&batch, &positions, &keys);
         }
@@ -107,24 +177,8 @@ impl OperatorState for ProbeState {
         self.step()
     }
 
-    fn resume(&mut self) -> Result<Flow> {
-        self.step()
-    }
-}
-
-impl ProbeState {
-    /// Words of the selected rows' keys.
-    fn key_words(&mut self, batch: &Batch) -> Result<KeyWords> {
-        let key = |key| {
-            let column = evaluate(key, batch)?;
-            Ok(batch.selection().map_or_else(|| column.clone(), |selection| column.select(selection)))
-        };
-        let keys = self.shared.spec.left_keys.iter().map(key).collect::<Result<Vec<_>>>()?;
-        self.keys.probe(&keys, batch.selected_rows())
-    }
-
     fn at_once(&self, batch: &Batch, positions: &[u16], keys: &KeyWords) -> Result<Flow> {
-        let built = self.shared.built()?;
+        let built = &*self.built;
         let mut found = Vec::new();
         built.table.find(&keys.words, positions.len(), &mut found);
         keys.clear_nulls(&mut found);
@@ -134,7 +188,7 @@ impl ProbeState {
 
     fn start(&self, batch: Batch, positions: Vec<u16>, keys: KeyWords) -> Result<Current> {
         let mut ranges = Vec::new();
-        self.shared.built()?.table.candidates(&keys.words, positions.len(), &mut ranges);
+        self.built.table.candidates(&keys.words, positions.len(), &mut ranges);
         keys.clear_nulls(&mut ranges);
         let matched = vec![false; positions.len()];
         let (words, nulls) = (keys.words, keys.valid);
@@ -146,11 +200,16 @@ impl ProbeState {
         loop {
             let Some(current) = &mut self.current else { return Ok(Flow::NeedInput) };
             if current.is_exhausted {
+                if self.is_partial {
+                    self.matched = std::mem::take(&mut current.matched);
+                    self.current = None;
+                    return Ok(Flow::NeedInput);
+                }
                 let rest = self.whole_rows()?;
                 self.current = None;
                 return Ok(rest.map_or(Flow::NeedInput, Flow::Output));
             }
-            let pairs = collect_pairs(&self.shared, current, self.batch_rows)?;
+            let pairs = collect_pairs(&self.shared, &self.built, current, self.batch_rows);
             let output = self.pairs_output(pairs)?;
             if let Some(batch) = output {
                 return Ok(Flow::More(batch));
@@ -161,10 +220,10 @@ impl ProbeState {
     /// Applies the residual to the pairs, notes matches, and makes the output of kinds that give pairs.
     fn pairs_output(&mut self, pairs: Pairs) -> Result<Option<Batch>> {
         let Some(current) = &mut self.current else { return Ok(None) };
-        let (spec, built) = (&self.shared.spec, self.shared.built()?);
+        let (spec, built) = (&self.shared.spec, &*self.built);
         let pairs = match &spec.residual {
             Some(residual) if !pairs.left.is_empty() => {
-                let joined = pair_batch(&self.shared, current, &pairs, &residual.referenced_columns())?;
+                let joined = pair_batch(&self.shared, built, current, &pairs, &residual.referenced_columns());
                 let kept = select(residual, joined)?;
                 match kept.selection() {
                     None => pairs,
@@ -195,14 +254,14 @@ impl ProbeState {
     /// What concerns whole left rows, after all pairs.
     fn whole_rows(&mut self) -> Result<Option<Batch>> {
         let Some(current) = &self.current else { return Ok(None) };
-        let (spec, built) = (&self.shared.spec, self.shared.built()?);
+        let (spec, built) = (&self.shared.spec, &*self.built);
         if !spec.kind.keeps_left() && !spec.kind.is_left_only() {
             return Ok(None);
         }
         let is_null = |rank: usize| current.nulls.as_ref().is_some_and(|v| !v.get(rank));
         // NOT IN: a null on either side leaves the answer open, unless there is nothing to compare with.
         let unknown = |rank: usize| {
-            spec.null_aware && built.rows > 0 && !current.matched[rank] && (is_null(rank) || built.has_null_key)
+            spec.null_aware && built.facts.rows > 0 && !current.matched[rank] && (is_null(rank) || built.facts.has_null_key)
         };
         let chosen = |wanted: &dyn Fn(usize) -> bool| -> Vec<u16> {
             (0..current.positions.len()).filter(|&rank| wanted(rank)).map(|rank| current.positions[rank]).collect()
@@ -252,6 +311,14 @@ impl ProbeState {
     }
 }
 
+/// Positions of the selected rows.
+fn positions(batch: &Batch) -> Vec<u16> {
+    match batch.selection() {
+        Some(selection) => selection.positions().to_vec(),
+        None => (0..batch.rows() as u16).collect(),
+    }
+}
+
 /// Candidate pairs: rank of the left row among the selected ones, build row.
 #[derive(Default)]
 struct Pairs {
@@ -269,11 +336,11 @@ impl Pairs {
 }
 
 /// The next pairs with equal keys, at most `limit`; notes where it stopped.
-fn collect_pairs(shared: &JoinShared, current: &mut Current, limit: usize) -> Result<Pairs> {
+fn collect_pairs(shared: &JoinShared, built: &Built, current: &mut Current, limit: usize) -> Pairs {
     // Without residual, one match tells all that a left-only kind wants to know.
     let first_only = shared.spec.kind.is_left_only() && shared.spec.residual.is_none();
     let mut pairs = Pairs::default();
-    current.is_exhausted = shared.built()?.table.pairs(
+    current.is_exhausted = built.table.pairs(
         &current.words,
         &current.ranges,
         &mut current.cursor,
@@ -281,12 +348,12 @@ fn collect_pairs(shared: &JoinShared, current: &mut Current, limit: usize) -> Re
         first_only,
         (&mut pairs.left, &mut pairs.right),
     );
-    Ok(pairs)
+    pairs
 }
 
 /// Left and right columns of the pairs; columns that are not `read` are left null.
-fn pair_batch(shared: &JoinShared, current: &Current, pairs: &Pairs, read: &[usize]) -> Result<Batch> {
-    let (spec, built) = (&shared.spec, shared.built()?);
+fn pair_batch(shared: &JoinShared, built: &Built, current: &Current, pairs: &Pairs, read: &[usize]) -> Batch {
+    let spec = &shared.spec;
     let positions: Vec<u16> = pairs.left.iter().map(|&rank| current.positions[rank as usize]).collect();
     let rows = positions.len();
     let types = spec.left_types.iter().chain(&spec.right_types);
@@ -297,5 +364,5 @@ fn pair_batch(shared: &JoinShared, current: &Current, pairs: &Pairs, read: &[usi
             (Ok(_), None) => current.batch.column(index).gather(&positions),
         }
     });
-    Ok(Batch::new(columns.collect(), rows))
+    Batch::new(columns.collect(), rows)
 }

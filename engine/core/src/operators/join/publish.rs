@@ -48,6 +48,42 @@ pub(super) fn key_filter(columns: &[Column], rows: usize) -> KeyFilter {
     KeyFilter::Bloom { min, max, words }
 }
 
+/// Bounds of keys that are not all in memory.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KeyRange {
+    bounds: Option<(i64, i64)>,
+    /// Some key is no integer.
+    is_other: bool,
+}
+
+impl KeyRange {
+    pub(super) fn add(&mut self, column: &Column) {
+        let mut integers = true;
+        let bounds = &mut self.bounds;
+        each_key(std::slice::from_ref(column), &mut integers, |value| {
+            let (min, max) = bounds.unwrap_or((value, value));
+            *bounds = Some((min.min(value), max.max(value)));
+        });
+        self.is_other |= !integers;
+    }
+
+    pub(super) fn merge(&mut self, other: &KeyRange) {
+        self.is_other |= other.is_other;
+        self.bounds = match (self.bounds, other.bounds) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (a, b) => a.or(b),
+        };
+    }
+
+    pub(super) fn filter(&self) -> KeyFilter {
+        match (self.is_other, self.bounds) {
+            (true, _) => KeyFilter::All,
+            (false, None) => KeyFilter::Empty,
+            (false, Some((min, max))) => KeyFilter::Range { min, max },
+        }
+    }
+}
+
 /// Calls `visit` for every valid integer key; clears `integers` when the keys are of another kind.
 fn each_key(columns: &[Column], integers: &mut bool, mut visit: impl FnMut(i64)) {
     for column in columns {

@@ -1,0 +1,220 @@
+//! Partitions of a join that are on disk, and the way there.
+//!
+//! ```text
+//! rows of a partition ► pieces, until they make a block ► the partition's file   (a worker each)   (all workers)
+//! ```
+//! Which partitions are on disk is one set for both sides and all workers. It grows until the build side is complete, and never after: a probe row then
+//! meets all its build rows either in memory or on disk.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use arrow_schema::DataType;
+
+use super::layout::{PARTITIONS, concat, piece_bytes};
+use crate::batch::Column;
+use crate::error::Result;
+use crate::memory::Reservation;
+use crate::metrics::OperatorMetrics;
+use crate::pipeline::TaskContext;
+use crate::spill::{SpillArea, SpillFile};
+
+/// Rows of a block: one becomes a batch when it is read.
+const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 64..=8_192;
+/// Bytes of a block: one is worth a write, and many partitions collect theirs at once.
+const BLOCK_BYTES: std::ops::RangeInclusive<usize> = 8 << 10..=256 << 10;
+/// A block must be joined within the floor, when there is no more: such a part of it in bytes …
+const BLOCKS_OF_FLOOR: usize = 8;
+/// … and so much of it a row, for words and table.
+const FLOOR_OF_ROW: usize = 96;
+
+/// Both sides of a join on disk.
+#[derive(Debug, Default)]
+pub(super) struct OnDisk {
+    /// A bit for each partition.
+    set: AtomicU32,
+    is_read: AtomicBool,
+    pub build: PartitionFiles,
+    pub probe: PartitionFiles,
+}
+
+/// Partitions as a set of bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Partitions(u32);
+
+impl Partitions {
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(super) fn has(self, partition: usize) -> bool {
+        self.0 >> partition & 1 == 1
+    }
+
+    pub(super) fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+}
+
+impl OnDisk {
+    /// The partitions on disk.
+    pub(super) fn partitions(&self) -> Partitions {
+        Partitions(self.set.load(Ordering::Acquire))
+    }
+
+    /// From now on the partition is on disk.
+    pub(super) fn add(&self, partition: usize) {
+        self.set.fetch_or(1 << partition, Ordering::AcqRel);
+    }
+
+    /// From now on all partitions are.
+    pub(super) fn add_all(&self) {
+        self.set.store(u32::MAX, Ordering::Release);
+    }
+
+    /// Somebody will read what is put here: only then is it safe to.
+    pub(super) fn will_be_read(&self) {
+        self.is_read.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether rows may be put here.
+    pub(super) fn is_read(&self) -> bool {
+        self.is_read.load(Ordering::Relaxed)
+    }
+
+    /// All that is here, to be joined.
+    pub(super) fn take(&self) -> Vec<Pair> {
+        let pairs = self.build.take().into_iter().zip(self.probe.take());
+        pairs.map(|(build, probe)| Pair { build, probe, level: 0, is_hot: false }).collect()
+    }
+}
+
+/// One partition's rows of both sides.
+#[derive(Debug)]
+pub(super) struct Pair {
+    pub build: Option<Arc<SpillFile>>,
+    pub probe: Option<Arc<SpillFile>>,
+    /// How often its rows were cut before.
+    pub level: u32,
+    /// Most build rows are of one key, so that cutting does not help.
+    pub is_hot: bool,
+}
+
+/// The files of one side, made as they are needed.
+#[derive(Debug)]
+pub(super) struct PartitionFiles(Vec<Mutex<Option<Arc<SpillFile>>>>);
+
+impl Default for PartitionFiles {
+    fn default() -> Self {
+        PartitionFiles((0..PARTITIONS).map(|_| Mutex::default()).collect())
+    }
+}
+
+impl PartitionFiles {
+    fn file(&self, partition: usize, area: &Arc<SpillArea>, metrics: &Arc<OperatorMetrics>) -> Result<Arc<SpillFile>> {
+        let mut file = self.0[partition].lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(file) = &*file {
+            return Ok(file.clone());
+        }
+        Ok(file.insert(area.file("Join", metrics)?).clone())
+    }
+
+    /// Of each partition; all are gone here.
+    pub(super) fn take(&self) -> Vec<Option<Arc<SpillFile>>> {
+        self.0.iter().map(|file| file.lock().unwrap_or_else(|e| e.into_inner()).take()).collect()
+    }
+}
+
+/// One worker's rows on their way to one side's files.
+pub(super) struct Writer {
+    pending: Vec<Pending>,
+    types: Vec<DataType>,
+    block_bytes: usize,
+    block_rows: usize,
+    reservation: Reservation,
+    area: Arc<SpillArea>,
+    metrics: Arc<OperatorMetrics>,
+}
+
+/// Pieces of one partition that do not make a block yet.
+#[derive(Default)]
+struct Pending {
+    pieces: Vec<Vec<Column>>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Writer {
+    /// For rows of columns of `types`.
+    pub(super) fn new(types: &[DataType], task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Self {
+        let floor = task.memory.floor();
+        Writer {
+            pending: (0..PARTITIONS).map(|_| Pending::default()).collect(),
+            types: types.to_vec(),
+            block_bytes: (floor / BLOCKS_OF_FLOOR).clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end()),
+            block_rows: (floor / FLOOR_OF_ROW).clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end()),
+            reservation: task.memory.spilling_reservation("Join spill"),
+            area: task.spill.clone(),
+            metrics: metrics.clone(),
+        }
+    }
+
+    /// Takes rows of a partition.
+    pub(super) fn add(
+        &mut self,
+        files: &PartitionFiles,
+        partition: usize,
+        columns: Vec<Column>,
+        rows: usize,
+    ) -> Result<()> {
+        let bytes = piece_bytes(&columns);
+        if self.pending[partition].rows + rows > self.block_rows {
+            self.write(files, partition)?;
+        }
+        if !self.reservation.try_grow(bytes)? {
+            self.finish(files)?;
+            return self.append(files, partition, &columns, rows);
+        }
+        let pending = &mut self.pending[partition];
+        pending.pieces.push(columns);
+        pending.rows += rows;
+        pending.bytes += bytes;
+        if pending.bytes >= self.block_bytes || pending.rows >= self.block_rows {
+            self.write(files, partition)?;
+        }
+        Ok(())
+    }
+
+    /// Writes all that waits.
+    pub(super) fn finish(&mut self, files: &PartitionFiles) -> Result<()> {
+        (0..PARTITIONS).try_for_each(|partition| self.write(files, partition))
+    }
+
+    fn write(&mut self, files: &PartitionFiles, partition: usize) -> Result<()> {
+        let pending = std::mem::take(&mut self.pending[partition]);
+        match &pending.pieces[..] {
+            [] => return Ok(()),
+            [one] => self.append(files, partition, one, pending.rows)?,
+            pieces => self.append(files, partition, &concat(pieces, &self.types)?, pending.rows)?,
+        }
+        drop(pending.pieces);
+        self.reservation.shrink(pending.bytes);
+        Ok(())
+    }
+
+    /// Writes rows as blocks of about the right size: what reads them has little room, too.
+    fn append(&self, files: &PartitionFiles, partition: usize, columns: &[Column], rows: usize) -> Result<()> {
+        let file = files.file(partition, &self.area, &self.metrics)?;
+        let bytes: usize = columns.iter().map(Column::memory_bytes).sum();
+        let blocks = bytes.div_ceil(self.block_bytes).max(rows.div_ceil(self.block_rows)).clamp(1, rows.max(1));
+        if blocks == 1 {
+            return file.append(columns, rows);
+        }
+        for block in 0..blocks {
+            let (start, end) = (rows * block / blocks, rows * (block + 1) / blocks);
+            let part: Vec<Column> = columns.iter().map(|column| column.slice(start, end - start)).collect();
+            file.append(&part, end - start)?;
+        }
+        Ok(())
+    }
+}
