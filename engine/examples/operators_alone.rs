@@ -3,6 +3,7 @@
 //! ```text
 //! customers ───────────────► join build
 //! orders ──► filter ──► join probe ──► aggregate
+//!            what the join spilled ──► aggregate
 //!                                      aggregate ──► collect
 //! ```
 //! `cargo run --release --workspace --example operators_alone`
@@ -96,11 +97,18 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         waits: Vec::new(),
     });
     let batches = (0..25).map(|n| import_batch(&orders(n * 4_096)?)).collect::<Result<Vec<_>>>()?;
-    graph.add_pipeline(Pipeline {
+    let probing = graph.add_pipeline(Pipeline {
         source: Part::new(Arc::new(Values::new(batches)), 0),
         operators: vec![Part::new(Arc::new(Filter::new(expensive)), 0), Part::new(join.probe(), 0)],
         sink: groups,
         waits: vec![Wait::Sink(build)],
+    });
+    // A join that is not asked for this keeps everything in memory, or fails.
+    graph.add_pipeline(Pipeline {
+        source: Part::new(join.spilled(), 0),
+        operators: Vec::new(),
+        sink: groups,
+        waits: vec![Wait::Sink(build), Wait::Pipeline(probing)],
     });
     graph.add_pipeline(Pipeline {
         source: Part::new(by_country.source, 0),

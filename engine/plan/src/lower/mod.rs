@@ -1,8 +1,8 @@
 //! Plan → pipelines: cuts the relation tree at its breakers.
 //!
 //! A relation lowers to one or more [`Stream`]s (open pipelines: a source, the operators so far, and what they wait for). Operators are
-//! appended to every stream; a breaker closes all streams into its sink and starts a new one. A union concatenates streams; a join that
-//! emits unmatched build rows adds a stream that waits for the probing ones. Build sides are lowered before probe sides, so that their
+//! appended to every stream; a breaker closes all streams into its sink and starts a new one. A union concatenates streams; a join
+//! adds streams that wait for the probing ones: of unmatched build rows if it emits them, and of what was spilled. Build sides are lowered before probe sides, so that their
 //! runtime filters are published before the probe side's scans open. Plan nodes are numbered in pre-order: root, sub-queries, shared.
 
 mod leaf;
@@ -214,6 +214,7 @@ impl<'a> Lowering<'a> {
         if let Some(source) = operator.unmatched() {
             probe.then(Stream::new(source, node, vec![Wait::Sink(sink)]));
         }
+        probe.then(Stream::new(operator.spilled(), node, vec![Wait::Sink(sink)]));
         Ok(probe)
     }
 

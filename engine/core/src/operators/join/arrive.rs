@@ -51,7 +51,8 @@ pub(super) struct Resident {
     pub publishes: bool,
     /// For the rows, and what becomes of them.
     pub reservation: Reservation,
-    pub metrics: Arc<OperatorMetrics>,
+    /// Where it is noted what they become.
+    pub metrics: Option<Arc<OperatorMetrics>>,
 }
 
 /// Rows in memory, of one worker or of all.
@@ -279,7 +280,7 @@ impl BuildRows {
             facts: self.facts,
             publishes: on_disk.is_empty(),
             reservation: self.reservation,
-            metrics: self.metrics,
+            metrics: Some(self.metrics),
         })
     }
 
@@ -338,11 +339,7 @@ impl BuildRows {
 }
 
 /// Bytes that the hash table of the rows takes at most, with its keys, beside what they take by themselves.
-pub(super) fn table_bytes<'a>(
-    keys: &JoinKeys,
-    batches: impl Iterator<Item = &'a BuildBatch>,
-    collide: bool,
-) -> usize {
+pub(super) fn table_bytes<'a>(keys: &JoinKeys, batches: impl Iterator<Item = &'a BuildBatch>, collide: bool) -> usize {
     let (mut rows, mut key_bytes) = (0, 0);
     batches.for_each(|batch| {
         rows += batch.rows;
@@ -372,7 +369,8 @@ pub(super) fn concat_bytes<'a>(
             }
         }
     }
-    let mut moved: Vec<usize> = moved.into_iter().zip(read).filter(|(_, read)| **read).map(|(bytes, _)| bytes).collect();
+    let mut moved: Vec<usize> =
+        moved.into_iter().zip(read).filter(|(_, read)| **read).map(|(bytes, _)| bytes).collect();
     moved.sort_unstable_by(|a, b| b.cmp(a));
     flattened + moved.iter().take(threads.max(1)).sum::<usize>()
 }
@@ -391,7 +389,13 @@ fn flat_bytes(column: &Column, data_type: &DataType) -> usize {
 }
 
 /// Bytes that a few rows read back take at most until their table stands.
-pub(super) fn loaded_bytes(batch: &BuildBatch, keys: &JoinKeys, types: &[DataType], read: &[bool], collide: bool) -> usize {
+pub(super) fn loaded_bytes(
+    batch: &BuildBatch,
+    keys: &JoinKeys,
+    types: &[DataType],
+    read: &[bool],
+    collide: bool,
+) -> usize {
     let words = if keys.is_fixed() { batch.rows * 8 * keys.len() } else { 0 };
     let one = || std::iter::once(batch);
     batch.bytes + words + concat_bytes(one(), types, read, 1) + table_bytes(keys, one(), collide)

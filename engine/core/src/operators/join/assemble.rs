@@ -40,7 +40,7 @@ pub(super) struct Building {
     publishes: bool,
     /// For what arrived, and for what is made of it.
     reservation: Reservation,
-    metrics: Arc<OperatorMetrics>,
+    metrics: Option<Arc<OperatorMetrics>>,
 }
 
 /// One batch of the build side, by and by taken apart.
@@ -253,8 +253,10 @@ impl Building {
     /// All stages are done.
     pub(super) fn finish(self) -> Result<Built> {
         let table = self.table.ok_or_else(|| Error::internal("a join without a table"))?.finish();
-        self.metrics.note("table", table.mode());
-        self.metrics.note("keys", if table.is_unique() { "unique" } else { "repeated" });
+        if let Some(metrics) = &self.metrics {
+            metrics.note("table", table.mode());
+            metrics.note("keys", if table.is_unique() { "unique" } else { "repeated" });
+        }
         let spec = &self.shared.spec;
         let absent = |data_type: &DataType| null_column(data_type, 0);
         let columns: Vec<Column> = (self.columns.into_iter().zip(&spec.right_types))

@@ -70,7 +70,8 @@ impl Layout {
         };
         let right_keys: Vec<KeySource> = spec.right_keys.iter().map(|key| key_source(&key.kind)).collect();
         let own = spec.right_keys.iter().zip(&right_keys).filter(|(_, from)| matches!(from, KeySource::Own));
-        let build_types = kept(&spec.right_types, &right_read).cloned().chain(own.map(|(key, _)| key.data_type.clone()));
+        let build_types =
+            kept(&spec.right_types, &right_read).cloned().chain(own.map(|(key, _)| key.data_type.clone()));
         Layout {
             build_types: build_types.collect(),
             probe_types: kept(&spec.left_types, &read).cloned().collect(),

@@ -261,7 +261,10 @@ impl ProbeState {
         let is_null = |rank: usize| current.nulls.as_ref().is_some_and(|v| !v.get(rank));
         // NOT IN: a null on either side leaves the answer open, unless there is nothing to compare with.
         let unknown = |rank: usize| {
-            spec.null_aware && built.facts.rows > 0 && !current.matched[rank] && (is_null(rank) || built.facts.has_null_key)
+            spec.null_aware
+                && built.facts.rows > 0
+                && !current.matched[rank]
+                && (is_null(rank) || built.facts.has_null_key)
         };
         let chosen = |wanted: &dyn Fn(usize) -> bool| -> Vec<u16> {
             (0..current.positions.len()).filter(|&rank| wanted(rank)).map(|rank| current.positions[rank]).collect()

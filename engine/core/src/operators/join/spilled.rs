@@ -208,14 +208,7 @@ impl Worker {
         if !gives {
             return Step::Next;
         }
-        Step::Load(Pass {
-            pair,
-            is_chunked: false,
-            block: 0,
-            loaded: Vec::new(),
-            loaded_rows: 0,
-            marks: None,
-        })
+        Step::Load(Pass { pair, is_chunked: false, block: 0, loaded: Vec::new(), loaded_rows: 0, marks: None })
     }
 
     fn load(&mut self, mut pass: Pass) -> Result<Step> {
@@ -277,7 +270,7 @@ impl Worker {
             facts: self.facts,
             publishes: false,
             reservation: std::mem::replace(&mut self.reservation, loading(&self.task)),
-            metrics: self.metrics.clone(),
+            metrics: None,
         };
         let building = Building::new(&self.shared, resident, 1, &self.task)?;
         Ok(Step::Build(pass, Box::new(building), 0))
