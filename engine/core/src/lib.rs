@@ -1,4 +1,4 @@
-//! Push-based columnar operators: batches, expressions, pipelines, memory. No I/O, no async, no SQL.
+//! Push-based columnar operators: batches, expressions, pipelines, memory. No I/O but spill files, no async, no SQL.
 //!
 //! Modules in the order in which data flows:
 //! [`table`] what can be scanned → [`batch`] what flows → [`expression`] what is computed per batch →

@@ -73,26 +73,6 @@ struct Ledger {
     used: usize,
     /// Taken of the source.
     granted: usize,
-    /// As [`MemoryBudget::release_unused`]; when that is not enough, what stands still in the budgets below is spilled, and their working consumers are
-    /// asked to spill at their next step. How many bytes the source got by now: more come as consumers get to it.
-    pub fn free(&self, wanted: usize) -> usize {
-        let mut freed = self.release_unused(wanted);
-        let below: Vec<Arc<MemoryBudget>> = locked(&self.below).iter().filter_map(Weak::upgrade).collect();
-        for budget in below {
-            if freed >= wanted {
-                break;
-            }
-            // A query whose disk fails tells so itself when it spills; whoever wants memory asks the next one.
-            if budget.spill_standing(wanted - freed).is_ok_and(|spilled| spilled > 0) {
-                freed += self.release_unused(wanted - freed);
-            }
-            if freed < wanted {
-                budget.ask(None, wanted - freed);
-            }
-        }
-        freed
-    }
-
     /// Nobody will reserve any more: what is not used goes back at once.
     is_over: bool,
 }
@@ -220,6 +200,26 @@ impl MemoryBudget {
         }
         self.release_surplus(locked(&self.ledger), 0, 0);
         before.saturating_sub(self.granted())
+    }
+
+    /// As [`MemoryBudget::release_unused`]; when that is not enough, what stands still in the budgets below is spilled, and their working consumers are
+    /// asked to spill at their next step. How many bytes the source got by now: more come as consumers get to it.
+    pub fn free(&self, wanted: usize) -> usize {
+        let mut freed = self.release_unused(wanted);
+        let below: Vec<Arc<MemoryBudget>> = locked(&self.below).iter().filter_map(Weak::upgrade).collect();
+        for budget in below {
+            if freed >= wanted {
+                break;
+            }
+            // A query whose disk fails tells so itself when it spills; whoever wants memory asks the next one.
+            if budget.spill_standing(wanted - freed).is_ok_and(|spilled| spilled > 0) {
+                freed += self.release_unused(wanted - freed);
+            }
+            if freed < wanted {
+                budget.ask(None, wanted - freed);
+            }
+        }
+        freed
     }
 
     /// Nobody will reserve any more: what is held still, by those who outlive a query, goes back as soon as they let go of it.

@@ -132,7 +132,7 @@ enum SlotState {
     /// In the queue.
     Asked(Room),
     Reading,
-    Read(Result<Vec<u8>>, Room),
+    Read(Result<Vec<u8>>, #[expect(dead_code, reason = "gives the room back when it is dropped")] Room),
     /// Given out, or left to who wants it.
     Taken,
 }
