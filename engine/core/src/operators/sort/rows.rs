@@ -6,7 +6,8 @@ use arrow_schema::DataType;
 use plasmon_kernels::sort::gather_runs;
 
 use crate::batch::arrow::{export_column, import_column};
-use crate::batch::{Bitmap, Column, Encoding, Physical, Values, Views, physical_type};
+use crate::batch::{Batch, Bitmap, Column, Encoding, Physical, Values, Views, physical_type};
+use crate::config::BATCH_ROWS_MAX;
 use crate::error::{Error, Result};
 
 /// Columns of many batches, in order of arrival.
@@ -36,6 +37,19 @@ impl Rows {
     /// Whether there is no row.
     pub(crate) fn is_empty(&self) -> bool {
         self.rows == 0
+    }
+
+    /// The batches as they came.
+    pub(crate) fn into_batches(self) -> impl Iterator<Item = Batch> {
+        let mut columns: Vec<_> = self.columns.into_iter().map(Vec::into_iter).collect();
+        let mut left = self.rows;
+        std::iter::from_fn(move || {
+            let batch: Vec<Column> = columns.iter_mut().filter_map(Iterator::next).collect();
+            // Rows without columns are only a number.
+            let rows = batch.first().map_or(left.min(BATCH_ROWS_MAX), Column::len);
+            left -= rows;
+            (rows > 0).then(|| Batch::new(batch, rows))
+        })
     }
 
     /// One flat column of canonical physical type per input column; the parts of each are freed as it is done.

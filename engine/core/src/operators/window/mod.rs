@@ -5,8 +5,9 @@
 //!          sort by (partition, order) ─▶ partitions, peers ─▶ frames ─▶ function columns ─▶ batches
 //! ```
 //!
-//! What grows: the rows, under one reservation per worker; the output under another. Rows come out in any order. Groups of partitions are
-//! computed in parallel; without PARTITION BY there is one.
+//! What grows: the rows, under one reservation per worker; the output under another. A worker that is told to spill gives its rows to a sort, as then all do,
+//! and the partitions are computed as they come out of it (`stream.rs`). Rows come out in any order. Groups of partitions are computed in parallel; without
+//! PARTITION BY there is one.
 
 mod aggregate;
 mod custom;
@@ -14,6 +15,7 @@ mod frame;
 mod function;
 mod partition;
 mod rows;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -111,6 +113,7 @@ pub fn window(spec: WindowSpec) -> Result<Breaker> {
     let shared = Arc::new(Shared {
         spec,
         collected,
+        sorted: OnceLock::new(),
         state: Mutex::default(),
         output: OnceLock::new(),
         cursor: AtomicUsize::new(0),
@@ -123,6 +126,8 @@ pub fn window(spec: WindowSpec) -> Result<Breaker> {
 struct Shared {
     spec: WindowSpec,
     collected: Collected,
+    /// The sort of all rows, once a worker had to spill.
+    sorted: OnceLock<Breaker>,
     /// Written by `combine` and the finalize tasks.
     state: Mutex<State>,
     /// Set by `seal`.
@@ -137,9 +142,19 @@ struct State {
     batches: Vec<Batch>,
     reservations: Vec<Reservation>,
     metrics: Option<Arc<OperatorMetrics>>,
+    /// Stages before the sort's own.
+    stages_before: usize,
 }
 
 impl Shared {
+    /// The sort of all rows, which everything goes to from now on.
+    fn sorted(&self) -> Result<&Breaker> {
+        if self.sorted.get().is_none() {
+            let _ = self.sorted.set(stream::sorted(&self.collected)?);
+        }
+        self.sorted.get().ok_or_else(|| Error::internal("a sort that is set is there"))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
@@ -177,12 +192,17 @@ impl Sink for Window {
         Ok(Box::new(WindowState {
             shared: self.shared.clone(),
             rows: Rows::default(),
-            reservation: Some(task.memory.reservation("Window")),
+            reservation: Some(task.memory.spilling_reservation("Window")),
+            sorting: None,
             metrics: metrics.clone(),
+            task: task.clone(),
         }))
     }
 
     fn finalize(&self, stage: usize, task: &TaskContext) -> Result<Vec<FinalizeTask>> {
+        if self.shared.sorted.get().is_some() {
+            return finalize_sorted(&self.shared, stage, task);
+        }
         if stage > 0 {
             return Ok(Vec::new());
         }
@@ -190,6 +210,14 @@ impl Sink for Window {
             let mut state = self.shared.state();
             (std::mem::take(&mut state.workers), state.metrics.clone())
         };
+        let output = task.memory.spilling_reservation("Window output");
+        let width = row_width(&self.shared.spec);
+        if !output.try_grow(workers.iter().map(|w| w.len() * width).sum())? {
+            self.shared.state().workers = workers;
+            self.shared.sorted()?;
+            return finalize_sorted(&self.shared, stage, task);
+        }
+        self.shared.state().reservations.push(output);
         let groups = partition::groups(workers, &self.shared.collected, task.config.threads);
         if let Some(metrics) = metrics {
             metrics.note("tasks", groups.len().to_string());
@@ -198,16 +226,44 @@ impl Sink for Window {
             .into_iter()
             .map(|group| {
                 let shared = self.shared.clone();
-                Box::new(move |task: &TaskContext| compute(&shared, group, task)) as FinalizeTask
+                Box::new(move |task: &TaskContext| {
+                    let batches = compute_group(&shared, group, task)?;
+                    shared.state().batches.extend(batches);
+                    Ok(())
+                }) as FinalizeTask
             })
             .collect())
     }
 
-    fn seal(&self, _task: &TaskContext) -> Result<()> {
+    fn seal(&self, task: &TaskContext) -> Result<()> {
+        if let Some(sorted) = self.shared.sorted.get() {
+            return sorted.sink.seal(task);
+        }
         let batches = std::mem::take(&mut self.shared.state().batches);
         let _ = self.shared.output.set(batches);
         Ok(())
     }
+}
+
+/// Rows of workers that were done before one had to spill go to the sort, too; then its own stages follow.
+fn finalize_sorted(shared: &Arc<Shared>, stage: usize, task: &TaskContext) -> Result<Vec<FinalizeTask>> {
+    let (workers, metrics, before) = {
+        let mut state = shared.state();
+        state.stages_before = if state.workers.is_empty() { state.stages_before } else { stage + 1 };
+        (std::mem::take(&mut state.workers), state.metrics.clone().unwrap_or_default(), state.stages_before)
+    };
+    if workers.is_empty() {
+        return shared.sorted()?.sink.finalize(stage - before, task);
+    }
+    let hand_over = |worker: WorkerRows| {
+        let (shared, metrics) = (shared.clone(), metrics.clone());
+        Box::new(move |task: &TaskContext| {
+            let mut sorting = shared.sorted()?.sink.open(task, &metrics)?;
+            worker.hand_over(sorting.as_mut())?;
+            sorting.combine()
+        }) as FinalizeTask
+    };
+    Ok(workers.into_iter().map(hand_over).collect())
 }
 
 /// One worker's rows so far.
@@ -215,8 +271,14 @@ struct WindowState {
     shared: Arc<Shared>,
     rows: Rows,
     reservation: Option<Reservation>,
+    /// Its share of the sort, once it had to spill.
+    sorting: Option<Box<dyn SinkState>>,
     metrics: Arc<OperatorMetrics>,
+    task: TaskContext,
 }
+
+/// Bytes per row of hashes, positions, and one column at a time twice, when rows are dealt to buckets.
+const DEALING_BYTES: usize = 28;
 
 impl SinkState for WindowState {
     fn push(&mut self, batch: Batch) -> Result<Flow> {
@@ -225,45 +287,69 @@ impl SinkState for WindowState {
         for expression in &self.shared.collected.computed {
             columns.push(evaluate(expression, &batch)?);
         }
-        let bytes = columns.iter().map(retained_bytes).sum();
-        self.rows.push(columns, batch.rows());
-        if let Some(reservation) = &self.reservation {
-            reservation.grow(bytes)?;
-            self.metrics.reserved(reservation.held());
+        if self.sorting.is_none()
+            && let Some(reservation) = &self.reservation
+        {
+            let bytes = columns.iter().map(retained_bytes).sum::<usize>() + DEALING_BYTES * batch.rows();
+            if reservation.try_grow(bytes)? {
+                self.metrics.reserved(reservation.held());
+                self.rows.push(columns, batch.rows());
+                return Ok(Flow::NeedInput);
+            }
+            self.go_to_sort()?;
         }
-        Ok(Flow::NeedInput)
+        match &mut self.sorting {
+            Some(sorting) => sorting.push(Batch::new(columns, batch.rows())),
+            None => Err(Error::internal("rows came to a window that is over")),
+        }
     }
 
     fn combine(&mut self) -> Result<()> {
+        if self.shared.sorted.get().is_some() {
+            self.go_to_sort()?;
+        }
+        if let Some(sorting) = &mut self.sorting {
+            return sorting.combine();
+        }
         let Some(reservation) = self.reservation.take() else { return Ok(()) };
         if self.rows.is_empty() {
             return Ok(());
         }
-        // Hashes, positions, and one column at a time twice.
-        reservation.grow(self.rows.len() * 28)?;
         let worker = WorkerRows::new(std::mem::take(&mut self.rows), &self.shared.collected, reservation)?;
         self.shared.state().workers.push(worker);
         Ok(())
     }
 }
 
+impl WindowState {
+    /// Gives all rows to the sort, which spills them.
+    fn go_to_sort(&mut self) -> Result<()> {
+        if self.sorting.is_some() {
+            return Ok(());
+        }
+        let mut sorting = self.shared.sorted()?.sink.open(&self.task, &self.metrics)?;
+        if let Some(reservation) = self.reservation.take() {
+            stream::hand_over(std::mem::take(&mut self.rows), &reservation, sorting.as_mut())?;
+        }
+        self.sorting = Some(sorting);
+        Ok(())
+    }
+}
+
+/// Bytes per row of keys and row numbers while sorting, then sixteen bytes a value gathered or computed.
+fn row_width(spec: &WindowSpec) -> usize {
+    32 + 16 * (spec.types.len() + 2 * spec.functions.len())
+}
+
 /// Computes all functions over one group of partitions.
-fn compute(shared: &Shared, group: partition::Group, task: &TaskContext) -> Result<()> {
-    let reservation = task.memory.reservation("Window output");
-    // Keys and row numbers while sorting, then sixteen bytes a value gathered or computed.
-    let width = 32 + 16 * (shared.spec.types.len() + 2 * shared.spec.functions.len());
-    reservation.grow(group.len() * width)?;
+fn compute_group(shared: &Shared, group: partition::Group, task: &TaskContext) -> Result<Vec<Batch>> {
     let sorted = rows::SortedRows::new(group, shared)?;
     let mut computed = Vec::with_capacity(shared.spec.functions.len());
     for (function, columns) in shared.spec.functions.iter().zip(&shared.collected.functions) {
         task.cancel.check()?;
         computed.push(function::evaluate(function, columns, &sorted)?);
     }
-    let batches = sorted.batches(shared.spec.types.len(), &computed, task)?;
-    let mut state = shared.state();
-    state.batches.extend(batches);
-    state.reservations.push(reservation);
-    Ok(())
+    sorted.batches(shared.spec.types.len(), &computed, task)
 }
 
 // ---------------------------------------------------------------- Source
@@ -280,10 +366,17 @@ impl Source for WindowScan {
     }
 
     fn max_workers(&self) -> usize {
+        if self.shared.sorted.get().is_some() {
+            return 1;
+        }
         self.shared.output.get().map_or(usize::MAX, Vec::len)
     }
 
-    fn open(&self, _task: &TaskContext, _metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SourceState>> {
+    fn open(&self, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SourceState>> {
+        if let Some(sorted) = self.shared.sorted.get() {
+            let sorted = sorted.source.open(task, metrics)?;
+            return Ok(Box::new(stream::WindowStream::new(self.shared.clone(), sorted, task)));
+        }
         Ok(Box::new(WindowScanState { shared: self.shared.clone() }))
     }
 }

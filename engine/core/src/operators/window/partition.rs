@@ -5,11 +5,13 @@ use std::sync::Arc;
 use arrow_schema::DataType;
 
 use super::{WindowFunction, WindowSpec};
-use crate::batch::Column;
+use crate::batch::{Batch, Column};
+use crate::config::BATCH_ROWS_DEFAULT;
 use crate::error::Result;
 use crate::expression::{Expression, Kind, Scalar};
 use crate::memory::Reservation;
-use crate::operators::sort::{KeyOrder, KeyParts, RowSources, Rows};
+use crate::operators::sort::{KeyOrder, KeyParts, RowSources, Rows, copy_strings};
+use crate::pipeline::SinkState;
 
 /// Rows are dealt to this many buckets by the highest bits of their partition key's hash.
 const BUCKETS: usize = 64;
@@ -120,6 +122,26 @@ impl WorkerRows {
         Ok(WorkerRows { columns, positions: Some(positions), starts, _reservation: reservation })
     }
 
+    /// Rows that are to be computed together.
+    pub(super) fn whole(columns: Vec<Column>, rows: usize, reservation: Reservation) -> Self {
+        WorkerRows { columns, positions: None, starts: vec![0, rows], _reservation: reservation }
+    }
+
+    /// Rows.
+    pub(super) fn len(&self) -> usize {
+        self.starts.last().copied().unwrap_or(0)
+    }
+
+    /// Gives all rows to a share of a sort: as copies, since these columns go only when all are copied.
+    pub(super) fn hand_over(self, to: &mut dyn SinkState) -> Result<()> {
+        for start in (0..self.len()).step_by(BATCH_ROWS_DEFAULT) {
+            let positions: Vec<u32> = (start..self.len().min(start + BATCH_ROWS_DEFAULT)).map(|p| p as u32).collect();
+            let columns = self.columns.iter().map(|c| copy_strings(&c.gather(&positions))).collect();
+            to.push(Batch::new(columns, positions.len()))?;
+        }
+        Ok(())
+    }
+
     fn bucket_len(&self, bucket: usize) -> usize {
         self.starts[bucket + 1] - self.starts[bucket]
     }
@@ -141,7 +163,7 @@ pub(super) struct Group {
 pub(super) fn groups(workers: Vec<WorkerRows>, collected: &Collected, threads: usize) -> Vec<Group> {
     let Some(first) = workers.first() else { return Vec::new() };
     let buckets = first.starts.len() - 1;
-    let total: usize = workers.iter().flat_map(|w| w.starts.last()).sum();
+    let total: usize = workers.iter().map(WorkerRows::len).sum();
     let columns = collected.types.iter().enumerate();
     let columns =
         columns.map(|(c, t)| RowSources::new(workers.iter().map(|w| w.columns[c].clone()).collect(), t)).collect();

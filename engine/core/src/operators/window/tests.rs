@@ -11,9 +11,9 @@ use arrow_buffer::IntervalMonthDayNano;
 use arrow_schema::DataType;
 
 use super::*;
-use crate::config::Config;
+use crate::config::{Config, Fault};
 use crate::operators::aggregate::{CustomAccumulator, CustomAggregate};
-use crate::operators::random_rows::{self, Random, batch, compare, drive, scalars};
+use crate::operators::random_rows::{self, Random, batch, compare, drive, drive_with, scalars};
 
 type Row = Vec<Scalar>;
 
@@ -332,10 +332,22 @@ fn is_close(a: &Scalar, b: &Scalar) -> bool {
     }
 }
 
+/// In memory, and with a sort that goes to disk.
 fn check(spec: WindowSpec, batches: Vec<Batch>, workers: usize, batch_rows: usize, seed: u64) {
+    for fault in [None, Some(Fault::SpillEvery(1 + seed as usize % 3))] {
+        let config = Config { batch_rows, fault, threads: 2, ..Config::default() };
+        check_with(spec.clone(), batches.clone(), workers, config, seed);
+    }
+}
+
+fn check_with(spec: WindowSpec, batches: Vec<Batch>, workers: usize, config: Config, seed: u64) {
     let input = scalars(&batches);
-    let task = TaskContext::new(Config { batch_rows, threads: 2, ..Config::default() });
-    let output = drive(&window(spec.clone()).expect("a window"), batches, workers, &task).expect("computed");
+    let batch_rows = config.batch_rows;
+    let task = TaskContext::new(config);
+    let breaker = window(spec.clone()).expect("a window");
+    let output = drive(&breaker, batches, workers, &task).expect("computed");
+    drop(breaker);
+    assert_eq!(task.memory.used(), 0, "everything is given back, seed {seed}");
     assert!(output.iter().all(|b| b.rows() <= batch_rows));
     let output: HashMap<i64, Row> = scalars(&output).into_iter().map(|r| (r[ID].as_i64().expect("an id"), r)).collect();
     assert_eq!(output.len(), input.len(), "rows, seed {seed}");
@@ -493,20 +505,69 @@ fn large_input_is_computed_in_groups() {
     let types = types(DataType::Int64, DataType::Int32);
     let frame = Frame { units: FrameUnits::Rows, start: FrameBound::UnboundedPreceding, end: FrameBound::CurrentRow };
     let batches: Vec<Batch> = (0..40).map(|i| batch(&mut random, &types, 3000, i * 3000)).collect();
+    let batches: Vec<Batch> = batches.into_iter().map(with_small_partitions).collect();
     let rows: usize = batches.iter().map(Batch::selected_rows).sum();
     let number = call(WindowFunction::RowNumber, vec![], DataType::UInt64, &frame);
     let mut spec = spec(&mut random, &types, vec![ID], vec![number]);
     spec.partition_by = vec![Expression::column(PARTITION, DataType::Int32)];
-    let task = TaskContext::new(Config::default());
-    let output = scalars(&drive(&window(spec).expect("a window"), batches, 3, &task).expect("computed"));
+    for memory_bytes in [None, Some(1 << 20)] {
+        let task = TaskContext::new(Config { memory_bytes, ..Config::default() });
+        let (breaker, metrics) = (window(spec.clone()).expect("a window"), OperatorMetrics::new());
+        let output = drive_with(&breaker, batches.clone(), 3, &task, &metrics).expect("computed");
+        assert_eq!(metrics.bytes_spilled.load(Relaxed) > 0, memory_bytes.is_some());
+        assert!(memory_bytes.is_none_or(|most| task.memory.peak() <= most + 5 * task.memory.floor()));
+        check_numbers(&scalars(&output), rows);
+    }
+}
+
+/// Partition keys of 600 values, none of which has many rows.
+fn with_small_partitions(batch: Batch) -> Batch {
+    use crate::batch::{Column, Values};
+    let mut columns = batch.columns().to_vec();
+    let Values::Int64(ids) = columns[ID].flat_values() else { panic!("ids are integers") };
+    columns[PARTITION] = Column::flat(Values::Int32(ids.iter().map(|id| (id * 7919 % 600) as i32).collect()));
+    batch.with_columns(columns)
+}
+
+/// Every partition's row numbers are 1, 2, 3 …
+fn check_numbers(output: &[Row], rows: usize) {
     assert_eq!(output.len(), rows);
     let mut counts: HashMap<Option<i64>, (u64, u64)> = HashMap::new();
-    for row in &output {
+    for row in output {
         let Scalar::UInt64(number) = row[ID + 1] else { panic!("a row number is missing") };
         let entry = counts.entry(row[PARTITION].as_i64()).or_default();
         *entry = (entry.0 + 1, entry.1 + number);
     }
     assert!(counts.values().all(|(n, sum)| n * (n + 1) / 2 == *sum));
+}
+
+#[test]
+fn rows_without_columns_are_counted_from_disk() {
+    let frame = Frame { units: FrameUnits::Rows, start: FrameBound::UnboundedPreceding, end: FrameBound::CurrentRow };
+    let number = call(WindowFunction::RowNumber, vec![], DataType::UInt64, &frame);
+    let spec = WindowSpec { partition_by: vec![], order_by: vec![], functions: vec![number], types: vec![] };
+    let task = TaskContext::new(Config { fault: Some(Fault::SpillEvery(1)), ..Config::default() });
+    let batches = vec![Batch::new(vec![], 5000); 3];
+    let output = scalars(&drive(&window(spec).expect("a window"), batches, 2, &task).expect("computed"));
+    let numbers: Vec<Row> = (1..=15_000).map(|n| vec![Scalar::UInt64(n)]).collect();
+    assert!(output == numbers);
+}
+
+#[test]
+fn a_partition_that_memory_cannot_hold_is_named() {
+    let mut random = Random(10);
+    let types = types(DataType::Int64, DataType::Int32);
+    let frame = Frame { units: FrameUnits::Rows, start: FrameBound::UnboundedPreceding, end: FrameBound::CurrentRow };
+    let batches: Vec<Batch> = (0..40).map(|i| batch(&mut random, &types, 3000, i * 3000)).collect();
+    let middle = call(WindowFunction::PercentRank, vec![], DataType::Float64, &frame);
+    let mut spec = spec(&mut random, &types, vec![ID], vec![middle]);
+    spec.partition_by = vec![];
+    let task = TaskContext::new(Config { memory_bytes: Some(1 << 20), ..Config::default() });
+    let breaker = window(spec).expect("a window");
+    let error = drive(&breaker, batches, 2, &task).expect_err("too large");
+    assert!(error.to_string().contains("Window (a partition of more than"), "{error}");
+    drop(breaker);
+    assert_eq!(task.memory.used(), 0);
 }
 
 #[test]
