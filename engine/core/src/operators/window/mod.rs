@@ -14,6 +14,7 @@ mod custom;
 mod frame;
 mod function;
 mod partition;
+mod pieces;
 mod rows;
 mod stream;
 #[cfg(test)]

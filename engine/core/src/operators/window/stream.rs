@@ -3,7 +3,8 @@
 //! ```text
 //! worker's rows ──told to spill──▶ sort (which goes to disk) ──▶ batches in order ─cut where partitions start─▶ whole partitions ──▶ function columns
 //! ```
-//! What grows: the rows of one partition, or of a few small ones, under a reservation. A partition that memory cannot hold is an error that says so.
+//! What grows: the rows of one partition, or of a few small ones, under a reservation. A partition that memory cannot hold is computed in pieces where its
+//! functions allow that (`pieces.rs`); else it is an error that says so.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use arrow_schema::DataType;
 
 use super::partition::{Collected, WorkerRows, groups};
+use super::pieces::{Carried, Cuts, cuts};
 use super::{Shared, compute_group};
 use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
@@ -63,8 +65,14 @@ pub(super) struct WindowStream {
     waiting: Rows,
     /// … of which so many first ones are whole partitions.
     whole: usize,
-    /// The last row's partition key.
-    last_key: Option<Vec<Column>>,
+    /// Where the last group of peers starts in them.
+    last_peers: usize,
+    /// Finds where partitions, and peers if it matters, start.
+    partitions: Starts,
+    peers: Option<Starts>,
+    cuts: Cuts,
+    /// The waiting rows go on with a partition, of which pieces were computed.
+    carried: Option<Carried>,
     ready: VecDeque<Batch>,
     /// What those hold of the reservation.
     ready_bytes: usize,
@@ -78,13 +86,22 @@ impl WindowStream {
     /// Nothing is read yet.
     pub(super) fn new(shared: Arc<Shared>, sorted: Box<dyn SourceState>, task: &TaskContext) -> Self {
         let reservation = task.memory.spilling_reservation("Window partitions");
+        let (collected, cuts) = (&shared.collected, cuts(&shared.spec));
+        let partitions = Starts::new(collected.partition.clone());
+        let order = collected.order.iter().map(|&(column, _)| column);
+        let peers = (cuts == Cuts::BetweenPeers)
+            .then(|| Starts::new(collected.partition.iter().copied().chain(order).collect()));
         WindowStream {
+            last_peers: 0,
+            partitions,
+            peers,
+            cuts,
+            carried: None,
             shared,
             sorted,
             is_over: false,
             waiting: Rows::default(),
             whole: 0,
-            last_key: None,
             ready: VecDeque::new(),
             ready_bytes: 0,
             arrived: None,
@@ -100,17 +117,52 @@ impl WindowStream {
         }
         let bytes = self.bytes(&batch);
         if !self.reservation.try_grow(bytes)? {
-            if self.whole > 0 {
+            if self.whole > 0 || self.piece_rows() > 0 {
                 self.arrived = Some(batch);
-                return self.compute();
+                return if self.whole > 0 { self.compute() } else { self.compute_piece(self.piece_rows()) };
             }
             self.reservation.grow(bytes).map_err(|error| self.too_large(error))?;
         }
-        if let Some(start) = self.last_start(&batch)? {
+        let types = &self.shared.collected.types;
+        let starts = self.partitions.of(&batch, types)?;
+        if let (Some(&first), true) = (starts.first(), self.carried.is_some()) {
+            return self.end_pieces(&batch, first);
+        }
+        if let Some(start) = starts.last() {
             self.whole = self.waiting.len() + start;
+        }
+        if let Some(start) =
+            self.peers.as_mut().map(|peers| peers.of(&batch, types)).transpose()?.unwrap_or_default().last()
+        {
+            self.last_peers = self.waiting.len() + start;
         }
         self.waiting.push(batch.columns().to_vec(), batch.rows());
         if self.whole >= TOGETHER_ROWS { self.compute() } else { Ok(()) }
+    }
+
+    /// How many of the waiting rows, all of one partition, may be computed as a piece.
+    fn piece_rows(&self) -> usize {
+        match self.cuts {
+            Cuts::Nowhere => 0,
+            Cuts::BetweenPeers => self.last_peers,
+            Cuts::Anywhere => self.waiting.len(),
+        }
+    }
+
+    /// The partition that is computed in pieces ends before row `first` of `batch`.
+    fn end_pieces(&mut self, batch: &Batch, first: usize) -> Result<()> {
+        let rest = batch.slice(first, batch.rows() - first)?;
+        self.reservation.shrink(self.bytes(&rest));
+        // It starts a partition, whatever was before.
+        self.partitions.before = None;
+        self.peers.iter_mut().for_each(|peers| peers.before = None);
+        self.arrived = Some(rest);
+        if first > 0 {
+            self.waiting.push(batch.slice(0, first)?.into_columns(), first);
+        }
+        self.compute_piece(self.waiting.len())?;
+        self.carried = None;
+        Ok(())
     }
 
     /// Bytes of rows that wait, are joined, and get function columns.
@@ -129,53 +181,80 @@ impl WindowStream {
         }
     }
 
-    /// Where the last partition starts that starts in `batch`.
-    fn last_start(&mut self, batch: &Batch) -> Result<Option<usize>> {
-        let collected = &self.shared.collected;
-        if collected.partition.is_empty() {
-            return Ok(None);
+    /// Computes the whole partitions that wait.
+    fn compute(&mut self) -> Result<()> {
+        let whole = std::mem::take(&mut self.whole);
+        let batches = self.compute_first(whole)?;
+        self.ready.extend(batches);
+        Ok(())
+    }
+
+    /// Computes the first `rows` that wait as a piece of their partition.
+    fn compute_piece(&mut self, rows: usize) -> Result<()> {
+        let batches = self.compute_first(rows)?;
+        let carried = self.carried.get_or_insert_default();
+        self.ready.extend(carried.apply(batches, &self.shared.spec)?);
+        Ok(())
+    }
+
+    /// Takes the first `count` rows that wait, and computes them as if they were whole partitions.
+    fn compute_first(&mut self, count: usize) -> Result<Vec<Batch>> {
+        if count == 0 {
+            return Ok(Vec::new());
         }
-        let own = collected.partition.iter().map(|&c| (batch.column(c).clone(), &collected.types[c]));
+        let collected = &self.shared.collected;
+        let rows = self.waiting.len();
+        let columns = std::mem::take(&mut self.waiting).concat(&collected.types)?;
+        self.last_peers = self.last_peers.saturating_sub(count);
+        self.ready_bytes += self.reservation.held() / rows * count;
+        let first = columns.iter().map(|c| c.slice(0, count)).collect();
+        let worker = WorkerRows::whole(first, count, self.reservation.split(0));
+        let mut batches = Vec::new();
+        for group in groups(vec![worker], collected, 1) {
+            batches.extend(compute_group(&self.shared, group, &self.task)?);
+        }
+        if count < rows {
+            // Copied, so that what was computed can go.
+            let positions: Vec<u32> = (count as u32..rows as u32).collect();
+            let rest = columns.iter().map(|c| copy_strings(&c.gather(&positions))).collect();
+            self.waiting.push(rest, rows - count);
+        }
+        Ok(batches)
+    }
+}
+
+/// Finds the rows whose keys differ from the row before, batch after batch.
+struct Starts {
+    keys: Vec<usize>,
+    /// The last row's keys.
+    before: Option<Vec<Column>>,
+}
+
+impl Starts {
+    fn new(keys: Vec<usize>) -> Self {
+        Starts { keys, before: None }
+    }
+
+    /// The starts in `batch`, but for its first row when nothing was before.
+    fn of(&mut self, batch: &Batch, types: &[DataType]) -> Result<Vec<usize>> {
+        if self.keys.is_empty() {
+            return Ok(Vec::new());
+        }
         // The row before is in front, so that it is compared like all others.
-        let before = self.last_key.take();
+        let before = self.before.take();
         let shift = usize::from(before.is_some());
-        let keys = own
-            .enumerate()
-            .map(|(i, (column, data_type))| {
-                let parts: Vec<Column> = before.iter().map(|key| key[i].clone()).chain([column]).collect();
-                Ok((Column::concat(&parts, data_type)?, data_type))
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let key = |(i, &column): (usize, &usize)| {
+            let parts: Vec<Column> =
+                before.iter().map(|key| key[i].clone()).chain([batch.column(column).clone()]).collect();
+            Ok((Column::concat(&parts, &types[column])?, &types[column]))
+        };
+        let keys = self.keys.iter().enumerate().map(key).collect::<Result<Vec<_>>>()?;
         let rows = batch.rows() + shift;
         let parts = KeyParts::new(keys.iter().map(|(column, t)| (column, *t, KeyOrder::ANY)), rows)?;
         let starts = Layout::new(&parts, &parts.stats()?).encode(&parts)?.group_starts(0);
-        self.last_key = Some(keys.iter().map(|(column, _)| column.gather(&[rows as u32 - 1])).collect());
-        // The first start is that of the row before, the last one the end.
-        let inner = &starts[1.min(starts.len() - 1)..starts.len() - 1];
-        Ok(inner.last().map(|&start| start as usize - shift))
-    }
-
-    /// Computes the whole partitions that wait.
-    fn compute(&mut self) -> Result<()> {
-        if self.whole == 0 {
-            return Ok(());
-        }
-        let collected = &self.shared.collected;
-        let (rows, whole) = (self.waiting.len(), std::mem::take(&mut self.whole));
-        let columns = std::mem::take(&mut self.waiting).concat(&collected.types)?;
-        let part = |from: usize, len: usize| -> Vec<Column> { columns.iter().map(|c| c.slice(from, len)).collect() };
-        self.ready_bytes += self.reservation.held() / rows * whole;
-        let worker = WorkerRows::whole(part(0, whole), whole, self.reservation.split(0));
-        for group in groups(vec![worker], collected, 1) {
-            self.ready.extend(compute_group(&self.shared, group, &self.task)?);
-        }
-        if whole < rows {
-            // Copied, so that what was computed can go.
-            let positions: Vec<u32> = (whole as u32..rows as u32).collect();
-            let rest = columns.iter().map(|c| copy_strings(&c.gather(&positions))).collect();
-            self.waiting.push(rest, rows - whole);
-        }
-        Ok(())
+        self.before = Some(keys.iter().map(|(column, _)| column.gather(&[rows as u32 - 1])).collect());
+        // The first is that of the row in front, the last one the end.
+        Ok(starts[1..starts.len() - 1].iter().map(|&start| start as usize - shift).collect())
     }
 }
 
@@ -199,8 +278,12 @@ impl SourceState for WindowStream {
                 Next::Blocked => return Ok(Next::Blocked),
                 Next::Finished => {
                     self.is_over = true;
-                    self.whole = self.waiting.len();
-                    self.compute()?;
+                    if self.carried.is_some() {
+                        self.compute_piece(self.waiting.len())?;
+                    } else {
+                        self.whole = self.waiting.len();
+                        self.compute()?;
+                    }
                 }
             }
         }

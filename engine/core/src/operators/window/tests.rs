@@ -553,6 +553,65 @@ fn rows_without_columns_are_counted_from_disk() {
     assert!(output == numbers);
 }
 
+/// Functions that need no whole partition, over frames that grow with their rows.
+fn running(units: FrameUnits) -> Vec<WindowExpression> {
+    use AggregateFunction as F;
+    let frame = Frame { units, start: FrameBound::UnboundedPreceding, end: FrameBound::CurrentRow };
+    let aggregate = |f, column_of: usize, t| call(WindowFunction::Aggregate(f), vec![column(column_of)], t, &frame);
+    let mut filtered = aggregate(F::Count, TEXT, DataType::Int64);
+    filtered.filter = Some(column(FLAG));
+    vec![
+        filtered,
+        call(WindowFunction::Aggregate(F::CountAll), vec![], DataType::Int64, &frame),
+        aggregate(F::Sum, INTEGER, DataType::Int64),
+        aggregate(F::Sum, DECIMAL, DataType::Decimal128(38, 2)),
+        call(WindowFunction::FirstValue, vec![column(TEXT)], DataType::Utf8, &frame),
+        call(WindowFunction::RowNumber, vec![], DataType::UInt64, &frame),
+    ]
+}
+
+#[test]
+fn partitions_are_computed_in_pieces() {
+    for seed in 0..90 {
+        let mut random = Random(8000 + seed);
+        let all = random_rows::types();
+        let types = types(random.pick(&all), DataType::Int8);
+        let units = random.pick(&[FrameUnits::Rows, FrameUnits::Range, FrameUnits::Groups]);
+        let mut functions = running(units);
+        if units != FrameUnits::Rows {
+            functions.truncate(4);
+            functions.extend(ranks(&running(units)[0].frame).into_iter().take(2));
+        }
+        let order = if units == FrameUnits::Rows { vec![ORDER, ID] } else { vec![ORDER] };
+        let batches = random_batches(&mut random, &types, 60);
+        let spec = spec(&mut random, &types, order, functions);
+        check(spec, batches, 2, if seed % 2 == 0 { 7 } else { 4096 }, seed);
+    }
+}
+
+#[test]
+fn a_partition_that_memory_cannot_hold_is_computed_in_pieces() {
+    let mut random = Random(12);
+    let types = types(DataType::Int64, DataType::Int32);
+    let batches: Vec<Batch> = (0..40).map(|i| batch(&mut random, &types, 3000, i * 3000)).collect();
+    let mut expected = None;
+    for units in [FrameUnits::Rows, FrameUnits::Range] {
+        for memory_bytes in [None, Some(1 << 20)] {
+            let mut spec = spec(&mut random, &types, vec![ID], running(units));
+            spec.order_by[0].descending = false;
+            spec.partition_by = vec![Expression::column(FLAG, DataType::Boolean)];
+            let task = TaskContext::new(Config { memory_bytes, ..Config::default() });
+            let breaker = window(spec).expect("a window");
+            let mut output = scalars(&drive(&breaker, batches.clone(), 2, &task).expect("computed"));
+            output.sort_by_key(|row| row[ID].as_i64());
+            let text: Vec<String> = output.iter().map(|row| format!("{:?}", &row[ID..])).collect();
+            assert_eq!(&text, expected.get_or_insert_with(|| text.clone()), "{units:?} {memory_bytes:?}");
+            drop(breaker);
+            assert_eq!(task.memory.used(), 0);
+        }
+    }
+}
+
 #[test]
 fn a_partition_that_memory_cannot_hold_is_named() {
     let mut random = Random(10);
