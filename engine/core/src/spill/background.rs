@@ -132,7 +132,7 @@ enum SlotState {
     /// In the queue.
     Asked(Room),
     Reading,
-    Read(Result<Vec<u8>>, #[expect(dead_code, reason = "gives the room back when it is dropped")] Room),
+    Read(Result<Vec<u8>>, Room),
     /// Given out, or left to who wants it.
     Taken,
 }
@@ -170,7 +170,10 @@ impl Slot {
             state = self.done.wait(state).unwrap_or_else(|e| e.into_inner());
         }
         match std::mem::replace(&mut *state, SlotState::Taken) {
-            SlotState::Read(read, _) => Some(read),
+            SlotState::Read(read, room) => {
+                drop(room);
+                Some(read)
+            }
             _ => None,
         }
     }
