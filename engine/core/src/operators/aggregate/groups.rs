@@ -246,7 +246,11 @@ impl Groups {
         let groups = self.len();
         // Tables double at powers of two, a block of rows ahead; arrays grow with the keys' span.
         let doubles = groups.next_power_of_two() < (groups + rows + AHEAD).next_power_of_two();
-        let moves = if doubles || self.is_array() { 2 * self.table_bytes() + rows * self.group_bytes() } else { 0 };
+        let moves = match (doubles, self.is_array()) {
+            (true, _) => 2 * self.table_bytes() + rows * self.group_bytes(),
+            (false, true) => self.table_bytes() * 3 / 2,
+            (false, false) => 0,
+        };
         moves + self.text_growth(keys)
     }
 

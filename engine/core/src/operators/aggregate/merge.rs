@@ -1,7 +1,7 @@
 //! The merge of what the workers aggregated: cut into partitions, each merged by the worker that reads it.
 //!
 //! ```text
-//! run ──cut──► pieces of partition p: in memory while they fit, else appended to p's file (in blocks of several pieces)
+//! run ──cut──► pieces of partition p: in memory while they fit, else appended to a file (in blocks of several pieces of p)
 //! read p: blocks, then pieces ──► one table; too large: it and the rest are cut again by further bits of the hash, into parts that wait
 //! ```
 //! What grows: the pieces, under the reservation of their partitions; they are given up to whoever is short of memory. A part that one key makes
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use arrow_schema::DataType;
 
-use super::part::{Part, Pieces};
+use super::part::{Part, Pieces, SharedFile};
 use super::run::{Cut, Layout, Piece, Run, samples};
 use super::share::{LOCAL_GROUPS, Share, key_types};
 use super::{AggregatePhase, AggregateSpec};
@@ -34,6 +34,8 @@ const SPILL_PARTITIONS: std::ops::RangeInclusive<usize> = 8..=32;
 const BLOCK_BYTES: std::ops::RangeInclusive<usize> = 8 << 10..=128 << 10;
 /// Bytes that are cut at a time when memory is short.
 const SLICE_BYTES: std::ops::RangeInclusive<usize> = 16 << 10..=1 << 20;
+/// Files of one cut.
+const FILES_MAX: usize = 8;
 /// How often a partition is cut again.
 const LEVELS: u32 = 8;
 
@@ -49,6 +51,8 @@ pub(super) struct Partitions {
     layout: Layout,
     cut: Cut,
     parts: Vec<Mutex<Part>>,
+    /// Partition p writes to number p modulo their count.
+    files: Vec<SharedFile>,
     /// Parts of partitions that were too large.
     waiting: Mutex<Vec<Part>>,
     /// For the pieces in memory.
@@ -71,7 +75,10 @@ impl Partitions {
         let parts = (0..cut.partitions()).map(|_| Mutex::new(Part::new(level, keys == 0))).collect();
         let reservation = task.memory.spilling_reservation("Aggregate");
         let (task, metrics) = (task.clone(), metrics.clone());
-        Ok(Partitions { spec, layout, cut, parts, waiting: Mutex::default(), reservation, task, metrics })
+        // Further cuts are one worker's.
+        let writers = if level > 0 { 1 } else { task.config.threads.clamp(1, FILES_MAX) };
+        let files = (0..writers).map(|_| SharedFile::default()).collect();
+        Ok(Partitions { spec, layout, cut, parts, files, waiting: Mutex::default(), reservation, task, metrics })
     }
 
     /// Partitions that were not foreseen: memory is short.
@@ -137,9 +144,9 @@ impl Partitions {
         let copies = self.task.memory.spilling_reservation("Aggregate");
         copies.grow(slice)?;
         for slice in run.parts(slice) {
-            for (part, piece) in self.parts.iter().zip(slice.cut(&self.cut)?) {
+            for (partition, piece) in slice.cut(&self.cut)?.into_iter().enumerate() {
                 if piece.groups > 0 {
-                    self.store(&mut locked(part), piece, most)?;
+                    self.store(partition, piece, most)?;
                 }
             }
         }
@@ -177,18 +184,20 @@ impl Partitions {
     }
 
     /// Holds a piece, or writes what the partition holds when that is `most` bytes or too much.
-    fn store(&self, part: &mut Part, piece: Piece, most: usize) -> Result<()> {
+    fn store(&self, partition: usize, piece: Piece, most: usize) -> Result<()> {
         let fits = self.reservation.try_grow(piece.memory_bytes())?;
         let unreserved = if fits { 0 } else { piece.memory_bytes() };
+        let mut part = locked(&self.parts[partition]);
         part.keep(piece);
-        if unreserved > 0 || part.held() >= most { self.write(part, unreserved) } else { Ok(()) }
+        if fits && part.held() < most { Ok(()) } else { self.write(partition, &mut part, unreserved) }
     }
 
     /// Writes the pieces that a partition holds; `unreserved` of their bytes were not reserved.
-    fn write(&self, part: &mut Part, unreserved: usize) -> Result<()> {
+    fn write(&self, partition: usize, part: &mut Part, unreserved: usize) -> Result<()> {
         let held = part.held();
+        let shared = &self.files[partition % self.files.len()];
         let file = || self.task.spill.file("Aggregate", &self.metrics);
-        part.write(self.block_bytes(), file)?;
+        part.write(self.block_bytes(), shared, file)?;
         self.reservation.shrink(held - unreserved.min(held));
         Ok(())
     }
@@ -237,8 +246,8 @@ impl Partitions {
         if share.reservation.try_resize(wanted)? {
             return Ok(true);
         }
-        // A small part is not worth cutting: what it takes may be held always.
-        if pieces.total > self.task.memory.floor() / 4 {
+        // A small part is not worth cutting: what it takes may be held always, more or less.
+        if pieces.total > self.task.memory.floor() {
             return Ok(false);
         }
         match share.reservation.resize(wanted) {
@@ -272,9 +281,9 @@ impl Partitions {
     /// The parts that are not empty, on disk; a part that is alone cannot be cut: it has one key.
     fn into_parts(self) -> Result<Vec<Part>> {
         let mut parts = Vec::new();
-        for part in &self.parts {
+        for (partition, part) in self.parts.iter().enumerate() {
             let mut part = locked(part);
-            self.write(&mut part, 0)?;
+            self.write(partition, &mut part, 0)?;
             if part.is_spilled() {
                 parts.push(part.take());
             }
@@ -305,14 +314,14 @@ impl Partitions {
 impl Spillable for Partitions {
     fn spill(&self, bytes: usize) -> Result<usize> {
         let mut spilled = 0;
-        for part in &self.parts {
+        for (partition, part) in self.parts.iter().enumerate() {
             // Ranges are slices of runs: only all of them together free memory.
             if spilled >= bytes && self.cut.copies() {
                 break;
             }
             let Ok(mut part) = part.try_lock() else { continue };
             let held = part.held();
-            self.write(&mut part, 0)?;
+            self.write(partition, &mut part, 0)?;
             spilled += held;
         }
         Ok(spilled)

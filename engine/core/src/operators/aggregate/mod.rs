@@ -25,6 +25,8 @@ mod run;
 mod share;
 mod source;
 #[cfg(test)]
+mod spill_tests;
+#[cfg(test)]
 mod tests;
 mod wide;
 mod worker;

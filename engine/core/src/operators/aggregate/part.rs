@@ -1,17 +1,49 @@
-//! One partition, or a part of one: a file of blocks, and pieces in memory that come after them.
+//! One partition, or a part of one: blocks of a file, and pieces in memory that come after them.
+//!
+//! The partitions of one cut share a few files, since files cost more to make than blocks; each partition knows its own blocks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::run::{Layout, Piece, Run};
 use crate::batch::Column;
 use crate::error::Result;
-use crate::spill::{SpillFile, SpillReader};
+use crate::spill::{Block, SpillFile};
+
+/// A file for the blocks of several partitions, once there is one.
+pub(super) type SharedFile = Mutex<Option<Arc<SpillFile>>>;
+
+/// Some blocks of a file, in order.
+#[derive(Default)]
+struct Blocks {
+    file: Option<Arc<SpillFile>>,
+    indices: std::collections::VecDeque<usize>,
+    bytes: usize,
+}
+
+impl Blocks {
+    /// Appends a block; nobody else writes to the file meanwhile.
+    fn append(&mut self, file: &Arc<SpillFile>, columns: &[Column], rows: usize) -> Result<()> {
+        let before = file.bytes();
+        file.append(columns, rows)?;
+        self.indices.push_back(file.blocks() - 1);
+        self.bytes += (file.bytes() - before) as usize;
+        self.file.get_or_insert_with(|| file.clone());
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<Option<Block>> {
+        match (&self.file, self.indices.pop_front()) {
+            (Some(file), Some(index)) => file.block(index).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
 
 /// What is to be merged into one table.
 pub(super) struct Part {
-    file: Option<Arc<SpillFile>>,
+    blocks: Blocks,
     pieces: Vec<Piece>,
-    /// Of the pieces.
+    /// Bytes of the pieces.
     held: usize,
     /// How often its groups were cut by hash before.
     level: u32,
@@ -21,11 +53,11 @@ pub(super) struct Part {
 
 impl Part {
     pub(super) fn new(level: u32, is_atom: bool) -> Self {
-        Part { file: None, pieces: Vec::new(), held: 0, level, is_atom }
+        Part { blocks: Blocks::default(), pieces: Vec::new(), held: 0, level, is_atom }
     }
 
     pub(super) fn is_spilled(&self) -> bool {
-        self.file.is_some()
+        self.blocks.file.is_some()
     }
 
     /// Bytes of the pieces in memory.
@@ -43,36 +75,41 @@ impl Part {
         std::mem::replace(self, Part::new(self.level, self.is_atom))
     }
 
-    /// Appends the pieces in memory to the file, which is made by `create`, several in a block of about `block` bytes.
-    pub(super) fn write(&mut self, block: usize, create: impl FnOnce() -> Result<Arc<SpillFile>>) -> Result<()> {
+    /// Appends the pieces in memory to a file, which is made by `create` at first, several in a block of about `block` bytes.
+    pub(super) fn write(
+        &mut self,
+        block: usize,
+        file: &SharedFile,
+        create: impl FnOnce() -> Result<Arc<SpillFile>>,
+    ) -> Result<()> {
         if self.pieces.is_empty() {
             return Ok(());
         }
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => create()?,
+        let mut shared = file.lock().unwrap_or_else(|e| e.into_inner());
+        let file = match &*shared {
+            Some(file) => file.clone(),
+            None => shared.insert(create()?).clone(),
         };
-        let file = self.file.insert(file);
         let (mut columns, mut groups, mut bytes): (Vec<Column>, usize, usize) = (Vec::new(), 0, 0);
         for piece in self.pieces.drain(..).flat_map(|piece| piece.parts(block)) {
             (groups, bytes) = (groups + piece.groups, bytes + piece.memory_bytes());
             columns.extend(piece.into_columns());
             if bytes >= block {
-                file.append(&std::mem::take(&mut columns), std::mem::take(&mut groups))?;
+                self.blocks.append(&file, &std::mem::take(&mut columns), std::mem::take(&mut groups))?;
                 bytes = 0;
             }
         }
         if !columns.is_empty() {
-            file.append(&columns, groups)?;
+            self.blocks.append(&file, &columns, groups)?;
         }
         self.held = 0;
         Ok(())
     }
 
     pub(super) fn into_pieces(self, layout: &Layout) -> Pieces<'_> {
-        let total = self.held + self.file.as_ref().map_or(0, |file| file.bytes() as usize);
+        let total = self.held + self.blocks.bytes;
         Pieces {
-            blocks: self.file.map(|file| file.reader()),
+            blocks: Some(self.blocks),
             block: Vec::new().into_iter(),
             pieces: self.pieces.into_iter(),
             layout,
@@ -87,7 +124,7 @@ impl Part {
 
 /// The pieces of a part in the order in which they came.
 pub(super) struct Pieces<'a> {
-    blocks: Option<SpillReader>,
+    blocks: Option<Blocks>,
     /// What is left of the block at hand.
     block: std::vec::IntoIter<Column>,
     pieces: std::vec::IntoIter<Piece>,
@@ -117,7 +154,7 @@ impl Pieces<'_> {
             }
             match blocks.next()? {
                 Some(block) => self.block = block.columns.into_iter(),
-                // The file is removed here.
+                // With the last part of the file, the file goes.
                 None => self.blocks = None,
             }
         }
