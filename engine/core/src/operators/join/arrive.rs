@@ -69,7 +69,7 @@ pub(super) struct BuildRows {
     ranges: Vec<KeyRange>,
     /// Knows which rows take part.
     keys: JoinKeys,
-    collide: bool,
+    hashing: Hashing,
     /// Rows that match nothing and were dealt to some partition.
     dealt: u64,
     writer: Writer,
@@ -79,7 +79,6 @@ pub(super) struct BuildRows {
 
 impl BuildRows {
     pub(super) fn new(shared: &Arc<JoinShared>, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Self> {
-        let collide = task.config.hash_collisions;
         let memory = &task.memory;
         let can_spill = shared.disk.is_read();
         Ok(BuildRows {
@@ -89,8 +88,8 @@ impl BuildRows {
             facts: Facts::default(),
             bounds: WordBounds::default(),
             ranges: vec![KeyRange::default(); shared.publishes.len()],
-            keys: JoinKeys::new(&shared.spec, collide)?,
-            collide,
+            keys: JoinKeys::new(&shared.spec, task.config.hash_collisions)?,
+            hashing: Hashing::first(task),
             dealt: 0,
             writer: Writer::new(&shared.layout.build_types, task, metrics),
             reservation: if can_spill {
@@ -203,8 +202,7 @@ impl BuildRows {
         }
         let shared = self.shared.clone();
         let on_disk = shared.disk.partitions();
-        let hashing = Hashing { level: 0, collide: self.collide };
-        for (partition, columns, rows) in shared.layout.cut_build(batch, hashing, &mut self.dealt) {
+        for (partition, columns, rows) in shared.layout.cut_build(batch, self.hashing, &mut self.dealt) {
             if on_disk.has(partition) {
                 self.writer.add(&shared.disk.build, partition, columns, rows)?;
             } else {
@@ -294,7 +292,7 @@ impl BuildRows {
         let rows: usize = self.batches().map(|batch| batch.rows).sum();
         let read = &self.shared.layout.right_read;
         let columns = concat_bytes(self.batches(), &self.shared.spec.right_types, read, task.config.threads);
-        let bytes = table_bytes(&keys, self.batches(), self.collide) + columns;
+        let bytes = table_bytes(&keys, self.batches(), self.hashing.collide) + columns;
         let fits = rows <= TABLE_ROWS_MAX;
         let has_room = match (fits, is_first && self.shared.disk.is_read()) {
             (false, _) => false,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::JoinShared;
 use super::disk::{Pair, PartitionFiles, Writer};
 use super::keys::JoinKeys;
-use super::layout::{Cut, Hashing};
+use super::layout::{Cut, Hashing, PARTITIONS};
 use crate::batch::Column;
 use crate::error::Result;
 use crate::expression::evaluate;
@@ -15,6 +15,11 @@ use crate::spill::{Block, SpillFile};
 
 /// A part that has more of its whole's build rows than this, in quarters, is mostly one key: it will not get smaller.
 const HOT_QUARTERS: u64 = 3;
+
+/// Fewer parts hardly help, should the rows be unevenly spread.
+const PARTS_MIN: usize = 4;
+/// For parts that are larger than others: so many times as many as would do.
+const PARTS_SPARE: usize = 2;
 
 /// A pair being cut, a block at a time.
 pub(super) struct Cutting {
@@ -35,16 +40,20 @@ pub(super) struct Cutting {
 }
 
 impl Cutting {
+    /// For a pair of whose build rows `fitting` fit memory.
     pub(super) fn new(
         shared: &Arc<JoinShared>,
         pair: Pair,
+        fitting: usize,
         task: &TaskContext,
         metrics: &Arc<OperatorMetrics>,
     ) -> Result<Self> {
         let collide = task.config.hash_collisions;
+        let rows = pair.build.as_ref().map_or(0, |file| file.rows());
+        let parts = (PARTS_SPARE * rows as usize).div_ceil(fitting.max(1)).clamp(PARTS_MIN, PARTITIONS);
         Ok(Cutting {
-            rows: pair.build.as_ref().map_or(0, |file| file.rows()),
-            hashing: Hashing { level: pair.level + 1, collide },
+            rows,
+            hashing: Hashing { level: pair.level + 1, parts, collide },
             keys: JoinKeys::new(&shared.spec, collide)?,
             dealt: 0,
             block: 0,
@@ -100,7 +109,8 @@ impl Cutting {
         let batch = self.shared.layout.probe_batch(block)?;
         let keys = self.shared.spec.left_keys.iter().map(|key| evaluate(key, &batch));
         let keys = keys.collect::<Result<Vec<Column>>>()?;
-        for (partition, rows) in Cut::new(&self.hashing.hashes(&keys, batch.rows())).partitions() {
+        let cut = Cut::new(&self.hashing.hashes(&keys, batch.rows()), self.hashing.parts);
+        for (partition, rows) in cut.partitions() {
             let columns = self.shared.layout.probe_columns(&batch, rows);
             self.writer.add(&self.probe, partition, columns, rows.len())?;
         }

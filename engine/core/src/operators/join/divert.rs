@@ -28,7 +28,7 @@ impl Diversion {
         let on_disk = shared.disk.partitions();
         (!on_disk.is_empty()).then(|| Diversion {
             on_disk,
-            hashing: Hashing { level: 0, collide: task.config.hash_collisions },
+            hashing: Hashing::first(task),
             writer: Writer::new(&shared.layout.probe_types, task, metrics),
             shared: shared.clone(),
         })
@@ -46,7 +46,8 @@ impl Diversion {
         let takes_part = |rank: u16| valid.as_ref().is_none_or(|valid| valid.get(rank as usize));
         let position = |rank: u16| batch.selection().map_or(rank, |selection| selection.positions()[rank as usize]);
         let mut staying: Vec<u16> = Vec::new();
-        for (partition, ranks) in Cut::new(&self.hashing.hashes(&keys, rows)).partitions() {
+        let cut = Cut::new(&self.hashing.hashes(&keys, rows), self.hashing.parts);
+        for (partition, ranks) in cut.partitions() {
             if !self.on_disk.has(partition) {
                 staying.extend(ranks);
                 continue;

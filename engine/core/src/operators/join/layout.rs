@@ -17,9 +17,10 @@ use crate::batch::{Batch, Column, Encoding, Values, Views};
 use crate::error::{Error, Result};
 use crate::expression::Kind;
 use crate::operators::key_hash::hash_keys;
+use crate::pipeline::TaskContext;
 use crate::spill::Block;
 
-/// Parts into which rows are cut at a time: with 32, memory for a thirtieth of the build side is enough to cut only once.
+/// Parts into which rows are cut at first, and at most: with 32, memory for a thirtieth of the build side is enough to cut only once.
 pub(super) const PARTITIONS: usize = 32;
 const PARTITION_BITS: u32 = PARTITIONS.ilog2();
 /// Cuts after which a hash has no fresh bits that are worth another.
@@ -132,7 +133,7 @@ impl Layout {
             });
         }
         let columns = self.build_columns(batch);
-        let cut = Cut::new(&hashes);
+        let cut = Cut::new(&hashes, hashing.parts);
         let piece = |(partition, rows): (usize, &[u16])| {
             let forgets = valid.filter(|_| !self.keeps_unmatched_right);
             let rows: Vec<u16> = rows.iter().copied().filter(|&r| forgets.is_none_or(|v| v.get(r as usize))).collect();
@@ -196,11 +197,18 @@ fn own_strings(column: Column) -> Column {
 pub(super) struct Hashing {
     /// How often the rows were cut before.
     pub level: u32,
+    /// Into how many parts they are cut, at most [`PARTITIONS`].
+    pub parts: usize,
     /// Test knob: all keys are of one partition.
     pub collide: bool,
 }
 
 impl Hashing {
+    /// Of rows that come from the inputs.
+    pub(super) fn first(task: &TaskContext) -> Self {
+        Hashing { level: 0, parts: PARTITIONS, collide: task.config.hash_collisions }
+    }
+
     /// A hash a row, whose top bits tell its partition.
     pub(super) fn hashes(self, keys: &[Column], rows: usize) -> Vec<u64> {
         if self.collide {
@@ -219,9 +227,9 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    pub(super) fn new(hashes: &[u64]) -> Self {
+    pub(super) fn new(hashes: &[u64], parts: usize) -> Self {
         let (mut rows, mut ends) = (Vec::new(), Vec::new());
-        partition_rows(hashes, PARTITIONS as u32, &mut rows, &mut ends);
+        partition_rows(hashes, parts as u32, &mut rows, &mut ends);
         Cut { rows, ends }
     }
 

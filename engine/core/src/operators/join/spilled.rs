@@ -238,13 +238,14 @@ impl Worker {
             return self.start_build(pass);
         }
         pass.loaded.clear();
-        pass.loaded_rows = 0;
+        let fitting = std::mem::take(&mut pass.loaded_rows);
         self.reservation.shrink(self.reservation.held());
         let pair = &pass.pair;
         let can_cut = !pair.is_hot && pair.level < LEVELS_MAX && !self.shared.spec.left_keys.is_empty();
         if can_cut && !self.task.config.hash_collisions {
             self.metrics.add("partitions cut", 1);
-            return Ok(Step::Cut(Box::new(Cutting::new(&self.shared, pass.pair, &self.task, &self.metrics)?)));
+            let cutting = Cutting::new(&self.shared, pass.pair, fitting, &self.task, &self.metrics)?;
+            return Ok(Step::Cut(Box::new(cutting)));
         }
         if self.shared.spec.kind.tells_of_left() {
             pass.marks = Some(Marks::new(rows(&pair.probe), &self.task)?);

@@ -248,7 +248,7 @@ fn large_case(kind: JoinKind, keys: Keys, build: usize, probe: usize, wide: usiz
 fn a_build_side_of_twenty_budgets_is_joined_within_the_budget() {
     let shapes = [(Keys::Uniform, 60), (Keys::Skewed, 20), (Keys::Hot, 40), (Keys::Nulls, 30), (Keys::Text, 200)];
     for (number, (keys, wide)) in shapes.into_iter().enumerate() {
-        for kind in [JoinKind::Inner, JoinKind::Full, JoinKind::LeftAnti, JoinKind::RightSemi] {
+        for kind in [JoinKind::Full, [JoinKind::Inner, JoinKind::LeftAnti, JoinKind::RightSemi][number % 3]] {
             let case = large_case(kind, keys, 40_000, 8_000, wide);
             let bytes: usize = case.right.iter().map(Batch::memory_bytes).sum();
             let expected = case.run(Config { threads: 1, driver: Driver::Inline, ..Config::default() });
