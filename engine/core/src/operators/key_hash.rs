@@ -21,6 +21,11 @@ pub(crate) fn hash_keys(keys: &[Column], rows: usize) -> Vec<u64> {
 /// Hashes of the values; those under nulls are arbitrary.
 fn hash_column(column: &Column) -> Vec<u64> {
     match column.encoding() {
+        // Views of nulls may point anywhere.
+        Encoding::Flat(Values::View(views)) if column.validity().is_some() => {
+            let hash = |row| if column.is_valid(row) { hash_bytes(views.value(row)) } else { NULL_HASH };
+            (0..column.len()).map(hash).collect()
+        }
         Encoding::Flat(values) => hash_values(values),
         Encoding::Constant(values) => vec![hash_values(values)[0]; column.len()],
         Encoding::Dictionary { codes, dictionary } => gather(&hash_values(&dictionary.values), codes),

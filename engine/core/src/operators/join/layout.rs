@@ -183,7 +183,9 @@ fn take(columns: &[Column], rows: &[u16]) -> Vec<Column> {
 fn own_strings(column: Column) -> Column {
     match column.encoding() {
         Encoding::Flat(Values::View(views)) if !views.buffers.is_empty() => {
-            let own = Views::from_values((0..column.len()).map(|row| views.value(row)));
+            // Views of nulls may point anywhere.
+            let value = |row: usize| if column.is_valid(row) { views.value(row) } else { &[][..] };
+            let own = Views::from_values((0..column.len()).map(value));
             let mut own = Column::flat_with_validity(Values::View(own), column.validity().cloned());
             own.is_ascii = column.is_ascii;
             own
