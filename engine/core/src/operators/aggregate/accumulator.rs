@@ -8,6 +8,7 @@ use arrow_schema::DataType;
 use plasmon_kernels::arithmetic::{min_max_i64, narrow_i128};
 use plasmon_kernels::group::{add_f64, add_i64, add_ones};
 
+use super::groups::Tables;
 use super::{AggregateExpression, AggregateFunction, custom, distinct, first_last, min_max, nulls, wide};
 use crate::batch::{Bitmap, Column, Encoding, Physical, Values, Views, is_null_type, physical_type};
 use crate::error::{Error, Result};
@@ -63,11 +64,11 @@ pub(super) fn value_bytes(column: &Column) -> usize {
     }
 }
 
-/// The accumulator of an aggregate call whose arguments have these types; `collide` is the test knob.
+/// The accumulator of an aggregate call whose arguments have these types.
 pub(super) fn accumulator(
     aggregate: &AggregateExpression,
     types: &[DataType],
-    collide: bool,
+    tables: Tables,
 ) -> Result<Box<dyn Accumulator>> {
     let result = &aggregate.data_type;
     let argument = argument_of(&aggregate.function, types)?;
@@ -87,7 +88,7 @@ pub(super) fn accumulator(
     );
     if aggregate.distinct && repeats_matter && !matches!(aggregate.function, AggregateFunction::Custom(_)) {
         let plain = AggregateExpression { distinct: false, ..aggregate.clone() };
-        return Ok(Box::new(distinct::Distinct::new(accumulator(&plain, types, collide)?, types, collide)?));
+        return Ok(Box::new(distinct::Distinct::new(accumulator(&plain, types, tables)?, types, tables)?));
     }
     Ok(match &aggregate.function {
         AggregateFunction::CountAll | AggregateFunction::Count => Box::new(Count::default()),

@@ -7,7 +7,7 @@ use arrow_buffer::ScalarBuffer;
 use arrow_schema::DataType;
 
 use super::accumulator::Accumulator;
-use super::groups::Groups;
+use super::groups::{Groups, Tables};
 use crate::batch::{Bitmap, Column, Encoding, Values};
 use crate::error::{Error, Result};
 
@@ -23,19 +23,19 @@ pub(super) struct Distinct {
     argument_types: Vec<DataType>,
     groups: usize,
     is_fed: bool,
-    collide: bool,
+    tables: Tables,
 }
 
 impl Distinct {
-    pub(super) fn new(plain: Box<dyn Accumulator>, types: &[DataType], collide: bool) -> Result<Self> {
+    pub(super) fn new(plain: Box<dyn Accumulator>, types: &[DataType], tables: Tables) -> Result<Self> {
         let keys: Vec<DataType> = std::iter::once(DataType::UInt32).chain(types.iter().cloned()).collect();
         Ok(Distinct {
             plain,
-            members: Groups::new(&keys, collide)?,
+            members: Groups::new(&keys, tables)?,
             argument_types: types.to_vec(),
             groups: 0,
             is_fed: false,
-            collide,
+            tables,
         })
     }
 
@@ -68,7 +68,7 @@ impl Distinct {
 
     /// Forgets all members, and gives back their memory.
     pub(super) fn forget(&mut self) -> Result<()> {
-        self.members = Groups::new(&self.member_types(), self.collide)?;
+        self.members = Groups::new(&self.member_types(), self.tables)?;
         Ok(())
     }
 

@@ -17,6 +17,15 @@ pub(super) struct Groups {
     dictionaries: Vec<Option<u64>>,
 }
 
+/// How tables are made.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Tables {
+    /// Test knob: all hashes are equal.
+    pub(super) collide: bool,
+    /// Memory is so short that the arrays that some begin with would count.
+    pub(super) small: bool,
+}
+
 /// Groups of the combinations of codes of the last few dictionaries.
 #[derive(Default)]
 struct Combinations {
@@ -29,8 +38,11 @@ struct Combinations {
 const UNKNOWN: u32 = u32::MAX;
 /// Most combinations of codes that are looked up directly.
 const COMBINATIONS_MAX: usize = 1 << 14;
-/// Rows for which a table may make room ahead.
+/// Rows for which a table may make room ahead, and groups that it has room for from the start.
 const AHEAD: usize = 1024;
+/// Groups from which on arrays are as large as these times the bytes of one.
+const ARRAY_GROUPS: usize = 1 << 13;
+const ARRAY_GROUP_BYTES: usize = 32;
 /// What an interned string takes beside its bytes, at most.
 const TEXT_BYTES: usize = 48;
 
@@ -44,14 +56,15 @@ enum Table {
 }
 
 impl Groups {
-    pub(super) fn new(types: &[DataType], collide: bool) -> Result<Self> {
-        let encoder = KeyEncoder::new(types, collide)?;
+    pub(super) fn new(types: &[DataType], tables: Tables) -> Result<Self> {
+        let encoder = KeyEncoder::new(types, tables.collide)?;
+        // Colliding words would be found by comparison all the same: the tuple table takes the knob. It begins small, too.
+        let is_word_wise = !tables.collide && !tables.small;
         let table = match (types.is_empty(), encoder.width()) {
             (true, _) => Table::Unit,
-            // Colliding words would be found by comparison all the same; the tuple table takes the knob.
-            (false, 1) if !collide => Table::Word(WordTable::default()),
-            (false, _) if !collide && encoder.is_one_word_each() => Table::Packed(PackedTable::default()),
-            (false, width) => Table::Tuple(TupleTable::new(width.max(2), collide)),
+            (false, 1) if is_word_wise => Table::Word(WordTable::default()),
+            (false, _) if is_word_wise && encoder.is_one_word_each() => Table::Packed(PackedTable::default()),
+            (false, width) => Table::Tuple(TupleTable::new(width.max(2), tables.collide)),
         };
         Ok(Groups { encoder, table, combinations: Combinations::default(), dictionaries: Vec::new() })
     }
@@ -244,11 +257,13 @@ impl Groups {
             return 0;
         }
         let groups = self.len();
-        // Tables double at powers of two, a block of rows ahead; arrays grow with the keys' span.
-        let doubles = groups.next_power_of_two() < (groups + rows + AHEAD).next_power_of_two();
-        let moves = match (doubles, self.is_array()) {
-            (true, _) => 2 * self.table_bytes() + rows * self.group_bytes(),
-            (false, true) => self.table_bytes() * 3 / 2,
+        let all = groups + rows;
+        // Hash tables double at powers of two, some a block of rows ahead. Arrays span a few keys a group, when they are not small.
+        let ahead = if matches!(self.table, Table::Tuple(_)) { 0 } else { AHEAD };
+        let doubles = groups.next_power_of_two().max(AHEAD) < (all + ahead).next_power_of_two();
+        let moves = match (self.is_array(), doubles) {
+            (true, _) => rows * self.group_bytes() + all.saturating_sub(ARRAY_GROUPS) * ARRAY_GROUP_BYTES,
+            (false, true) => 2 * self.table_bytes() + rows * self.group_bytes(),
             (false, false) => 0,
         };
         moves + self.text_growth(keys)

@@ -40,6 +40,7 @@ use arrow_schema::DataType;
 use super::Breaker;
 use crate::error::Result;
 use crate::expression::{Expression, SortKey};
+use groups::Tables;
 
 /// A grouped or global aggregation. Output columns: group keys, then (grouping sets only) the grouping id,
 /// then one column per aggregate (final, single) or its state columns (partial).
@@ -183,7 +184,7 @@ pub trait CustomAccumulator: Send {
 
 /// Types of the state columns that an aggregate has in the partial phases; fails when the engine has no way to compute it over arguments of such types.
 pub fn state_types(aggregate: &AggregateExpression) -> Result<Vec<DataType>> {
-    let mut accumulator = share::accumulator_of(aggregate, false)?;
+    let mut accumulator = share::accumulator_of(aggregate, Tables::default())?;
     if let AggregateFunction::Custom(function) = &aggregate.function {
         // A library's accumulators are made group by group, and look at their constants only then.
         let none: Vec<ArrayRef> = function.argument_types().iter().map(arrow_array::new_empty_array).collect();

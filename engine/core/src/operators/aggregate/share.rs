@@ -13,7 +13,7 @@ use arrow_schema::DataType;
 use plasmon_kernels::group::count_changes;
 
 use super::accumulator::{Accumulator, accumulator};
-use super::groups::Groups;
+use super::groups::{Groups, Tables};
 use super::merge::Partitions;
 use super::run::{Piece, Run};
 use super::{AggregateExpression, AggregatePhase, AggregateSpec};
@@ -28,6 +28,8 @@ pub(super) const LOCAL_GROUPS: usize = 1 << 15;
 const LOCAL_GROUPS_MAX: usize = 1 << 21;
 /// What the state of one group takes in an accumulator, at most, without values of any length.
 const STATE_BYTES: usize = 64;
+/// Where consumers may hold less than this for sure, tables begin small.
+const SMALL_FLOOR: usize = 256 << 10;
 /// Distinct members that are moved at once.
 const MEMBERS: usize = 1 << 13;
 
@@ -35,7 +37,7 @@ pub(super) struct Share {
     pub(super) groups: Groups,
     pub(super) accumulators: Vec<Box<dyn Accumulator>>,
     pub(super) reservation: Reservation,
-    collide: bool,
+    tables: Tables,
     /// Groups from which on the table is looked at again.
     limit: usize,
     /// Rows whose key differs from the row's before, since the table was empty.
@@ -67,26 +69,27 @@ pub(super) fn key_types(spec: &AggregateSpec) -> Vec<DataType> {
     keys.chain(spec.grouping_id.clone()).collect()
 }
 
-fn accumulators(spec: &AggregateSpec, collide: bool) -> Result<Vec<Box<dyn Accumulator>>> {
-    spec.aggregates.iter().map(|a| accumulator_of(a, collide)).collect()
+fn accumulators(spec: &AggregateSpec, tables: Tables) -> Result<Vec<Box<dyn Accumulator>>> {
+    spec.aggregates.iter().map(|a| accumulator_of(a, tables)).collect()
 }
 
-/// The accumulator of an aggregate; `collide` is the test knob.
-pub(super) fn accumulator_of(aggregate: &AggregateExpression, collide: bool) -> Result<Box<dyn Accumulator>> {
+/// The accumulator of an aggregate.
+pub(super) fn accumulator_of(aggregate: &AggregateExpression, tables: Tables) -> Result<Box<dyn Accumulator>> {
     // Order keys of first and last follow the arguments.
     let order = aggregate.order_by.iter().map(|k| &k.expression);
     let types: Vec<DataType> = aggregate.arguments.iter().chain(order).map(|e| e.data_type.clone()).collect();
-    accumulator(aggregate, &types, collide)
+    accumulator(aggregate, &types, tables)
 }
 
 impl Share {
     pub(super) fn new(spec: &AggregateSpec, task: &TaskContext) -> Result<Self> {
-        let collide = task.config.hash_collisions;
+        let small = task.memory.floor() < SMALL_FLOOR;
+        let tables = Tables { collide: task.config.hash_collisions, small };
         Ok(Share {
-            groups: Groups::new(&key_types(spec), collide)?,
-            accumulators: accumulators(spec, collide)?,
+            groups: Groups::new(&key_types(spec), tables)?,
+            accumulators: accumulators(spec, tables)?,
             reservation: task.memory.spilling_reservation("Aggregate"),
-            collide,
+            tables,
             limit: LOCAL_GROUPS,
             looked_up: 0,
             apart: Vec::new(),
@@ -101,14 +104,14 @@ impl Share {
 
     /// Forgets all groups, and gives back the memory.
     pub(super) fn reset(&mut self, spec: &AggregateSpec) -> Result<()> {
-        self.groups = Groups::new(&key_types(spec), self.collide)?;
+        self.groups = Groups::new(&key_types(spec), self.tables)?;
         self.restart(spec)?;
         self.give_back(0);
         Ok(())
     }
 
     fn restart(&mut self, spec: &AggregateSpec) -> Result<()> {
-        self.accumulators = accumulators(spec, self.collide)?;
+        self.accumulators = accumulators(spec, self.tables)?;
         (self.looked_up, self.limit) = (0, LOCAL_GROUPS);
         self.apart.clear();
         Ok(())
