@@ -108,8 +108,7 @@ fn failures_tell_why_and_set_the_exit_status() {
     assert!(fails(&["sql", "--memory", "lots", "SELECT 1"], 2).contains("512MB"));
     assert!(fails(&["frobnicate"], 2).contains("frobnicate"));
     assert!(fails(&["tpch", "generate", "--scale", "0", "--data", "/tmp/x"], 2).contains("--scale"));
-    let memory =
-        fails(&["sql", "--memory", "100KB", "SELECT array_agg(value) FROM generate_series(1, 300000)"], 1);
+    let memory = fails(&["sql", "--memory", "100KB", "SELECT array_agg(value) FROM generate_series(1, 300000)"], 1);
     assert!(memory.contains("out of memory") && memory.contains("held by"), "{memory}");
 }
 

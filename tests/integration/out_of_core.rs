@@ -85,7 +85,9 @@ fn a_failing_disk_is_a_typed_error_and_leaves_nothing() {
     let quiet = Config { batch_rows: 256, memory_bytes: Some(200_000), spill_directories, ..Config::default() };
     let mut failed = 0;
     for sql in QUERIES.iter().chain(&LARGE[..4]) {
-        let Ok((expected, _)) = answer(sql, &Config { fault: None, memory_bytes: None, ..quiet.clone() }) else { continue };
+        let Ok((expected, _)) = answer(sql, &Config { fault: None, memory_bytes: None, ..quiet.clone() }) else {
+            continue;
+        };
         for fault in [Fault::SpillIo as fn(usize) -> Fault, Fault::SpillFull, Fault::SpillFlip] {
             for config in drivers(&quiet) {
                 for point in [1, 2, 3, 5, 9, 17, 40] {

@@ -15,9 +15,8 @@ fn session(config: Config) -> Session {
 fn a_refused_reservation_names_the_consumer() {
     for driver in [Driver::Pool, Driver::Inline] {
         let session = session(Config { memory_bytes: Some(100_000), driver, ..Config::default() });
-        let outcome = session
-            .sql("SELECT array_agg(a.value) FROM generate_series(1, 200000) a")
-            .and_then(|q| q.collect());
+        let outcome =
+            session.sql("SELECT array_agg(a.value) FROM generate_series(1, 200000) a").and_then(|q| q.collect());
         match outcome {
             Err(Error::OutOfMemory { limit, holders, .. }) => {
                 assert_eq!(limit, 100_000);

@@ -496,6 +496,11 @@ impl Column {
         super::concat::concat(columns, data_type)
     }
 
+    /// As [`Column::concat`], letting go of each column when it is copied: hardly more memory than one of them is taken beside the result.
+    pub fn concat_owned(columns: Vec<Column>, data_type: &DataType) -> Result<Column> {
+        super::concat::concat_owned(columns, data_type)
+    }
+
     /// As [`Column::concat`], but codes stay codes when all point into one dictionary, and constants of one value a constant.
     pub fn join(columns: &[Column], data_type: &DataType) -> Result<Column> {
         super::concat::join(columns, data_type)

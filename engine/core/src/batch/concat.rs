@@ -42,6 +42,46 @@ pub(super) fn concat(columns: &[Column], data_type: &DataType) -> Result<Column>
     Ok(column)
 }
 
+/// See [`Column::concat_owned`].
+pub(super) fn concat_owned(columns: Vec<Column>, data_type: &DataType) -> Result<Column> {
+    let physical = physical_type(data_type);
+    if matches!(physical, Physical::Nested | Physical::Boolean) {
+        return concat(&columns, data_type);
+    }
+    let len = columns.iter().map(Column::len).sum();
+    let (validity, is_ascii) = (concat_validity(&columns), columns.iter().all(|c| c.is_ascii));
+    let flat = columns.into_iter().map(|column| column.flatten().widen(physical));
+    let mismatch =
+        |column: &Column| Error::internal(format!("cannot concatenate {:?} values as {data_type}", column.physical()));
+    macro_rules! joined {
+        ($($variant:ident),*) => {
+            match physical {
+                $(Physical::$variant => {
+                    let mut joined = Vec::with_capacity(len);
+                    for column in flat {
+                        let Encoding::Flat(Values::$variant(values)) = column.encoding() else { return Err(mismatch(&column)) };
+                        joined.extend_from_slice(values);
+                    }
+                    Values::$variant(joined.into())
+                })*
+                _ => {
+                    let mut joined = JoinedViews::with_capacity(len);
+                    for column in flat {
+                        let Encoding::Flat(Values::View(views)) = column.encoding() else { return Err(mismatch(&column)) };
+                        joined.push(views);
+                    }
+                    Values::View(joined.finish())
+                }
+            }
+        };
+    }
+    let values =
+        joined!(Int8, Int16, Int32, Int64, Int128, Int256, UInt8, UInt16, UInt32, UInt64, Float32, Float64, Interval);
+    let mut column = Column::flat_with_validity(values, validity);
+    column.is_ascii = is_ascii;
+    Ok(column)
+}
+
 /// See [`Column::join`].
 pub(super) fn join(columns: &[Column], data_type: &DataType) -> Result<Column> {
     if let Some(dictionary) = shared_dictionary(columns) {
@@ -121,22 +161,38 @@ fn join_bits<'a>(parts: impl Iterator<Item = &'a Bitmap> + Clone) -> Bitmap {
 
 /// Views over the union of the parts' buffers; long views are re-pointed.
 fn join_views<'a>(parts: impl Iterator<Item = &'a Views> + Clone) -> Views {
-    let mut views: Vec<u128> = Vec::with_capacity(parts.clone().map(|p| p.views.len()).sum());
-    let mut buffers: Vec<Buffer> = Vec::new();
-    for part in parts {
+    let mut joined = JoinedViews::with_capacity(parts.clone().map(|p| p.views.len()).sum());
+    parts.for_each(|part| joined.push(part));
+    joined.finish()
+}
+
+struct JoinedViews {
+    views: Vec<u128>,
+    buffers: Vec<Buffer>,
+}
+
+impl JoinedViews {
+    fn with_capacity(views: usize) -> Self {
+        JoinedViews { views: Vec::with_capacity(views), buffers: Vec::new() }
+    }
+
+    fn push(&mut self, part: &Views) {
         // Parts cut from one batch share their buffers: reuse them when the last ones added are the same.
-        let start = buffers.len().saturating_sub(part.buffers.len());
+        let start = self.buffers.len().saturating_sub(part.buffers.len());
         let same = !part.buffers.is_empty()
-            && buffers.len() >= part.buffers.len()
-            && buffers[start..]
+            && self.buffers.len() >= part.buffers.len()
+            && self.buffers[start..]
                 .iter()
                 .zip(part.buffers.iter())
                 .all(|(a, b)| a.as_ptr() == b.as_ptr() && a.len() == b.len());
-        let base = if same { start } else { buffers.len() } as u128;
+        let base = if same { start } else { self.buffers.len() } as u128;
         if !same {
-            buffers.extend(part.buffers.iter().cloned());
+            self.buffers.extend(part.buffers.iter().cloned());
         }
-        views.extend(part.views.iter().map(|&view| if view as u32 > 12 { view + (base << 64) } else { view }));
+        self.views.extend(part.views.iter().map(|&view| if view as u32 > 12 { view + (base << 64) } else { view }));
     }
-    Views { views: views.into(), buffers: buffers.into() }
+
+    fn finish(self) -> Views {
+        Views { views: self.views.into(), buffers: self.buffers.into() }
+    }
 }

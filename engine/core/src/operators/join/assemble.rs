@@ -246,7 +246,7 @@ impl Building {
         let take = |part: &Part| std::mem::replace(&mut part.batch().columns[index], null_column(data_type, 0));
         let mut pieces: Vec<Column> = self.parts.iter().map(take).collect();
         pieces.push(null_column(data_type, 1));
-        let _ = self.columns[index].set(Column::concat(&pieces, data_type)?);
+        let _ = self.columns[index].set(Column::concat_owned(pieces, data_type)?);
         Ok(())
     }
 

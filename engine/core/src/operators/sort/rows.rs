@@ -61,7 +61,7 @@ impl Rows {
                 if parts.len() == 1 {
                     Ok(parts[0].flatten().widen(physical_type(data_type)))
                 } else {
-                    Column::concat(&parts, data_type)
+                    Column::concat_owned(parts, data_type)
                 }
             })
             .collect()
