@@ -5,7 +5,8 @@
 //! read p: blocks, then pieces ──► one table; too large: it and the rest are cut again by further bits of the hash, into parts that wait
 //! ```
 //! What grows: the pieces, under the reservation of their partitions; they are given up to whoever is short of memory. A part that one key makes
-//! too large is not cut again: distinct members are put apart by their values then (`share.rs`), and other states must fit.
+//! too large is not cut again: distinct members are put apart by their values then (`share.rs`), and other states must fit. A reader whose part
+//! finds no memory because of other readers puts it back, and waits until they have none of it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -57,6 +58,8 @@ pub(super) struct Partitions {
     waiting: Mutex<Vec<Part>>,
     /// For the pieces in memory.
     reservation: Reservation,
+    /// Readers that have a table now.
+    turns: AtomicUsize,
     task: TaskContext,
     metrics: Arc<OperatorMetrics>,
 }
@@ -78,7 +81,18 @@ impl Partitions {
         // Further cuts are one worker's.
         let writers = if level > 0 { 1 } else { task.config.threads.clamp(1, FILES_MAX) };
         let files = (0..writers).map(|_| SharedFile::default()).collect();
-        Ok(Partitions { spec, layout, cut, parts, files, waiting: Mutex::default(), reservation, task, metrics })
+        Ok(Partitions {
+            spec,
+            layout,
+            cut,
+            parts,
+            files,
+            waiting: Mutex::default(),
+            reservation,
+            turns: AtomicUsize::new(0),
+            task,
+            metrics,
+        })
     }
 
     /// Partitions that were not foreseen: memory is short.
@@ -210,6 +224,11 @@ impl Partitions {
         (self.task.memory.floor() / 4).clamp(*SLICE_BYTES.start(), *SLICE_BYTES.end())
     }
 
+    /// Whether some reader has a table.
+    pub(super) fn is_merging(&self) -> bool {
+        self.turns.load(Ordering::SeqCst) > 0
+    }
+
     /// The next part to be merged; `cursor` counts the partitions that were taken.
     pub(super) fn next(&self, cursor: &AtomicUsize) -> Option<Part> {
         if let Some(part) = locked(&self.waiting).pop() {
@@ -219,18 +238,27 @@ impl Partitions {
         Some(locked(part).take())
     }
 
-    /// Merges a part into an empty share; `false` = it was too large, and is cut into parts that wait.
-    pub(super) fn merge(&self, part: Part, share: &mut Share) -> Result<bool> {
+    /// Merges a part into an empty share.
+    pub(super) fn merge(&self, part: Part, share: &mut Share) -> Result<Merged> {
         let mut pieces = part.into_pieces(&self.layout);
         while let Some(piece) = pieces.next()? {
             if !self.admits(share, &piece, &pieces)? {
                 if !pieces.is_atom && pieces.level < LEVELS {
                     self.cut_again(share, piece, pieces)?;
-                    return Ok(false);
+                    return Ok(Merged::Cut);
                 }
-                share.put_members_apart(self)?;
-                let wanted = wanted(share, &piece, pieces.is_loaded);
-                share.reservation.resize(wanted)?;
+                // Others give back what they hold before long; who is alone must do with what there is.
+                let has_others = self.turns.load(Ordering::SeqCst) > 1;
+                let needed = wanted(share, &piece, pieces.is_loaded);
+                if !fits(share.reservation.resize(needed))? {
+                    if has_others && !share.has_members_apart() {
+                        self.put_back(share, piece, pieces)?;
+                        return Ok(Merged::Later);
+                    }
+                    share.put_members_apart(self)?;
+                    let needed = wanted(share, &piece, pieces.is_loaded);
+                    share.reservation.resize(needed)?;
+                }
             }
             share.merge(&piece)?;
             self.reservation.shrink(if pieces.is_loaded { 0 } else { piece.memory_bytes() });
@@ -238,7 +266,7 @@ impl Partitions {
         share.settle_members()?;
         // Bounds may have been too narrow; what is missing is asked for with the next piece.
         share.reservation.try_resize(share.footprint())?;
-        Ok(true)
+        Ok(Merged::Whole)
     }
 
     fn admits(&self, share: &mut Share, piece: &Piece, pieces: &Pieces) -> Result<bool> {
@@ -250,18 +278,26 @@ impl Partitions {
         if pieces.total > self.task.memory.floor() {
             return Ok(false);
         }
-        match share.reservation.resize(wanted) {
-            Err(Error::OutOfMemory { .. }) => Ok(false),
-            other => other.map(|()| true),
-        }
+        fits(share.reservation.resize(wanted))
     }
 
     /// Cuts what was merged of a part, the piece at hand and the rest.
-    fn cut_again(&self, share: &mut Share, piece: Piece, mut pieces: Pieces) -> Result<()> {
+    fn cut_again(&self, share: &mut Share, piece: Piece, pieces: Pieces) -> Result<()> {
         // As many that the table, which held what was merged so far, will hold any of them.
         let fitting = 2 * pieces.total / pieces.taken.max(1);
         let partitions = fitting.clamp(4, *SPILL_PARTITIONS.end());
-        let cut = Cut::Hashes { partitions, level: pieces.level + 1 };
+        self.metrics.add("partitions cut again", 1);
+        let level = pieces.level + 1;
+        self.deal_again(share, piece, pieces, Cut::Hashes { partitions, level })
+    }
+
+    /// Puts all of that back as one part, to be merged when there is more memory.
+    fn put_back(&self, share: &mut Share, piece: Piece, pieces: Pieces) -> Result<()> {
+        let level = pieces.level;
+        self.deal_again(share, piece, pieces, Cut::Hashes { partitions: 1, level })
+    }
+
+    fn deal_again(&self, share: &mut Share, piece: Piece, mut pieces: Pieces, cut: Cut) -> Result<()> {
         let below = Partitions::new(self.spec.clone(), cut, &self.task, &self.metrics)?;
         below.spill_share(share)?;
         share.reset(&self.spec)?;
@@ -272,7 +308,6 @@ impl Partitions {
             self.reservation.shrink(held);
             next = pieces.next()?;
         }
-        self.metrics.add("partitions cut again", 1);
         let parts = below.into_parts()?;
         locked(&self.waiting).extend(parts);
         Ok(())
@@ -299,7 +334,7 @@ impl Partitions {
         let cursor = AtomicUsize::new(0);
         let mut share = Share::new(&self.spec, &self.task)?;
         while let Some(part) = self.next(&cursor) {
-            if self.merge(part, &mut share)? {
+            if matches!(self.merge(part, &mut share)?, Merged::Whole) {
                 let (groups, step) = (share.groups.len(), self.task.config.batch_rows);
                 for start in (0..groups).step_by(step) {
                     visit(share.groups.keys(start..(start + step).min(groups))?)?;
@@ -308,6 +343,32 @@ impl Partitions {
             share.reset(&self.spec)?;
         }
         Ok(())
+    }
+}
+
+/// What became of a part.
+pub(super) enum Merged {
+    /// It is in the share.
+    Whole,
+    /// It was too large, and is cut into parts that wait.
+    Cut,
+    /// It waits as it was: other readers have the memory that it needs.
+    Later,
+}
+
+/// A reader's time with a table.
+pub(super) struct Turn(Arc<Partitions>);
+
+impl Turn {
+    pub(super) fn new(partitions: &Arc<Partitions>) -> Self {
+        partitions.turns.fetch_add(1, Ordering::SeqCst);
+        Turn(partitions.clone())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.turns.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -331,6 +392,14 @@ impl Spillable for Partitions {
 /// What a share needs to hold once a piece is merged into it, and the piece if it was `loaded`.
 fn wanted(share: &mut Share, piece: &Piece, is_loaded: bool) -> usize {
     share.footprint() + share.growth_of(piece) + if is_loaded { piece.memory_bytes() } else { 0 }
+}
+
+/// Whether there was memory.
+fn fits(reserved: Result<()>) -> Result<bool> {
+    match reserved {
+        Err(Error::OutOfMemory { .. }) => Ok(false),
+        other => other.map(|()| true),
+    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -255,6 +255,10 @@ impl Share {
         Ok(())
     }
 
+    pub(super) fn has_members_apart(&self) -> bool {
+        !self.apart.is_empty()
+    }
+
     /// Feeds the members that were put apart, each once.
     pub(super) fn settle_members(&mut self) -> Result<()> {
         for (apart, accumulator) in std::mem::take(&mut self.apart).into_iter().zip(&mut self.accumulators) {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::merge::Partitions;
+use super::merge::{Merged, Partitions, Turn};
 use super::operator::{Results, Shared};
 use super::share::Share;
 use crate::batch::Batch;
@@ -54,6 +54,8 @@ impl Source for AggregateSource {
             shared: self.shared.clone(),
             cursor: self.cursor.clone(),
             merged: None,
+            turn: None,
+            must_wait: false,
             task: task.clone(),
         }))
     }
@@ -64,6 +66,10 @@ struct AggregateSourceState {
     cursor: Arc<AtomicUsize>,
     /// The partition being read, and what is left of it.
     merged: Option<(Share, VecDeque<Range<usize>>)>,
+    /// While it has a table.
+    turn: Option<Turn>,
+    /// Whether memory was too short for it beside other readers.
+    must_wait: bool,
     task: TaskContext,
 }
 
@@ -91,7 +97,7 @@ impl AggregateSourceState {
         Ok(Next::Batch(Batch::new(share.output(range, self.shared.spec.phase)?, rows)))
     }
 
-    fn next_of_partitions(&mut self, partitions: &Partitions) -> Result<Next> {
+    fn next_of_partitions(&mut self, partitions: &Arc<Partitions>) -> Result<Next> {
         let spec = &self.shared.spec;
         loop {
             if let Some((share, ranges)) = &mut self.merged
@@ -100,8 +106,12 @@ impl AggregateSourceState {
                 let rows = range.len();
                 return Ok(Next::Batch(Batch::new(share.output(range, spec.phase)?, rows)));
             }
+            if self.must_wait && partitions.is_merging() {
+                return Ok(Next::Blocked);
+            }
+            self.must_wait = false;
             let Some(part) = partitions.next(&self.cursor) else {
-                self.merged = None;
+                (self.merged, self.turn) = (None, None);
                 return Ok(Next::Finished);
             };
             // The last partition's table is used again.
@@ -112,8 +122,18 @@ impl AggregateSourceState {
                 }
                 None => Share::new(spec, &self.task)?,
             };
-            let is_merged = partitions.merge(part, &mut share)?;
-            let (groups, rows) = (if is_merged { share.groups.len() } else { 0 }, self.task.config.batch_rows);
+            self.turn.get_or_insert_with(|| Turn::new(partitions));
+            let groups = match partitions.merge(part, &mut share)? {
+                Merged::Whole => share.groups.len(),
+                Merged::Cut => 0,
+                Merged::Later => {
+                    // The table goes before the turn ends.
+                    drop(share);
+                    (self.turn, self.must_wait) = (None, true);
+                    return Ok(Next::Blocked);
+                }
+            };
+            let rows = self.task.config.batch_rows;
             let ranges = (0..groups).step_by(rows).map(|start| start..(start + rows).min(groups)).collect();
             self.merged = Some((share, ranges));
         }

@@ -60,10 +60,13 @@ fn drive(breaker: &Breaker, batches: Vec<Batch>, workers: usize, task: &TaskCont
         let metrics = &metrics;
         Box::new(move || {
             let (mut state, mut batches) = (source.open(task, metrics)?, Vec::new());
-            while let Next::Batch(batch) = state.next()? {
-                batches.push(batch);
+            loop {
+                match state.next()? {
+                    Next::Batch(batch) => batches.push(batch),
+                    Next::Blocked => std::thread::yield_now(),
+                    Next::Finished => return Ok(batches),
+                }
             }
-            Ok(batches)
         }) as Box<dyn FnOnce() -> Result<Vec<Batch>> + Send>
     });
     let output = in_threads(readers.collect())?;
@@ -88,15 +91,11 @@ fn config(workers: usize, memory_bytes: Option<usize>, fault: Option<Fault>) -> 
 fn a_small_budget_changes_nothing() {
     for workers in [1, 3] {
         for keys in ALL_KEYS {
-            // Every worker needs its smallest tables.
-            for memory in [workers << 20, 3 * workers << 20] {
+            for memory in [1 << 20, 4 << 20].into_iter().take(workers) {
                 check_with(keys, workers, config(workers, Some(memory), None), |breaker, batches, task| {
                     let (output, spilled) = drive(breaker, batches, workers, task)?;
                     let is_large = !matches!(keys, Keys::Random { distinct: 1 | 1000 });
-                    assert!(
-                        spilled > 0 || !is_large || memory > workers << 20,
-                        "{keys:?} spills within {memory} bytes"
-                    );
+                    assert!(spilled > 0 || !is_large || memory > 1 << 20, "{keys:?} spills within {memory} bytes");
                     assert!(task.memory.peak() <= memory + workers * 8 * task.memory.floor(), "{}", task.memory.peak());
                     Ok(output)
                 });
@@ -201,7 +200,9 @@ fn rows(spec: &AggregateSpec, batches: &[Batch], workers: usize, config: Config)
             items.sort();
             format!("{items:?}")
         }
-        Scalar::Float64(value) => format!("{value:.3e}"),
+        // Which of the zeros is the least depends on their order.
+        Scalar::Float64(value) => format!("{:.3e}", value + 0.0),
+        Scalar::Float32(value) => format!("{:.3e}", value + 0.0),
         other => format!("{other:?}"),
     };
     let mut rows: Vec<String> =
@@ -344,7 +345,7 @@ fn keys_and_extremes_of_every_type_spill() {
     let mut random = Random(3);
     for data_type in types() {
         let all = [data_type.clone(), data_type.clone()];
-        let batches: Vec<Batch> = (0..6).map(|i| batch(&mut random, &all, 600, i * 600)).collect();
+        let batches: Vec<Batch> = (0..4).map(|i| batch(&mut random, &all, 400, i * 400)).collect();
         let extreme = |function| AggregateExpression {
             arguments: vec![Expression::column(1, data_type.clone())],
             ..call(function, data_type.clone(), data_type.clone())
@@ -380,7 +381,7 @@ fn long_texts_as_keys_and_values_spill() {
         format!("{}{}", random.below(5_000), "x".repeat(length))
     };
     let mut texts = || Column::flat(Values::View(Views::from_values((0..1024).map(&mut text))));
-    let batches: Vec<Batch> = (0..40).map(|_| Batch::new(vec![texts(), texts()], 1024)).collect();
+    let batches: Vec<Batch> = (0..20).map(|_| Batch::new(vec![texts(), texts()], 1024)).collect();
     let value = |function, data_type| AggregateExpression {
         arguments: vec![Expression::column(1, DataType::Utf8)],
         ..call(function, DataType::Utf8, data_type)
