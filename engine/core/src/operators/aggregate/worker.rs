@@ -166,9 +166,10 @@ struct Rows {
 }
 
 impl Rows {
+    /// Some of the rows; what they do not need of large dictionaries is left out, since a table takes in a dictionary as a whole.
     fn slice(&self, rows: Range<usize>) -> Rows {
         Rows {
-            keys: self.keys.iter().map(|key| key.slice(rows.start, rows.len())).collect(),
+            keys: self.keys.iter().map(|key| key.slice(rows.start, rows.len()).detach()).collect(),
             inputs: self.inputs.iter().map(|input| input.slice(&rows)).collect(),
             count: rows.len(),
         }
