@@ -3,11 +3,13 @@
 
 use plasmon::{Config, Driver, Error, Fault, Session};
 
+use crate::out_of_core::answer;
+
 /// One query for each kind of growing state.
 pub(crate) const QUERIES: [&str; 10] = [
     "SELECT a.value % 97, count(*), sum(a.value) FROM generate_series(1, 3000) a GROUP BY 1",
     "SELECT DISTINCT CAST(a.value % 501 AS VARCHAR) FROM generate_series(1, 3000) a",
-    "SELECT count(DISTINCT a.value % 53), string_agg(CAST(a.value AS VARCHAR), ',') FROM generate_series(1, 2000) a",
+    "SELECT count(DISTINCT a.value % 53), string_agg(CAST(a.value AS VARCHAR), ',' ORDER BY a.value) FROM generate_series(1, 2000) a",
     "SELECT count(*) FROM generate_series(1, 2000) a JOIN generate_series(500, 2500) b ON a.value = b.value AND a.value + b.value > 7",
     "SELECT a.value, b.value FROM generate_series(1, 900) a FULL JOIN generate_series(500, 1500) b ON a.value = b.value",
     "SELECT a.value FROM generate_series(1, 2000) a WHERE a.value NOT IN (SELECT b.value FROM generate_series(3, 999) b)",
@@ -53,7 +55,7 @@ fn configurations() -> [Config; 3] {
     ]
 }
 
-/// Walks the fault through the query until it comes too late, by steps that grow.
+/// Walks the fault through each query until it comes too late, by steps that grow.
 fn sweep(fault: impl Fn(usize) -> Fault) {
     for config in configurations() {
         for sql in QUERIES {
@@ -74,9 +76,29 @@ fn cancelled_at_every_point() {
     sweep(Fault::Cancel);
 }
 
+/// Who is refused spills and goes on, or ends in the typed error.
 #[test]
 fn refused_memory_at_every_point() {
-    sweep(Fault::RefuseMemory);
+    const POINTS: usize = 3_000;
+    let mut refused = 0;
+    for config in configurations() {
+        for sql in QUERIES {
+            let (expected, _) = answer(sql, &config).expect("runs");
+            let mut point = 1;
+            while point < POINTS {
+                let fault = Fault::RefuseMemory(point);
+                match answer(sql, &Config { fault: Some(fault), ..config.clone() }) {
+                    Ok((rows, _)) => assert!(rows == expected, "{sql}: another answer after {fault:?}"),
+                    Err(error) => {
+                        check(&error, fault, sql);
+                        refused += 1;
+                    }
+                }
+                point += 1 + point / 4;
+            }
+        }
+    }
+    assert!(refused > 20, "only {refused} refusals");
 }
 
 #[test]

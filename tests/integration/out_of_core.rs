@@ -37,14 +37,14 @@ fn rows_of(batches: &[RecordBatch]) -> Vec<String> {
 }
 
 /// What a query answers, its rows in order; and what it spilled. Nothing may be left reserved.
-fn answer(sql: &str, config: &Config) -> Result<(Vec<String>, u64), Error> {
+pub(crate) fn answer(sql: &str, config: &Config) -> Result<(Vec<String>, u64), Error> {
     let session = Session::new(config.clone()).expect("valid configuration");
     let mut query = session.sql(sql)?;
     let (memory, monitor) = (query.memory(), query.monitor());
     let batches: Result<Vec<RecordBatch>, Error> = query.by_ref().collect();
-    drop(query);
-    assert_eq!(memory.used(), 0, "{sql}: bytes still reserved");
     let spilled = monitor.progress().bytes_spilled;
+    drop((query, monitor));
+    assert_eq!(memory.used(), 0, "{sql}: bytes still reserved");
     let mut rows = rows_of(&batches?);
     rows.sort_unstable();
     Ok((rows, spilled))

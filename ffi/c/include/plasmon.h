@@ -565,7 +565,8 @@ int32_t plasmon_set_log(plasmon_log_callback callback,
 int32_t plasmon_session_set_memory(struct plasmon_session session,
                                    const struct plasmon_memory *memory);
 
-// Asks the queries of the session to give back up to `bytes`: what they took of the host and do not use. `freed` becomes how many bytes `release` got.
+// Asks the queries of the session to give back `bytes` that they took of the host: first what they do not use, then what stands still and can go to disk.
+// `freed` becomes how many bytes `release` got; when that is less, queries at work are asked too, and give back what spilling frees within a batch.
 // From any thread, also from inside the host's memory functions. Since ABI 1.1.
 int32_t plasmon_session_spill(struct plasmon_session session,
                               uint64_t bytes,
