@@ -238,6 +238,15 @@ impl TupleTable {
         self.tuples.capacity() * 8 + self.slots.capacity() * 8
     }
 
+    /// Most bytes that `more` groups take beside those held, while what is held moves to a larger place.
+    pub fn growth(&self, more: usize) -> usize {
+        let groups = self.len() + more;
+        let words = groups * self.width;
+        let tuples = if words > self.tuples.capacity() { 2 * words * 8 } else { 0 };
+        let slots = if groups * 2 > self.slots.len() { (groups * 2).next_power_of_two() * 8 } else { 0 };
+        tuples + slots
+    }
+
     /// Group of each of `rows` tuples, which lie row after row in `tuples`, appended to `out`.
     pub fn find_or_insert(&mut self, tuples: &[u64], out: &mut Vec<u32>) {
         let width = self.width;

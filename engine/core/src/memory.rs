@@ -205,6 +205,10 @@ impl MemoryBudget {
     /// As [`MemoryBudget::release_unused`]; when that is not enough, what stands still in the budgets below is spilled, and their working consumers are
     /// asked to spill at their next step. How many bytes the source got by now: more come as consumers get to it.
     pub fn free(&self, wanted: usize) -> usize {
+        // Who took of nobody gives to nobody.
+        if self.source.is_none() {
+            return 0;
+        }
         let mut freed = self.release_unused(wanted);
         let below: Vec<Arc<MemoryBudget>> = locked(&self.below).iter().filter_map(Weak::upgrade).collect();
         for budget in below {
@@ -287,6 +291,10 @@ impl MemoryBudget {
 
     /// Reserves `bytes`; or changes nothing and gives the source's reason, if it was the source that refused.
     fn take(&self, consumer: &Consumer, bytes: usize) -> Result<(), Option<String>> {
+        // Nothing is there for everybody, also over a budget that is overdrawn.
+        if bytes == 0 {
+            return Ok(());
+        }
         // The bytes count as used while the source is asked for them, so that nobody gives them back meanwhile as idle ones.
         let (total, missing) = {
             let mut ledger = locked(&self.ledger);
@@ -367,8 +375,14 @@ impl MemoryBudget {
         ledger.used.saturating_sub(ledger.granted)
     }
 
-    fn shrink(&self, consumer: &Consumer, bytes: usize) {
-        consumer.held.fetch_sub(bytes, Ordering::Relaxed);
+    /// Takes back `most` bytes, or what `consumer` holds: one step, since several threads may give back what one consumer holds.
+    fn shrink(&self, consumer: &Consumer, most: usize) {
+        let rest = |held: usize| Some(held.saturating_sub(most));
+        let held = consumer.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, rest).unwrap_or_else(|held| held);
+        let bytes = held.min(most);
+        if bytes == 0 {
+            return;
+        }
         let mut ledger = locked(&self.ledger);
         ledger.used -= bytes;
         // A chunk is kept, so that what grows and shrinks by turns does not ask the source each time.
@@ -475,10 +489,7 @@ impl Reservation {
 
     /// Gives back up to `bytes`.
     pub fn shrink(&self, bytes: usize) {
-        let freed = bytes.min(self.held());
-        if freed > 0 {
-            self.budget.shrink(&self.consumer, freed);
-        }
+        self.budget.shrink(&self.consumer, bytes);
     }
 
     /// A second token of the same consumer that takes over up to `bytes` of this one's.

@@ -159,6 +159,33 @@ fn import_dictionary(array: &ArrayRef, validity: Option<Bitmap>) -> Result<Colum
     Ok(Column::dictionary(codes, Arc::new(Dictionary::new(values.flat_values())), validity))
 }
 
+/// Bytes of the rows of an array: a slice of a large one counts as what it shows.
+pub(super) fn array_bytes(array: &dyn Array) -> usize {
+    use DataType::*;
+    let items = match array.data_type() {
+        List(_) => item_bytes(array.as_list::<i32>().values().as_ref(), array.as_list::<i32>().offsets()),
+        LargeList(_) => item_bytes(array.as_list::<i64>().values().as_ref(), array.as_list::<i64>().offsets()),
+        Map(_, _) => item_bytes(array.as_map().entries(), array.as_map().offsets()),
+        FixedSizeList(_, _) => array_bytes(array.as_fixed_size_list().values().as_ref()),
+        Struct(_) => array.as_struct().columns().iter().map(|column| array_bytes(column.as_ref())).sum(),
+        Utf8View => view_bytes(array.as_string_view().views()),
+        BinaryView => view_bytes(array.as_binary_view().views()),
+        _ => array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size()),
+    };
+    items + array.nulls().map_or(0, |nulls| nulls.len().div_ceil(8))
+}
+
+/// Bytes of the items between the first and the last of `offsets`.
+fn item_bytes<O: OffsetSizeTrait>(items: &dyn Array, offsets: &[O]) -> usize {
+    let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { return 0 };
+    let used = items.slice(first.as_usize(), last.as_usize() - first.as_usize());
+    size_of_val(offsets) + array_bytes(used.as_ref())
+}
+
+fn view_bytes(views: &[u128]) -> usize {
+    size_of_val(views) + views.iter().map(|&view| view as u32 as usize).filter(|&len| len > 12).sum::<usize>()
+}
+
 /// One arbitrary value of a physical type, to stand under nulls.
 pub fn default_value(physical: Physical) -> Values {
     match physical {

@@ -270,12 +270,12 @@ impl Values {
         })
     }
 
-    /// Bytes that these values take; strings count by their lengths, not by the buffers that they share with other batches.
+    /// Bytes that these values take; strings and lists count by their lengths, not by the buffers that they share with other batches.
     pub fn memory_bytes(&self) -> usize {
         with_fixed_width!(self, buffer, _variant => buffer.inner().len(), otherwise other => match other {
             Values::Boolean(bits) => bits.words().len() * 8,
             Values::View(views) => views.views.len() * 16 + views.views.iter().map(|&v| v as u32 as usize).filter(|&len| len > 12).sum::<usize>(),
-            Values::Nested(array) => arrow_array::Array::get_array_memory_size(array),
+            Values::Nested(array) => super::arrow::array_bytes(array.as_ref()),
             _ => unreachable!("fixed-width variants are matched above"),
         })
     }

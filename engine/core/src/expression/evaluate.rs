@@ -181,7 +181,7 @@ fn spread(per_value: &Column, codes: &[u32]) -> Column {
 }
 
 /// Whether evaluating twice may give two results.
-pub(super) fn is_volatile(expression: &Expression) -> bool {
+pub(crate) fn is_volatile(expression: &Expression) -> bool {
     let mut found = false;
     expression.visit(&mut |e| found |= matches!(&e.kind, Kind::Function(call) if call.function.is_volatile()));
     found

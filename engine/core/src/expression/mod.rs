@@ -23,6 +23,7 @@ use std::sync::Arc;
 use arrow_schema::DataType;
 
 pub(crate) use decimal::divide_rounded;
+pub(crate) use evaluate::is_volatile;
 pub use evaluate::{evaluate, select};
 pub use function::{FunctionCall, ScalarFunction};
 pub use functions::native_or;

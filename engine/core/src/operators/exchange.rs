@@ -21,7 +21,7 @@ use super::key_hash::hash_keys;
 use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
 use crate::expression::{Expression, Scalar, evaluate};
-use crate::memory::Reservation;
+use crate::memory::{Reservation, granted};
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{Flow, Next, Sink, SinkState, Source, SourceState, TaskContext};
 use crate::spill::SpillFile;
@@ -200,7 +200,9 @@ impl SinkState for ExchangeState {
             all.append(spilled);
             all.extend(own.drain(..).map(Piece::Batch));
         }
-        self.shared.reservations.lock().unwrap_or_else(|e| e.into_inner()).extend(self.reservation.take());
+        // What waits for its readers cannot spill any more.
+        let token = self.reservation.take().map(Reservation::passive);
+        self.shared.reservations.lock().unwrap_or_else(|e| e.into_inner()).extend(token);
         Ok(())
     }
 }
@@ -225,11 +227,7 @@ impl ExchangeState {
             return Ok(true);
         }
         self.spill()?;
-        match self.reservation.as_ref().map_or(Ok(()), |reservation| reservation.grow(bytes)) {
-            Ok(()) => Ok(true),
-            Err(Error::OutOfMemory { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        granted(self.reservation.as_ref().map_or(Ok(()), |reservation| reservation.grow(bytes)))
     }
 
     fn cut(&mut self, batch: &Batch, hashes: &[u64]) {
@@ -255,6 +253,7 @@ impl ExchangeState {
         for (pieces, spilled) in self.partitions.iter_mut().zip(&mut self.spilled) {
             let mut left = std::mem::take(pieces).into_iter();
             while !left.as_slice().is_empty() {
+                self.task.cancel.check()?;
                 let count = fitting(left.as_slice().iter().map(Batch::rows), batch_rows);
                 let batch = join(left.by_ref().take(count).collect(), &self.shared.spec.types)?;
                 // The only writer of the file knows the number of the next block.

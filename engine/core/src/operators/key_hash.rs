@@ -28,6 +28,10 @@ fn hash_column(column: &Column) -> Vec<u64> {
         }
         Encoding::Flat(values) => hash_values(values),
         Encoding::Constant(values) => vec![hash_values(values)[0]; column.len()],
+        // Of a dictionary that is larger than the rows, only their values.
+        Encoding::Dictionary { codes, dictionary } if dictionary.values.len() > codes.len() => {
+            hash_values(&dictionary.values.gather(codes))
+        }
         Encoding::Dictionary { codes, dictionary } => gather(&hash_values(&dictionary.values), codes),
     }
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
-use crate::memory::{Reservation, Spillable};
+use crate::memory::{Reservation, Spillable, granted};
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{Flow, Next, Sink, SinkState, Source, SourceState, TaskContext};
 use crate::spill::{Block, SpillArea, SpillFile};
@@ -54,13 +54,14 @@ impl Piece {
     }
 }
 
-/// Writes batches in order, several to a block when they are small.
-fn write(batches: &[Batch], file: &Arc<SpillFile>) -> Result<Vec<Piece>> {
+/// Writes batches in order, several to a block when they are small; `check` is asked before each.
+fn write(batches: &[Batch], file: &Arc<SpillFile>, check: impl Fn() -> Result<()>) -> Result<Vec<Piece>> {
     let (mut pieces, mut start, mut bytes) = (Vec::new(), 0, 0);
     for (index, batch) in batches.iter().enumerate() {
         bytes += batch.memory_bytes();
         if bytes >= BLOCK_BYTES || index + 1 == batches.len() {
             let together = &batches[start..=index];
+            check()?;
             let columns: Vec<Column> = together.iter().flat_map(|b| b.columns()).cloned().collect();
             let block = file.blocks();
             file.append(&columns, together.iter().map(Batch::rows).sum())?;
@@ -146,16 +147,19 @@ impl Kept {
         let mut file = None;
         let mut freed = 0;
         for piece in self.pieces.iter_mut().rev() {
+            if freed >= bytes {
+                break;
+            }
             let Piece::Batch(batch) = piece else { continue };
             let size = batch.memory_bytes();
-            if freed >= bytes || size == 0 {
+            if size == 0 {
                 continue;
             }
             let file = match &file {
                 Some(file) => file,
                 None => file.insert(area.file("Materialize", metrics)?),
             };
-            let Some(block) = write(std::slice::from_ref(batch), file)?.pop() else { continue };
+            let Some(block) = write(std::slice::from_ref(batch), file, || Ok(()))?.pop() else { continue };
             *piece = block;
             freed += size;
         }
@@ -223,7 +227,7 @@ impl SinkState for MaterializeState {
         }
         self.local.push(batch);
         // With no memory at all a batch is written at once.
-        if !has_room && self.grow(bytes)?.is_none() {
+        if !has_room && !self.grow(bytes)? {
             self.spill()?;
         }
         self.metrics.reserved(self.reservation.as_ref().map_or(0, Reservation::held));
@@ -231,22 +235,20 @@ impl SinkState for MaterializeState {
     }
 
     fn combine(&mut self) -> Result<()> {
+        // From now on others spill it, if anybody.
+        let token = self.reservation.take().map(Reservation::passive);
         let mut kept = self.shared.kept();
         kept.pieces.append(&mut self.pieces);
         kept.pieces.extend(self.local.drain(..).map(Piece::Batch));
-        kept.reservations.extend(self.reservation.take());
+        kept.reservations.extend(token);
         Ok(())
     }
 }
 
 impl MaterializeState {
-    /// Reserves `bytes`; `None` = there are none.
-    fn grow(&self, bytes: usize) -> Result<Option<()>> {
-        match self.reservation.as_ref().map_or(Ok(()), |reservation| reservation.grow(bytes)) {
-            Ok(()) => Ok(Some(())),
-            Err(Error::OutOfMemory { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// Reserves `bytes`, if there are any.
+    fn grow(&self, bytes: usize) -> Result<bool> {
+        granted(self.reservation.as_ref().map_or(Ok(()), |reservation| reservation.grow(bytes)))
     }
 
     /// Writes what is in memory to the file of this worker. Batches without columns take no memory and stay.
@@ -259,7 +261,7 @@ impl MaterializeState {
                 Some(file) => file,
                 None => self.file.insert(self.task.spill.file("Materialize", &self.metrics)?),
             };
-            self.pieces.extend(write(&self.local, file)?);
+            self.pieces.extend(write(&self.local, file, || self.task.cancel.check())?);
             self.local.clear();
         }
         if let Some(reservation) = &self.reservation {

@@ -139,11 +139,14 @@ impl SeenRows {
         let arrays =
             batch.columns().iter().zip(&self.types).map(|(c, t)| export_column(c, t)).collect::<Result<Vec<_>>>()?;
         let encoded = self.converter.convert_columns(&arrays)?;
-        self.reservation.grow(encoded.size())?;
+        let bytes = encoded.size();
+        self.reservation.grow(bytes)?;
         let fresh: Vec<u16> = (0..batch.rows())
             .filter(|&row| self.rows.insert(encoded.row(row).as_ref().into()))
             .map(|row| row as u16)
             .collect();
+        // Rows that were there before are not kept again.
+        self.reservation.shrink(bytes - bytes * fresh.len() / batch.rows().max(1));
         Ok(batch.with_selection(Selection::new(fresh)))
     }
 }

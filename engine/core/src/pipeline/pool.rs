@@ -5,11 +5,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use super::graph::{FinalizeTask, Graph, PipelineId, SinkId, TaskContext, Wait};
 use super::inline::{is_fed, next_ready};
 use super::{PipelineExecutor, Progress};
 use crate::error::{Error, Result};
+
+/// How long a worker leaves its core to the others when its source has nothing yet.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// Runs the whole graph on `pool`; returns at the first error, after every worker has stopped.
 pub fn run_on_pool(graph: &Graph, task: &TaskContext, pool: &rayon::ThreadPool) -> Result<()> {
@@ -35,7 +39,7 @@ fn run_pipeline(graph: &Graph, id: PipelineId, task: &TaskContext, pool: &rayon:
         while !stop.load(Relaxed) {
             match executor.advance()? {
                 Progress::Done => return Ok(()),
-                Progress::Blocked => std::thread::yield_now(),
+                Progress::Blocked => std::thread::sleep(PAUSE),
                 Progress::Moved => {}
             }
         }

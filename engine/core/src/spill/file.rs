@@ -36,6 +36,11 @@ impl SpillFile {
     /// Appends a block: `columns` of any encoding and any lengths; `rows` is given back with it. The columns may be dropped after. An error of the disk
     /// may show only with a later block, or when reading.
     pub fn append(&self, columns: &[Column], rows: usize) -> Result<()> {
+        self.append_block(columns, rows).map(|_| ())
+    }
+
+    /// As [`SpillFile::append`]; gives the number of the block, for those who share the file.
+    pub fn append_block(&self, columns: &[Column], rows: usize) -> Result<usize> {
         let bytes = seal(columns, rows, &self.types)?;
         let len = bytes.len();
         let index = self.store.place(len)?;
@@ -43,10 +48,10 @@ impl SpillFile {
         self.metrics.bytes_spilled.fetch_add(len as u64, Relaxed);
         let Some(room) = self.area.background.room(bytes.capacity()) else {
             self.store.write_waiting(index, &bytes);
-            return self.store.check();
+            return self.store.check().map(|()| index);
         };
         self.area.background.run(Job::Write { store: self.store.clone(), index, bytes, room });
-        Ok(())
+        Ok(index)
     }
 
     /// Rows of all blocks.

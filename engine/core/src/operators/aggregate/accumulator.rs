@@ -41,9 +41,9 @@ pub(super) trait Accumulator: Send {
     fn growth(&mut self, _columns: &[Column]) -> usize {
         0
     }
-    /// Bytes that giving states or results away takes at once, besides those held.
-    fn headroom(&self) -> usize {
-        0
+    /// Bytes held, and those that giving states or results away takes at once.
+    fn footprint(&self) -> usize {
+        self.memory_bytes()
     }
     /// As an aggregate of distinct arguments, whose members can be dealt with apart.
     fn as_distinct(&mut self) -> Option<&mut distinct::Distinct> {

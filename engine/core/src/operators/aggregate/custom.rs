@@ -18,13 +18,15 @@ pub(super) struct Custom {
     function: Arc<dyn CustomAggregate>,
     inner: Box<dyn CustomAccumulator>,
     groups: usize,
-    /// State or result of all groups, once asked for.
-    taken: Option<Vec<ArrayRef>>,
+    /// States of all groups, once asked for …
+    states: Option<Vec<Column>>,
+    /// … or results.
+    results: Option<ArrayRef>,
 }
 
 impl Custom {
     pub(super) fn new(function: Arc<dyn CustomAggregate>) -> Result<Self> {
-        Ok(Custom { inner: function.create()?, function, groups: 0, taken: None })
+        Ok(Custom { inner: function.create()?, function, groups: 0, states: None, results: None })
     }
 
     fn arrays(columns: &[Column], types: &[DataType]) -> Result<Vec<ArrayRef>> {
@@ -53,22 +55,25 @@ impl Accumulator for Custom {
     }
 
     fn state(&mut self, groups: &[u32]) -> Result<Vec<Column>> {
-        if self.taken.is_none() {
+        if self.states.is_none() {
             // Groups without rows must exist too.
             self.touch()?;
-            self.taken = Some(self.inner.state()?);
+            self.states = Some(self.inner.state()?.iter().map(import_column).collect::<Result<_>>()?);
         }
-        let columns = self.taken.iter().flatten().map(import_column).collect::<Result<Vec<_>>>()?;
-        Ok(columns.iter().map(|c| c.gather(groups)).collect())
+        Ok(self.states.iter().flatten().map(|c| c.gather(groups)).collect())
     }
 
     fn finish(&mut self, groups: std::ops::Range<usize>) -> Result<Column> {
-        if self.taken.is_none() {
-            self.touch()?;
-            self.taken = Some(vec![self.inner.evaluate()?]);
-        }
-        let array = self.taken.iter().flatten().next().map(|a| a.slice(groups.start, groups.len()));
-        array.map_or_else(|| Ok(crate::batch::arrow::null_column(&DataType::Null, groups.len())), |a| import_column(&a))
+        let results = match self.results.take() {
+            Some(results) => results,
+            None => {
+                self.touch()?;
+                self.inner.evaluate()?
+            }
+        };
+        let column = import_column(&results.slice(groups.start, groups.len()));
+        self.results = Some(results);
+        column
     }
 
     fn state_types(&self) -> Vec<DataType> {
@@ -76,8 +81,7 @@ impl Accumulator for Custom {
     }
 
     fn memory_bytes(&self) -> usize {
-        let taken: usize = self.taken.iter().flatten().map(|array| array.get_array_memory_size()).sum();
-        self.inner.memory_bytes() + taken
+        self.inner.memory_bytes() + self.taken_bytes()
     }
 
     fn growth(&mut self, columns: &[Column]) -> usize {
@@ -85,12 +89,19 @@ impl Accumulator for Custom {
         columns.iter().map(value_bytes).sum::<usize>() * 2 + rows * ROW_BYTES
     }
 
-    fn headroom(&self) -> usize {
-        self.inner.memory_bytes()
+    /// What is held exists twice when it is given away; asking for its size may cost a look at every group.
+    fn footprint(&self) -> usize {
+        2 * self.inner.memory_bytes() + self.taken_bytes()
     }
 }
 
 impl Custom {
+    /// Bytes of states or results.
+    fn taken_bytes(&self) -> usize {
+        let states: usize = self.states.iter().flatten().map(Column::memory_bytes).sum();
+        states + self.results.as_ref().map_or(0, |array| array.get_array_memory_size())
+    }
+
     /// Tells the accumulator how many groups there are, with no rows.
     fn touch(&mut self) -> Result<()> {
         let empty: Vec<ArrayRef> = self.function.argument_types().iter().map(arrow_array::new_empty_array).collect();

@@ -149,8 +149,8 @@ impl Accumulator for Distinct {
         self.members.growth(columns, rows)
     }
 
-    fn headroom(&self) -> usize {
-        self.groups * PLAIN_BYTES
+    fn footprint(&self) -> usize {
+        self.memory_bytes() + self.groups * PLAIN_BYTES
     }
 
     fn as_distinct(&mut self) -> Option<&mut Distinct> {

@@ -253,20 +253,24 @@ impl Groups {
 
     /// Most bytes that these rows may add to what is held, while tables move to larger ones too.
     pub(super) fn growth(&mut self, keys: &[Column], rows: usize) -> usize {
-        if matches!(self.table, Table::Unit) {
-            return 0;
-        }
+        let moves = match &self.table {
+            Table::Unit => return 0,
+            Table::Tuple(table) => table.growth(rows),
+            Table::Word(_) | Table::Packed(_) => self.word_growth(rows),
+        };
+        moves + self.text_growth(keys)
+    }
+
+    /// Of a table of words. Hash tables double at powers of two, a block of rows ahead. Arrays span a few keys a group, when they are not small.
+    fn word_growth(&self, rows: usize) -> usize {
         let groups = self.len();
         let all = groups + rows;
-        // Hash tables double at powers of two, some a block of rows ahead. Arrays span a few keys a group, when they are not small.
-        let ahead = if matches!(self.table, Table::Tuple(_)) { 0 } else { AHEAD };
-        let doubles = groups.next_power_of_two().max(AHEAD) < (all + ahead).next_power_of_two();
-        let moves = match (self.is_array(), doubles) {
+        let doubles = groups.next_power_of_two().max(AHEAD) < (all + AHEAD).next_power_of_two();
+        match (self.is_array(), doubles) {
             (true, _) => rows * self.group_bytes() + all.saturating_sub(ARRAY_GROUPS) * ARRAY_GROUP_BYTES,
             (false, true) => 2 * self.table_bytes() + rows * self.group_bytes(),
             (false, false) => 0,
-        };
-        moves + self.text_growth(keys)
+        }
     }
 
     /// Most bytes that interning strings and nested values takes.

@@ -18,9 +18,9 @@ use super::run::{Cut, Layout, Piece, Run, samples};
 use super::share::{LOCAL_GROUPS, Share, key_types};
 use super::{AggregatePhase, AggregateSpec};
 use crate::batch::Column;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::expression::Expression;
-use crate::memory::{Reservation, Spillable};
+use crate::memory::{Reservation, Spillable, granted};
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::TaskContext;
 
@@ -37,6 +37,8 @@ const BLOCK_BYTES: std::ops::RangeInclusive<usize> = 8 << 10..=128 << 10;
 const SLICE_BYTES: std::ops::RangeInclusive<usize> = 16 << 10..=1 << 20;
 /// Files of one cut.
 const FILES_MAX: usize = 8;
+/// Cuts in a row that a part comes out of as a whole, the last of them into as many as possible, after which it is taken for one group.
+const ATOM_CUTS: u32 = 2;
 /// How often a partition is cut again.
 const LEVELS: u32 = 8;
 
@@ -75,7 +77,9 @@ impl Partitions {
         let layout = Layout::of(&Share::new(&spec, task)?, keys);
         let level = cut.level();
         // Without keys there is nothing to cut by.
-        let parts = (0..cut.partitions()).map(|_| Mutex::new(Part::new(level, keys == 0))).collect();
+        let parts = (0..cut.partitions())
+            .map(|_| Mutex::new(Part::new(level, if keys == 0 { ATOM_CUTS } else { 0 })))
+            .collect();
         let reservation = task.memory.spilling_reservation("Aggregate");
         let (task, metrics) = (task.clone(), metrics.clone());
         // Further cuts are one worker's.
@@ -158,6 +162,7 @@ impl Partitions {
         let copies = self.task.memory.spilling_reservation("Aggregate");
         copies.grow(slice)?;
         for slice in run.parts(slice) {
+            self.task.cancel.check()?;
             for (partition, piece) in slice.cut(&self.cut)?.into_iter().enumerate() {
                 if piece.groups > 0 {
                     self.store(partition, piece, most)?;
@@ -224,11 +229,6 @@ impl Partitions {
         (self.task.memory.floor() / 4).clamp(*SLICE_BYTES.start(), *SLICE_BYTES.end())
     }
 
-    /// Whether some reader has a table.
-    pub(super) fn is_merging(&self) -> bool {
-        self.turns.load(Ordering::SeqCst) > 0
-    }
-
     /// The next part to be merged; `cursor` counts the partitions that were taken.
     pub(super) fn next(&self, cursor: &AtomicUsize) -> Option<Part> {
         if let Some(part) = locked(&self.waiting).pop() {
@@ -242,15 +242,16 @@ impl Partitions {
     pub(super) fn merge(&self, part: Part, share: &mut Share) -> Result<Merged> {
         let mut pieces = part.into_pieces(&self.layout);
         while let Some(piece) = pieces.next()? {
+            self.task.cancel.check()?;
             if !self.admits(share, &piece, &pieces)? {
-                if !pieces.is_atom && pieces.level < LEVELS {
+                if pieces.cuts_alone < ATOM_CUTS && pieces.level < LEVELS {
                     self.cut_again(share, piece, pieces)?;
                     return Ok(Merged::Cut);
                 }
                 // Others give back what they hold before long; who is alone must do with what there is.
                 let has_others = self.turns.load(Ordering::SeqCst) > 1;
                 let needed = wanted(share, &piece, pieces.is_loaded);
-                if !fits(share.reservation.resize(needed))? {
+                if !granted(share.reservation.resize(needed))? {
                     if has_others && !share.has_members_apart() {
                         self.put_back(share, piece, pieces)?;
                         return Ok(Merged::Later);
@@ -278,14 +279,16 @@ impl Partitions {
         if pieces.total > self.task.memory.floor() {
             return Ok(false);
         }
-        fits(share.reservation.resize(wanted))
+        granted(share.reservation.resize(wanted))
     }
 
     /// Cuts what was merged of a part, the piece at hand and the rest.
     fn cut_again(&self, share: &mut Share, piece: Piece, pieces: Pieces) -> Result<()> {
         // As many that the table, which held what was merged so far, will hold any of them.
         let fitting = 2 * pieces.total / pieces.taken.max(1);
-        let partitions = fitting.clamp(4, *SPILL_PARTITIONS.end());
+        let most = *SPILL_PARTITIONS.end();
+        // Groups that a few partitions did not part may still be parted by many.
+        let partitions = if pieces.cuts_alone > 0 { most } else { fitting.clamp(4, most) };
         self.metrics.add("partitions cut again", 1);
         let level = pieces.level + 1;
         self.deal_again(share, piece, pieces, Cut::Hashes { partitions, level })
@@ -298,6 +301,7 @@ impl Partitions {
     }
 
     fn deal_again(&self, share: &mut Share, piece: Piece, mut pieces: Pieces, cut: Cut) -> Result<()> {
+        let (cuts_alone, is_cut) = (pieces.cuts_alone, cut.partitions() > 1);
         let below = Partitions::new(self.spec.clone(), cut, &self.task, &self.metrics)?;
         below.spill_share(share)?;
         share.reset(&self.spec)?;
@@ -308,12 +312,15 @@ impl Partitions {
             self.reservation.shrink(held);
             next = pieces.next()?;
         }
-        let parts = below.into_parts()?;
+        let mut parts = below.into_parts()?;
+        if let [alone] = &mut parts[..] {
+            alone.cuts_alone = cuts_alone + u32::from(is_cut);
+        }
         locked(&self.waiting).extend(parts);
         Ok(())
     }
 
-    /// The parts that are not empty, on disk; a part that is alone cannot be cut: it has one key.
+    /// The parts that are not empty, on disk.
     fn into_parts(self) -> Result<Vec<Part>> {
         let mut parts = Vec::new();
         for (partition, part) in self.parts.iter().enumerate() {
@@ -322,9 +329,6 @@ impl Partitions {
             if part.is_spilled() {
                 parts.push(part.take());
             }
-        }
-        if let [alone] = &mut parts[..] {
-            alone.is_atom = true;
         }
         Ok(parts)
     }
@@ -364,6 +368,12 @@ impl Turn {
         partitions.turns.fetch_add(1, Ordering::SeqCst);
         Turn(partitions.clone())
     }
+
+    /// Of a reader that waited until no other has a table: of one of them, since two would be short of memory as before.
+    pub(super) fn alone(partitions: &Arc<Partitions>) -> Option<Self> {
+        partitions.turns.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).ok()?;
+        Some(Turn(partitions.clone()))
+    }
 }
 
 impl Drop for Turn {
@@ -392,14 +402,6 @@ impl Spillable for Partitions {
 /// What a share needs to hold once a piece is merged into it, and the piece if it was `loaded`.
 fn wanted(share: &mut Share, piece: &Piece, is_loaded: bool) -> usize {
     share.footprint() + share.growth_of(piece) + if is_loaded { piece.memory_bytes() } else { 0 }
-}
-
-/// Whether there was memory.
-fn fits(reserved: Result<()>) -> Result<bool> {
-    match reserved {
-        Err(Error::OutOfMemory { .. }) => Ok(false),
-        other => other.map(|()| true),
-    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

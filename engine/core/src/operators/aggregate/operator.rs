@@ -122,6 +122,9 @@ impl Sink for AggregateSink {
             let mut share = shares.pop().map_or_else(|| Share::new(&shared.spec, task), Ok)?;
             self.add_empty_sets(&mut share)?;
             share.resize()?;
+            // It stays until it is read: there is no use in asking it to spill.
+            let held = std::mem::replace(&mut share.reservation, task.memory.reservation("Aggregate"));
+            share.reservation.absorb(held);
             let _ = shared.results.set(Results::Whole(Mutex::new(share)));
             return Ok(Vec::new());
         }

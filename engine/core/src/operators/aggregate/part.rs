@@ -2,15 +2,15 @@
 //!
 //! The partitions of one cut share a few files, since files cost more to make than blocks; each partition knows its own blocks.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::run::{Layout, Piece, Run};
 use crate::batch::Column;
 use crate::error::Result;
 use crate::spill::{Block, SpillFile};
 
-/// A file for the blocks of several partitions, once there is one.
-pub(super) type SharedFile = Mutex<Option<Arc<SpillFile>>>;
+/// A file for the blocks of several partitions, as long as one of them has blocks in it.
+pub(super) type SharedFile = Mutex<Weak<SpillFile>>;
 
 /// Some blocks of a file, in order.
 #[derive(Default)]
@@ -47,13 +47,13 @@ pub(super) struct Part {
     held: usize,
     /// How often its groups were cut by hash before.
     level: u32,
-    /// Whether it cannot be cut into smaller ones.
-    pub(super) is_atom: bool,
+    /// Cuts in a row that it came out of as a whole.
+    pub(super) cuts_alone: u32,
 }
 
 impl Part {
-    pub(super) fn new(level: u32, is_atom: bool) -> Self {
-        Part { blocks: Blocks::default(), pieces: Vec::new(), held: 0, level, is_atom }
+    pub(super) fn new(level: u32, cuts_alone: u32) -> Self {
+        Part { blocks: Blocks::default(), pieces: Vec::new(), held: 0, level, cuts_alone }
     }
 
     pub(super) fn is_spilled(&self) -> bool {
@@ -72,7 +72,7 @@ impl Part {
 
     /// Everything, leaving nothing.
     pub(super) fn take(&mut self) -> Part {
-        std::mem::replace(self, Part::new(self.level, self.is_atom))
+        std::mem::replace(self, Part::new(self.level, self.cuts_alone))
     }
 
     /// Appends the pieces in memory to a file, which is made by `create` at first, several in a block of about `block` bytes.
@@ -86,10 +86,11 @@ impl Part {
             return Ok(());
         }
         let mut shared = file.lock().unwrap_or_else(|e| e.into_inner());
-        let file = match &*shared {
-            Some(file) => file.clone(),
-            None => shared.insert(create()?).clone(),
+        let file = match shared.upgrade() {
+            Some(file) => file,
+            None => create()?,
         };
+        *shared = Arc::downgrade(&file);
         let (mut columns, mut groups, mut bytes): (Vec<Column>, usize, usize) = (Vec::new(), 0, 0);
         for piece in self.pieces.drain(..).flat_map(|piece| piece.parts(block)) {
             (groups, bytes) = (groups + piece.groups, bytes + piece.memory_bytes());
@@ -114,7 +115,7 @@ impl Part {
             pieces: self.pieces.into_iter(),
             layout,
             level: self.level,
-            is_atom: self.is_atom,
+            cuts_alone: self.cuts_alone,
             is_loaded: false,
             total,
             taken: 0,
@@ -130,7 +131,7 @@ pub(super) struct Pieces<'a> {
     pieces: std::vec::IntoIter<Piece>,
     layout: &'a Layout,
     pub(super) level: u32,
-    pub(super) is_atom: bool,
+    pub(super) cuts_alone: u32,
     /// Whether the last piece came from the file.
     pub(super) is_loaded: bool,
     /// Bytes of all pieces, and of those taken so far.

@@ -123,7 +123,7 @@ impl Share {
 
     /// Bytes held, and what giving states or results away will take.
     pub(super) fn footprint(&self) -> usize {
-        self.memory_bytes() + self.accumulators.iter().map(|a| a.headroom()).sum::<usize>()
+        self.groups.memory_bytes() + self.accumulators.iter().map(|a| a.footprint()).sum::<usize>()
     }
 
     /// Gives back what is reserved beyond the footprint and `others` bytes.

@@ -106,10 +106,10 @@ impl AggregateSourceState {
                 let rows = range.len();
                 return Ok(Next::Batch(Batch::new(share.output(range, spec.phase)?, rows)));
             }
-            if self.must_wait && partitions.is_merging() {
-                return Ok(Next::Blocked);
+            if self.must_wait {
+                let Some(turn) = Turn::alone(partitions) else { return Ok(Next::Blocked) };
+                (self.turn, self.must_wait) = (Some(turn), false);
             }
-            self.must_wait = false;
             let Some(part) = partitions.next(&self.cursor) else {
                 (self.merged, self.turn) = (None, None);
                 return Ok(Next::Finished);

@@ -15,9 +15,6 @@ use crate::error::{Error, Result};
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{Flow, SinkState, TaskContext};
 
-/// Rows of which a table takes some at a time when memory is so short that it cannot take a batch: not fewer than these.
-const LEAST_ROWS: usize = 64;
-
 pub(super) struct AggregateState {
     shared: Arc<Shared>,
     /// Its reservation is for the runs too.
@@ -44,19 +41,21 @@ impl AggregateState {
         })
     }
 
-    /// Takes some rows, once there is memory for what they may add.
+    /// Takes some rows, once there is memory for what they may add; a part of them at a time, down to one, when there is not enough for all.
     fn take(&mut self, share: &mut Share, rows: &Rows) -> Result<()> {
-        let spec = &self.shared.spec;
-        let sets = spec.grouping_sets.len().max(1);
+        let sets = self.shared.spec.grouping_sets.len().max(1);
         let growth = |share: &mut Share| {
             share.growth(&rows.keys, rows.inputs.iter().map(|input| &input.columns[..]), rows.count, sets)
         };
-        let wanted = share.footprint() + self.run_bytes + growth(share);
-        if !share.reservation.try_resize(wanted)? {
-            self.spill(share)?;
-            let wanted = share.footprint() + growth(share);
-            match share.reservation.resize(wanted) {
-                Err(Error::OutOfMemory { .. }) if rows.count > LEAST_ROWS => return self.take_halves(share, rows),
+        let mut more = growth(share);
+        if !share.reservation.try_resize(share.footprint() + self.run_bytes + more)? {
+            // A dictionary counts when it is met first, which it was although its values are not there yet; in an emptied table it counts again.
+            if !self.is_empty(share) {
+                self.spill(share)?;
+                more = growth(share);
+            }
+            match share.reservation.resize(share.footprint() + more) {
+                Err(Error::OutOfMemory { .. }) if rows.count > 1 => return self.take_halves(share, rows),
                 other => other?,
             }
         }
@@ -103,9 +102,14 @@ impl AggregateState {
         Ok(())
     }
 
+    /// Whether there is nothing to spill.
+    fn is_empty(&self, share: &Share) -> bool {
+        self.runs.is_empty() && share.is_fresh()
+    }
+
     /// Gives everything to the partitions, most of it to their files.
     fn spill(&mut self, share: &mut Share) -> Result<()> {
-        if self.runs.is_empty() && share.is_fresh() {
+        if self.is_empty(share) {
             return Ok(());
         }
         let partitions = self.shared.spilled(&self.task, &self.metrics)?;

@@ -6,6 +6,7 @@
 //! ```
 //! Each worker has rows of its own; one takes over all when the input is over. What grows: the rows, under a reservation that is asked for every batch.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_schema::DataType;
@@ -197,6 +198,7 @@ impl BuildRows {
     }
 
     fn cut(&mut self, batch: &BuildBatch) -> Result<()> {
+        self.writer.check()?;
         for ((key, _), range) in self.shared.publishes.iter().zip(&mut self.ranges) {
             range.add(&batch.keys[*key]);
         }
@@ -292,7 +294,8 @@ impl BuildRows {
         let rows: usize = self.batches().map(|batch| batch.rows).sum();
         let read = &self.shared.layout.right_read;
         let columns = concat_bytes(self.batches(), &self.shared.spec.right_types, read, task.config.threads);
-        let bytes = table_bytes(&keys, self.batches(), self.hashing.collide) + columns;
+        let marks = rows * self.shared.spec.kind.mark_bytes();
+        let bytes = table_bytes(&keys, self.batches(), self.hashing.collide) + columns + marks;
         let fits = rows <= TABLE_ROWS_MAX;
         let has_room = match (fits, is_first && self.shared.disk.is_read()) {
             (false, _) => false,
@@ -339,10 +342,19 @@ impl BuildRows {
 /// Bytes that the hash table of the rows takes at most, with its keys, beside what they take by themselves.
 pub(super) fn table_bytes<'a>(keys: &JoinKeys, batches: impl Iterator<Item = &'a BuildBatch>, collide: bool) -> usize {
     let (mut rows, mut key_bytes) = (0, 0);
-    batches.for_each(|batch| {
+    // Those of text are interned as a whole, each once.
+    let mut dictionaries = HashSet::new();
+    for batch in batches {
         rows += batch.rows;
         key_bytes += batch.key_bytes;
-    });
+        for key in batch.keys.iter().filter(|_| !keys.is_fixed()) {
+            if let Encoding::Dictionary { dictionary, .. } = key.encoding()
+                && dictionaries.insert(dictionary.id)
+            {
+                key_bytes += dictionary.values.memory_bytes();
+            }
+        }
+    }
     let interned = if keys.is_fixed() { 0 } else { 2 * key_bytes + rows * INTERNED_BYTES };
     let words = if keys.has_own_words() { 0 } else { rows * keys.width() * 8 };
     words + interned + JoinTable::bytes_at_most(keys.width(), None, rows, collide)

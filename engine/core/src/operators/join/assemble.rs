@@ -265,8 +265,8 @@ impl Building {
         drop(self.parts);
         let held = columns.iter().map(Column::memory_bytes).sum::<usize>();
         // Room was made for all of it before. Strings count by their lengths, even if rows share those of a dictionary: they may come to more than they take.
-        granted(self.reservation.resize(held + table.memory_bytes() + self.keys.memory_bytes()))?;
-        let marks = if spec.kind.marks_right() { self.rows } else { 0 };
+        let marks = self.rows * spec.kind.mark_bytes();
+        granted(self.reservation.resize(held + table.memory_bytes() + self.keys.memory_bytes() + marks))?;
         Ok(Built {
             met: (0..marks).map(|_| AtomicBool::new(false)).collect(),
             columns,

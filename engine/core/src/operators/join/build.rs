@@ -80,6 +80,14 @@ pub(super) struct JoinBuild {
     pub(super) shared: Arc<JoinShared>,
 }
 
+impl Drop for JoinBuild {
+    /// What a query has not built when it is stopped knows the join, which knows it: neither would go.
+    fn drop(&mut self) {
+        let unfinished = std::mem::take(&mut *self.shared.arriving.state());
+        drop(unfinished);
+    }
+}
+
 impl Sink for JoinBuild {
     fn name(&self) -> &'static str {
         "JoinBuild"

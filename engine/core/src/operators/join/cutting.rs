@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::JoinShared;
-use super::disk::{Pair, PartitionFiles, Writer};
+use super::disk::{Blocks, Pair, PartitionFiles, Writer};
 use super::keys::JoinKeys;
 use super::layout::{Cut, Hashing, PARTITIONS};
 use crate::batch::Column;
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::expression::evaluate;
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::TaskContext;
-use crate::spill::{Block, SpillFile};
+use crate::spill::Block;
 
 /// A part that has more of its whole's build rows than this, in quarters, is mostly one key: it will not get smaller.
 const HOT_QUARTERS: u64 = 3;
@@ -83,7 +83,7 @@ impl Cutting {
         Ok(None)
     }
 
-    fn next_block(&mut self, side: impl Fn(&Pair) -> &Option<Arc<SpillFile>>) -> Result<Option<Block>> {
+    fn next_block(&mut self, side: impl Fn(&Pair) -> &Option<Blocks>) -> Result<Option<Block>> {
         let Some(file) = side(&self.pair).as_ref().filter(|file| self.block < file.blocks()) else { return Ok(None) };
         self.block += 1;
         file.block(self.block - 1).map(Some)
@@ -120,8 +120,8 @@ impl Cutting {
     fn end(&mut self) -> Result<Vec<Pair>> {
         self.writer.finish(&self.probe)?;
         self.pair.probe = None;
-        let is_hot = |build: &Arc<SpillFile>| build.rows() * 4 > self.rows * HOT_QUARTERS;
-        let pair = |(build, probe): (Option<Arc<SpillFile>>, _)| Pair {
+        let is_hot = |build: &Blocks| build.rows() * 4 > self.rows * HOT_QUARTERS;
+        let pair = |(build, probe): (Option<Blocks>, _)| Pair {
             is_hot: build.as_ref().is_some_and(is_hot),
             level: self.pair.level + 1,
             build,

@@ -1,7 +1,7 @@
 //! Partitions of a join that are on disk, and the way there.
 //!
 //! ```text
-//! rows of a partition ► pieces, until they make a block ► the partition's file   (a worker each)   (all workers)
+//! rows of a partition ► pieces, until they make a block ► blocks of a file that a few partitions share   (a worker each)   (all workers)
 //! ```
 //! Which partitions are on disk is one set for both sides and all workers. It grows until the build side is complete, and never after: a probe row then
 //! meets all its build rows either in memory or on disk.
@@ -17,7 +17,10 @@ use crate::error::Result;
 use crate::memory::Reservation;
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::TaskContext;
-use crate::spill::{SpillArea, SpillFile};
+use crate::spill::{Block, SpillArea, SpillFile};
+
+/// Files of one side: partitions share them, since a process may have only so many, and many workers may cut at once.
+const FILES: usize = 8;
 
 /// Rows of a block: one becomes a batch when it is read.
 const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 64..=8_192;
@@ -92,36 +95,77 @@ impl OnDisk {
 /// One partition's rows of both sides.
 #[derive(Debug)]
 pub(super) struct Pair {
-    pub build: Option<Arc<SpillFile>>,
-    pub probe: Option<Arc<SpillFile>>,
+    pub build: Option<Blocks>,
+    pub probe: Option<Blocks>,
     /// How often its rows were cut before.
     pub level: u32,
     /// Most build rows are of one key, so that cutting does not help.
     pub is_hot: bool,
 }
 
-/// The files of one side, made as they are needed.
+/// Rows of one partition, in some blocks of a file.
 #[derive(Debug)]
-pub(super) struct PartitionFiles(Vec<Mutex<Option<Arc<SpillFile>>>>);
+pub(super) struct Blocks {
+    file: Arc<SpillFile>,
+    numbers: Vec<usize>,
+    rows: u64,
+}
+
+impl Blocks {
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Number of blocks.
+    pub(super) fn blocks(&self) -> usize {
+        self.numbers.len()
+    }
+
+    pub(super) fn block(&self, index: usize) -> Result<Block> {
+        self.file.block(self.numbers[index])
+    }
+}
+
+/// The partitions of one side, and their files, which are made as they are needed.
+#[derive(Debug)]
+pub(super) struct PartitionFiles {
+    /// Of neighbours, so that they go one after the other as partitions are joined.
+    files: Vec<Mutex<Option<Arc<SpillFile>>>>,
+    partitions: Vec<Mutex<Option<Blocks>>>,
+}
 
 impl Default for PartitionFiles {
     fn default() -> Self {
-        PartitionFiles((0..PARTITIONS).map(|_| Mutex::default()).collect())
+        PartitionFiles {
+            files: (0..FILES).map(|_| Mutex::default()).collect(),
+            partitions: (0..PARTITIONS).map(|_| Mutex::default()).collect(),
+        }
     }
 }
 
 impl PartitionFiles {
     fn file(&self, partition: usize, area: &Arc<SpillArea>, metrics: &Arc<OperatorMetrics>) -> Result<Arc<SpillFile>> {
-        let mut file = self.0[partition].lock().unwrap_or_else(|e| e.into_inner());
+        let mut file = self.files[partition * FILES / PARTITIONS].lock().unwrap_or_else(|e| e.into_inner());
         if let Some(file) = &*file {
             return Ok(file.clone());
         }
         Ok(file.insert(area.file("Join", metrics)?).clone())
     }
 
+    /// Appends a block to `file`, which is the partition's.
+    fn append(&self, partition: usize, file: &Arc<SpillFile>, columns: &[Column], rows: usize) -> Result<()> {
+        let number = file.append_block(columns, rows)?;
+        let mut blocks = self.partitions[partition].lock().unwrap_or_else(|e| e.into_inner());
+        let blocks = blocks.get_or_insert_with(|| Blocks { file: file.clone(), numbers: Vec::new(), rows: 0 });
+        blocks.numbers.push(number);
+        blocks.rows += rows as u64;
+        Ok(())
+    }
+
     /// Of each partition; all are gone here.
-    pub(super) fn take(&self) -> Vec<Option<Arc<SpillFile>>> {
-        self.0.iter().map(|file| file.lock().unwrap_or_else(|e| e.into_inner()).take()).collect()
+    pub(super) fn take(&self) -> Vec<Option<Blocks>> {
+        self.files.iter().for_each(|file| drop(file.lock().unwrap_or_else(|e| e.into_inner()).take()));
+        self.partitions.iter().map(|blocks| blocks.lock().unwrap_or_else(|e| e.into_inner()).take()).collect()
     }
 }
 
@@ -133,6 +177,7 @@ pub(super) struct Writer {
     block_rows: usize,
     reservation: Reservation,
     area: Arc<SpillArea>,
+    cancel: crate::pipeline::CancelToken,
     metrics: Arc<OperatorMetrics>,
 }
 
@@ -155,8 +200,14 @@ impl Writer {
             block_rows: (floor / FLOOR_OF_ROW).clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end()),
             reservation: task.memory.spilling_reservation("Join spill"),
             area: task.spill.clone(),
+            cancel: task.cancel.clone(),
             metrics: metrics.clone(),
         }
+    }
+
+    /// Fails when the query is stopped: much may be cut and written between two batches.
+    pub(super) fn check(&self) -> Result<()> {
+        self.cancel.check()
     }
 
     /// Takes rows of a partition.
@@ -204,16 +255,17 @@ impl Writer {
 
     /// Writes rows as blocks of about the right size: what reads them has little room, too.
     fn append(&self, files: &PartitionFiles, partition: usize, columns: &[Column], rows: usize) -> Result<()> {
+        self.check()?;
         let file = files.file(partition, &self.area, &self.metrics)?;
         let bytes: usize = columns.iter().map(Column::memory_bytes).sum();
         let blocks = bytes.div_ceil(self.block_bytes).max(rows.div_ceil(self.block_rows)).clamp(1, rows.max(1));
         if blocks == 1 {
-            return file.append(columns, rows);
+            return files.append(partition, &file, columns, rows);
         }
         for block in 0..blocks {
             let (start, end) = (rows * block / blocks, rows * (block + 1) / blocks);
             let part: Vec<Column> = columns.iter().map(|column| column.slice(start, end - start)).collect();
-            file.append(&part, end - start)?;
+            files.append(partition, &file, &part, end - start)?;
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use arrow_schema::DataType;
 
 use crate::error::{Error, Result};
-use crate::expression::Expression;
+use crate::expression::{Expression, is_volatile};
 use crate::operators::runtime_filter::RuntimeFilter;
 use crate::pipeline::{Operator, Sink, Source};
 
@@ -93,6 +93,11 @@ impl JoinKind {
             self,
             JoinKind::Right | JoinKind::Full | JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark
         )
+    }
+
+    /// Bytes of a build row's mark, if there is one.
+    fn mark_bytes(self) -> usize {
+        usize::from(self.marks_right())
     }
 
     /// The output tells of left rows what only all build rows together decide.
@@ -202,9 +207,12 @@ impl Join {
     }
 
     /// Gives what comes of rows that did not fit memory; its pipeline waits for the probing ones and for [`Join::unmatched`]. Only a join that this is asked
-    /// of before it runs puts anything on disk.
+    /// of before it runs puts anything on disk; one whose keys are other ones each time they are computed never does.
     pub fn spilled(&self) -> Arc<dyn Source> {
-        self.shared.disk.will_be_read();
+        let keys = &self.shared.spec;
+        if !keys.left_keys.iter().chain(&keys.right_keys).any(is_volatile) {
+            self.shared.disk.will_be_read();
+        }
         Arc::new(spilled::JoinSpilled::new(self.shared.clone()))
     }
 }

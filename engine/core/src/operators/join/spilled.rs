@@ -16,7 +16,7 @@ use super::arrive::{Facts, Resident, TABLE_ROWS_MAX, loaded_bytes};
 use super::assemble::Building;
 use super::build::{BuildBatch, Built};
 use super::cutting::Cutting;
-use super::disk::Pair;
+use super::disk::{Blocks, Pair};
 use super::keys::{JoinKeys, WordBounds};
 use super::layout::LEVELS_MAX;
 use super::probe::ProbeState;
@@ -26,7 +26,6 @@ use crate::error::{Error, Result};
 use crate::memory::Reservation;
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{Flow, Next, OperatorState, Source, SourceState, TaskContext};
-use crate::spill::SpillFile;
 
 #[derive(Debug)]
 pub(super) struct JoinSpilled {
@@ -131,7 +130,7 @@ impl Marks {
         let reservation = task.memory.spilling_reservation("Join marks");
         let words = rows.div_ceil(64);
         reservation.grow(words * 8)?;
-        Ok(Marks { words: vec![0; words], at: 0, _reservation: reservation })
+        Ok(Marks { words: vec![0; words], at: 0, _reservation: reservation.passive() })
     }
 
     /// Adds those of the next batch's rows.
@@ -218,7 +217,8 @@ impl Worker {
         let block = file.block(pass.block)?;
         let batch = self.shared.layout.build_batch(block.columns, block.rows, &self.keys)?;
         let (types, read) = (&self.shared.spec.right_types, &self.shared.layout.right_read);
-        let bytes = loaded_bytes(&batch, &self.keys, types, read, self.task.config.hash_collisions);
+        let marks = batch.rows * self.shared.spec.kind.mark_bytes();
+        let bytes = loaded_bytes(&batch, &self.keys, types, read, self.task.config.hash_collisions) + marks;
         let fits = pass.loaded_rows + batch.rows <= TABLE_ROWS_MAX;
         if !(fits && self.reservation.try_grow(bytes)?) {
             if !pass.loaded.is_empty() {
@@ -351,6 +351,6 @@ impl Worker {
     }
 }
 
-fn rows(file: &Option<Arc<SpillFile>>) -> usize {
-    file.as_ref().map_or(0, |file| file.rows() as usize)
+fn rows(blocks: &Option<Blocks>) -> usize {
+    blocks.as_ref().map_or(0, |blocks| blocks.rows() as usize)
 }

@@ -90,7 +90,7 @@ fn output_bytes(runs: &[Run], wanted: usize, shared: &Shared) -> usize {
 /// Keeps the tokens of the output, and of the long strings that it shares with the runs.
 fn keep(runs: &[Run], output: Reservation, shared: &Shared) {
     let mut state = shared.state();
-    state.reservations.push(output);
+    state.reservations.push(output.passive());
     for run in runs {
         let strings = run.columns[..shared.run.payload].iter().map(shared_bytes).sum();
         state.reservations.extend(run.reservation.as_ref().map(|token| token.split(strings)));

@@ -13,7 +13,6 @@ use super::Shared;
 use super::external::ExternalMerge;
 use super::run::Run;
 use super::spilled::{RunWriter, SpilledRun};
-use crate::config::BATCH_ROWS_MAX;
 use crate::error::Result;
 use crate::memory::Reservation;
 use crate::pipeline::{FinalizeTask, TaskContext};
@@ -48,7 +47,7 @@ pub(super) fn finalize(shared: &Arc<Shared>, task: &TaskContext) -> Result<Vec<F
             metrics.note("merged from disk", spilled.len().to_string());
         }
         state.spilled = spilled;
-        state.reservations.push(reservation);
+        state.reservations.push(reservation.passive());
         return Ok(Vec::new());
     }
     Ok(pass(shared, spilled, fan_in, reservation, task))
@@ -136,7 +135,7 @@ fn merge(shared: &Shared, runs: Vec<SpilledRun>, file: &Arc<SpillFile>, task: &T
     let mut writer = RunWriter::new(spec, file, task);
     let mut left = shared.spec.rows_to_sort().unwrap_or(usize::MAX);
     while left > 0 {
-        let rows = merge.next(spec, left.min(BATCH_ROWS_MAX))?;
+        let rows = merge.next(spec, left.min(task.config.batch_rows))?;
         if rows.len() == 0 {
             break;
         }

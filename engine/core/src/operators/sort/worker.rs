@@ -14,9 +14,9 @@ use super::run::Run;
 use super::spilled::SpilledRun;
 use super::{RUN_ROWS_MAX, Rows, Shared, TOP_BUFFER_ROWS, rows, threshold};
 use crate::batch::{Batch, Column};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::expression::evaluate;
-use crate::memory::Reservation;
+use crate::memory::{Reservation, granted};
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{Flow, SinkState, TaskContext};
 use crate::spill::SpillFile;
@@ -116,11 +116,7 @@ impl SortState {
             }
         }
         self.spill()?;
-        match self.reservation.grow(bytes) {
-            Ok(()) => Ok(true),
-            Err(Error::OutOfMemory { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        granted(self.reservation.grow(bytes))
     }
 
     /// Drops rows that sort after what a top-N already holds.
@@ -178,7 +174,7 @@ impl SortState {
             self.write(run)?;
             return self.spill();
         }
-        run.reservation = Some(self.reservation.split(bytes));
+        run.reservation = Some(self.reservation.split(bytes).passive());
         self.runs.push(run);
         Ok(())
     }

@@ -218,7 +218,10 @@ impl Sink for Window {
             self.shared.sorted()?;
             return finalize_sorted(&self.shared, stage, task);
         }
-        self.shared.state().reservations.push(output);
+        // Strings stay when the columns that they came in go.
+        let payload = self.shared.spec.types.len();
+        let strings: Vec<Reservation> = workers.iter().map(|worker| worker.split_strings(payload)).collect();
+        self.shared.state().reservations.extend(strings.into_iter().chain([output.passive()]));
         let groups = partition::groups(workers, &self.shared.collected, task.config.threads);
         if let Some(metrics) = metrics {
             metrics.note("tasks", groups.len().to_string());
@@ -316,7 +319,9 @@ impl SinkState for WindowState {
         if self.rows.is_empty() {
             return Ok(());
         }
-        let worker = WorkerRows::new(std::mem::take(&mut self.rows), &self.shared.collected, reservation)?;
+        // What waits for the others cannot spill by itself any more.
+        let token = reservation.passive();
+        let worker = WorkerRows::new(std::mem::take(&mut self.rows), &self.shared.collected, token)?;
         self.shared.state().workers.push(worker);
         Ok(())
     }

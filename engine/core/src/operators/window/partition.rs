@@ -10,7 +10,7 @@ use crate::config::BATCH_ROWS_DEFAULT;
 use crate::error::Result;
 use crate::expression::{Expression, Kind, Scalar};
 use crate::memory::Reservation;
-use crate::operators::sort::{KeyOrder, KeyParts, RowSources, Rows, copy_strings};
+use crate::operators::sort::{KeyOrder, KeyParts, RowSources, Rows, copy_strings, shared_bytes};
 use crate::pipeline::SinkState;
 
 /// Rows are dealt to this many buckets by the highest bits of their partition key's hash.
@@ -100,7 +100,7 @@ pub(super) struct WorkerRows {
     /// Where each bucket starts in `positions`, and their end.
     starts: Vec<usize>,
     /// Token for the columns and positions, given back with them.
-    _reservation: Reservation,
+    reservation: Reservation,
 }
 
 impl WorkerRows {
@@ -109,7 +109,7 @@ impl WorkerRows {
         let count = rows.len();
         let columns = rows.concat(&collected.types)?;
         if collected.partition.is_empty() {
-            return Ok(WorkerRows { columns, positions: None, starts: vec![0, count], _reservation: reservation });
+            return Ok(WorkerRows { columns, positions: None, starts: vec![0, count], reservation });
         }
         let parts = KeyParts::new(
             collected.partition.iter().map(|&c| (&columns[c], &collected.types[c], KeyOrder::ANY)),
@@ -119,17 +119,22 @@ impl WorkerRows {
         drop(parts);
         let mut positions = Vec::new();
         let starts = plasmon_kernels::sort::bucket_rows(&hashes, BUCKETS, &mut positions);
-        Ok(WorkerRows { columns, positions: Some(positions), starts, _reservation: reservation })
+        Ok(WorkerRows { columns, positions: Some(positions), starts, reservation })
     }
 
     /// Rows that are to be computed together.
     pub(super) fn whole(columns: Vec<Column>, rows: usize, reservation: Reservation) -> Self {
-        WorkerRows { columns, positions: None, starts: vec![0, rows], _reservation: reservation }
+        WorkerRows { columns, positions: None, starts: vec![0, rows], reservation }
     }
 
     /// Rows.
     pub(super) fn len(&self) -> usize {
         self.starts.last().copied().unwrap_or(0)
+    }
+
+    /// The part of the token that is for long strings of the first `payload` columns, which the output shares.
+    pub(super) fn split_strings(&self, payload: usize) -> Reservation {
+        self.reservation.split(self.columns[..payload].iter().map(shared_bytes).sum())
     }
 
     /// Gives all rows to a share of a sort: as copies, since these columns go only when all are copied.

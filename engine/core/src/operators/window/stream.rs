@@ -17,13 +17,15 @@ use super::{Shared, compute_group};
 use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
 use crate::expression::{Expression, Scalar, SortKey};
-use crate::memory::Reservation;
+use crate::memory::{Reservation, granted};
 use crate::operators::Breaker;
 use crate::operators::sort::{KeyOrder, KeyParts, Layout, Rows, SortSpec, copy_strings, retained_bytes, sort_for};
 use crate::pipeline::{Next, SinkState, SourceState, TaskContext};
 
 /// Whole partitions are computed together once they have this many rows.
 const TOGETHER_ROWS: usize = 1 << 14;
+/// Rows of which some are taken at a time when memory cannot hold a batch: not fewer than these.
+const LEAST_ROWS: usize = 64;
 
 /// The sort of all rows by partition and order.
 pub(super) fn sorted(collected: &Collected) -> Result<Breaker> {
@@ -76,8 +78,8 @@ pub(super) struct WindowStream {
     ready: VecDeque<Batch>,
     /// What those hold of the reservation.
     ready_bytes: usize,
-    /// A batch for which there was no memory while others were ready.
-    arrived: Option<Batch>,
+    /// Batches, or parts of them, for which there was no memory yet; the next one is the last.
+    arrived: Vec<Batch>,
     reservation: Reservation,
     task: TaskContext,
 }
@@ -104,24 +106,24 @@ impl WindowStream {
             whole: 0,
             ready: VecDeque::new(),
             ready_bytes: 0,
-            arrived: None,
+            arrived: Vec::new(),
             reservation,
             task: task.clone(),
         }
     }
 
     /// Takes the next batch in order.
-    fn take(&mut self, batch: Batch) -> Result<()> {
+    fn take(&mut self, mut batch: Batch) -> Result<()> {
         if batch.rows() == 0 {
             return Ok(());
         }
         let bytes = self.bytes(&batch);
         if !self.reservation.try_grow(bytes)? {
             if self.whole > 0 || self.piece_rows() > 0 {
-                self.arrived = Some(batch);
+                self.arrived.push(batch);
                 return if self.whole > 0 { self.compute() } else { self.compute_piece(self.piece_rows()) };
             }
-            self.reservation.grow(bytes).map_err(|error| self.too_large(error))?;
+            batch = self.fitting(batch, bytes)?;
         }
         let types = &self.shared.collected.types;
         let starts = self.partitions.of(&batch, types)?;
@@ -140,6 +142,20 @@ impl WindowStream {
         if self.whole >= TOGETHER_ROWS { self.compute() } else { Ok(()) }
     }
 
+    /// As many first rows of a batch of `bytes` as there is memory for, which is then reserved; the others arrive next.
+    fn fitting(&mut self, mut batch: Batch, mut bytes: usize) -> Result<Batch> {
+        while batch.rows() > LEAST_ROWS && !granted(self.reservation.grow(bytes))? {
+            let half = batch.rows() / 2;
+            self.arrived.push(batch.slice(half, batch.rows() - half)?);
+            batch = batch.slice(0, half)?;
+            bytes = self.bytes(&batch);
+        }
+        if batch.rows() <= LEAST_ROWS {
+            self.reservation.grow(bytes).map_err(|error| self.too_large(error))?;
+        }
+        Ok(batch)
+    }
+
     /// How many of the waiting rows, all of one partition, may be computed as a piece.
     fn piece_rows(&self) -> usize {
         match self.cuts {
@@ -156,7 +172,7 @@ impl WindowStream {
         // It starts a partition, whatever was before.
         self.partitions.before = None;
         self.peers.iter_mut().for_each(|peers| peers.before = None);
-        self.arrived = Some(rest);
+        self.arrived.push(rest);
         if first > 0 {
             self.waiting.push(batch.slice(0, first)?.into_columns(), first);
         }
@@ -268,7 +284,7 @@ impl SourceState for WindowStream {
             if self.is_over {
                 return Ok(Next::Finished);
             }
-            if let Some(batch) = self.arrived.take() {
+            if let Some(batch) = self.arrived.pop() {
                 self.take(batch)?;
                 continue;
             }
