@@ -115,7 +115,7 @@ impl Import<'_> {
         }
         macro_rules! primitive {
             ($type:ty) => {
-                self.primitive::<$type>(data_type)?
+                Some(self.primitive::<$type>(data_type)?)
             };
         }
         let primitive = downcast_primitive! { data_type => (primitive), _ => None };
@@ -160,8 +160,8 @@ impl Import<'_> {
         Ok(Arc::new(array.map_err(|e| self.wrong(e))?))
     }
 
-    /// Numbers, which have nothing but a width to be checked; `None` when they are not aligned and must be copied.
-    fn primitive<T: ArrowPrimitiveType>(&self, data_type: &DataType) -> Result<Option<ArrayRef>> {
+    /// Numbers, which have nothing but a width to be checked; those that are not aligned are copied.
+    fn primitive<T: ArrowPrimitiveType>(&self, data_type: &DataType) -> Result<ArrayRef> {
         let span = self.span()?;
         self.require_buffers_of(data_type)?;
         self.require_children(0, 0)?;
@@ -169,14 +169,15 @@ impl Import<'_> {
         let width = size_of::<T::Native>();
         let bytes = span.checked_mul(width).ok_or_else(|| self.wrong("too many values"))?;
         let values = self.buffer(1, bytes)?;
-        if values.as_ptr().align_offset(align_of::<T::Native>()) != 0 {
-            return Ok(None);
-        }
+        // Arrow's own functions take a day-time interval, two 32-bit numbers, for one of 64 bits.
+        let alignment = align_of::<T::Native>().max(width.min(align_of::<i64>()));
+        let is_aligned = values.as_ptr().align_offset(alignment) == 0;
+        let values = if is_aligned { values } else { Buffer::from_slice_ref(values.as_slice()) };
         let nulls = self.nulls(span)?;
         let array = PrimitiveArray::<T>::try_new(ScalarBuffer::new(values, offset, length), nulls);
         let array = array.map_err(|e| self.wrong(e))?;
         let is_exact = *array.data_type() == *data_type;
-        Ok(Some(Arc::new(if is_exact { array } else { array.with_data_type(data_type.clone()) })))
+        Ok(Arc::new(if is_exact { array } else { array.with_data_type(data_type.clone()) }))
     }
 
     fn wrong(&self, what: impl fmt::Display) -> Failure {

@@ -404,6 +404,26 @@ fn buffers_that_are_not_aligned_are_copied() {
     assert_eq!(batch.column(0), &column);
 }
 
+#[test]
+fn day_time_intervals_are_aligned_as_arrows_own_functions_take_them() {
+    let column: ArrayRef =
+        Arc::new(IntervalDayTimeArray::from_iter_values((0..70).map(|i| IntervalDayTimeType::make_value(i, -i))));
+    let mut copy = vec![0u64; 72];
+    let batch = import_spoilt(&one_column(column.clone()), |array| {
+        let array = child(array);
+        // SAFETY: 70 values of 8 bytes, to a place that is aligned for 4 bytes and not for 8.
+        let skewed = unsafe {
+            let skewed = copy.as_mut_ptr().cast::<u8>().add(4);
+            std::ptr::copy_nonoverlapping((*array.buffers.add(1)).cast::<u8>(), skewed, 560);
+            skewed
+        };
+        set_buffer(array, 1, skewed.cast());
+    })
+    .expect("allowed by the interface");
+    assert_eq!(batch.column(0), &column);
+    assert_eq!(batch.column(0).to_data().buffers()[0].as_ptr().align_offset(8), 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 20 } else { 4000 }))]
 
