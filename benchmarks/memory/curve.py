@@ -19,8 +19,9 @@ def draw(record):
     width = (WIDTH - 56) / COLUMNS
     for index, (number, row) in enumerate(record["rows"].items()):
         panel(drawing, number, row, 28 + index % COLUMNS * width, TOP + index // COLUMNS * PANEL_HEIGHT, width - 24)
+    runs = "one run each" if record["repeat"] == 1 else f"the fastest of {record['repeat']} runs"
     bottom = TOP + math.ceil(max(len(record["rows"]), 1) / COLUMNS) * PANEL_HEIGHT
-    drawing.text(28, bottom + 18, f"{record['machine']} · {record['date']} · commit {record['commit']} · two threads, the faster of two runs", 11, SOFT)
+    drawing.text(28, bottom + 18, f"{record['machine']} · {record['date']} · commit {record['commit']} · two threads, {runs}", 11, SOFT)
     return drawing.svg(bottom + 34)
 
 

@@ -107,7 +107,7 @@ def budgets(arguments):
         engine.close()
     rows = {n: row for n, row in rows.items() if row}
     record = {
-        "scale": arguments.scale, "rows": rows, "machine": report.machine(), "commit": report.commit(), "date": str(datetime.date.today()),
+        "scale": arguments.scale, "repeat": arguments.repeat, "rows": rows, "machine": report.machine(), "commit": report.commit(), "date": str(datetime.date.today()),
         "versions": {"duckdb": duckdb.version if duckdb else ""},
     }
     keep(record, ROOT / "target/benchmarks")
