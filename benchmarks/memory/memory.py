@@ -110,9 +110,9 @@ def budgets(arguments):
         "scale": arguments.scale, "repeat": arguments.repeat, "rows": rows, "machine": report.machine(), "commit": report.commit(), "date": str(datetime.date.today()),
         "versions": {"duckdb": duckdb.version if duckdb else ""},
     }
-    keep(record, ROOT / "target/benchmarks")
+    report.keep(record, "memory", curve.draw, ROOT / "target/benchmarks")
     if arguments.publish:
-        keep(record, ROOT / "benchmarks/results")
+        report.keep(record, "memory", curve.draw, ROOT / "benchmarks/results")
     lines = []
     for share, bar in SHARES.items():
         if bar is None:
@@ -128,15 +128,6 @@ def budgets(arguments):
     wrong = [note for r in rows.values() for note in r["notes"] if "duckdb" not in note]
     lines.append(("answers under every budget", "all equal", "all" if not wrong else "; ".join(wrong[:3]), not wrong))
     return lines
-
-
-def keep(record, folder):
-    """Writes the record and its picture."""
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"memory-sf{record['scale']}"
-    (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
-    (folder / f"{name}.svg").write_text(curve.draw(record))
-    print(f"  written: {folder}/{name}.json and .svg")
 
 
 def main():

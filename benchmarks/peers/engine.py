@@ -54,16 +54,17 @@ def run_speed(arguments):
             print(f"  {peer}: {choice['taken']} is its better variant, of {', '.join(f'{n} {m:.3f} s' for n, m in choice['geometric_mean_seconds'].items())}")
     for note in record["notes"]:
         print(f"  note: {note}")
-    keep(record, ROOT / "target/benchmarks")
+    keep(record, "tpch", picture.draw, ROOT / "target/benchmarks")
     return record
 
 
-def keep(record, folder):
-    """Writes a record of speeds and its picture."""
+def keep(record, name, draw, folder):
+    """Writes a record and its picture."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"tpch-sf{record['scale']}.json").write_text(json.dumps(record, indent=1) + "\n")
-    (folder / f"tpch-sf{record['scale']}.svg").write_text(picture.draw(record))
-    print(f"  written: {folder}/tpch-sf{record['scale']}.json and .svg")
+    name = f"{name}-sf{record['scale']}"
+    (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+    (folder / f"{name}.svg").write_text(draw(record))
+    print(f"  written: {folder}/{name}.json and .svg")
 
 
 def earlier(scale):
@@ -117,7 +118,7 @@ def main():
     print("\n== what it must show")
     print_table(lines)
     if arguments.publish:
-        keep(record, ROOT / "benchmarks/results")
+        keep(record, "tpch", picture.draw, ROOT / "benchmarks/results")
         publish.write(ROOT / "README.md", record, lines)
         print("  written: README.md")
     raise SystemExit(any(passed is False for *_, passed in lines))

@@ -62,7 +62,7 @@ impl Monitor {
             rows_total: self.rows_total,
             bytes_reserved: self.task.memory.used(),
             bytes_peak: self.task.memory.peak(),
-            bytes_spilled: self.measure(0).map_or(0, |measured| measured.spilled_bytes()),
+            bytes_spilled: self.task.spill.written(),
         }
     }
 

@@ -60,6 +60,17 @@ fn is_refused(slot: &Slot) -> bool {
     })
 }
 
+/// Queries, each of which does `work` to the next, and their answers.
+fn circle<T: Send + 'static>(size: usize, work: fn(&Slot) -> T) -> (Vec<Slot>, Receiver<T>) {
+    let (slots, (answer, answered)): (Vec<Slot>, _) = ((0..size).map(|_| Slot::default()).collect(), channel());
+    for (index, slot) in slots.iter().enumerate() {
+        let next = slots[(index + 1) % size].clone();
+        let query = query_that(move || work(&next), answer.clone());
+        *slot.lock().expect("no panic") = Some(query);
+    }
+    (slots, answered)
+}
+
 fn answers<T>(receiver: &Receiver<T>, count: usize) -> Vec<T> {
     (0..count).map(|_| receiver.recv_timeout(PATIENCE).expect("an answer, not a hang")).collect()
 }
@@ -78,12 +89,7 @@ fn a_query_that_asks_for_its_own_rows_is_refused_and_goes_on() {
 #[test]
 fn of_queries_that_ask_for_each_others_rows_one_is_refused() {
     for size in 2..=4 {
-        let (slots, (answer, answered)): (Vec<Slot>, _) = ((0..size).map(|_| Slot::default()).collect(), channel());
-        for (index, slot) in slots.iter().enumerate() {
-            let next = slots[(index + 1) % size].clone();
-            let query = query_that(move || is_refused(&next), answer.clone());
-            *slot.lock().expect("no panic") = Some(query);
-        }
+        let (slots, answered) = circle(size, is_refused);
         assert!(answers(&answered, size).contains(&true), "a circle of {size}");
         slots.iter().for_each(|slot| drop(slot.lock().expect("no panic").take()));
     }
@@ -92,14 +98,8 @@ fn of_queries_that_ask_for_each_others_rows_one_is_refused() {
 #[test]
 fn queries_that_close_each_other_end() {
     for size in 1..=3 {
-        let (slots, (answer, answered)): (Vec<Slot>, _) = ((0..size).map(|_| Slot::default()).collect(), channel());
-        for (index, slot) in slots.iter().enumerate() {
-            let next = slots[(index + 1) % size].clone();
-            let query = query_that(move || with_query(&next, |query| (None, drop(query))), answer.clone());
-            *slot.lock().expect("no panic") = Some(query);
-        }
+        let (_slots, answered) = circle(size, |next| with_query(next, |query| (None, drop(query))));
         // Who was closed before it read its stream gives no answer; every stream is let go of in the end.
-        drop(answer);
         let mut answered_by = 0;
         loop {
             match answered.recv_timeout(PATIENCE) {

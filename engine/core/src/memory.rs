@@ -250,12 +250,8 @@ impl MemoryBudget {
         if self.refuses_by_test() {
             return Err(self.refusal(&consumer.name, bytes, None));
         }
-        let Err(why) = self.take(consumer, bytes) else { return Ok(()) };
-        if self.spill_standing(bytes)? > 0 && self.take(consumer, bytes).is_ok() {
-            return Ok(());
-        }
-        if consumer.spills && consumer.held() + bytes <= self.floor() {
-            self.overdraw(consumer, bytes);
+        let Err(why) = self.take_or_spill_standing(consumer, bytes)? else { return Ok(()) };
+        if consumer.spills && self.overdraw(consumer, bytes) {
             return Ok(());
         }
         Err(self.refusal(&consumer.name, bytes, why))
@@ -277,16 +273,20 @@ impl MemoryBudget {
         if asked || told || self.refuses_by_test() {
             return Ok(false);
         }
-        if self.take(consumer, bytes).is_ok() || (self.spill_standing(bytes)? > 0 && self.take(consumer, bytes).is_ok())
-        {
+        if self.take_or_spill_standing(consumer, bytes)?.is_ok() {
             return Ok(true);
         }
         self.ask(Some(consumer), bytes);
-        if held + bytes <= self.floor() {
-            self.overdraw(consumer, bytes);
-            return Ok(true);
+        Ok(self.overdraw(consumer, bytes))
+    }
+
+    /// As [`MemoryBudget::take`], once more after what stands still was spilled.
+    fn take_or_spill_standing(&self, consumer: &Consumer, bytes: usize) -> Result<Result<(), Option<String>>> {
+        let taken = self.take(consumer, bytes);
+        if taken.is_err() && self.spill_standing(bytes)? > 0 && self.take(consumer, bytes).is_ok() {
+            return Ok(Ok(()));
         }
-        Ok(false)
+        Ok(taken)
     }
 
     /// Reserves `bytes`; or changes nothing and gives the source's reason, if it was the source that refused.
@@ -318,8 +318,11 @@ impl MemoryBudget {
         Ok(())
     }
 
-    /// Reserves over the limit, and without the source.
-    fn overdraw(&self, consumer: &Consumer, bytes: usize) {
+    /// Reserves over the limit, and without the source, if `consumer` then holds no more than it always may.
+    fn overdraw(&self, consumer: &Consumer, bytes: usize) -> bool {
+        if consumer.held() + bytes > self.floor() {
+            return false;
+        }
         let total = {
             let mut ledger = locked(&self.ledger);
             ledger.used += bytes;
@@ -327,6 +330,7 @@ impl MemoryBudget {
         };
         consumer.held.fetch_add(bytes, Ordering::Relaxed);
         self.peak.fetch_max(total, Ordering::Relaxed);
+        true
     }
 
     /// Has `bytes` spilled of what stands still; how many were.
@@ -391,11 +395,8 @@ impl MemoryBudget {
     }
 
     fn refusal(&self, consumer: &str, requested: usize, why: Option<String>) -> Error {
-        let mut held: Vec<_> = locked(&self.consumers)
-            .iter()
-            .map(|c| (c.held.load(Ordering::Relaxed), c.name.clone()))
-            .filter(|c| c.0 > 0)
-            .collect();
+        let mut held: Vec<_> =
+            locked(&self.consumers).iter().map(|c| (c.held(), c.name.clone())).filter(|c| c.0 > 0).collect();
         held.sort_by(|a, b| b.cmp(a));
         let mut holders = held.iter().map(|(bytes, name)| format!("{name}: {bytes}")).collect::<Vec<_>>().join(", ");
         if holders.is_empty() {

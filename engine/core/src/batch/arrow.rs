@@ -12,7 +12,7 @@ use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer, OffsetBuffer, ScalarBuff
 use arrow_schema::{DataType, Field, FieldRef, IntervalUnit, Schema, SchemaRef, TimeUnit};
 use plasmon_kernels::gather::Position;
 
-use super::{Batch, Bitmap, Column, Dictionary, Encoding, Physical, Values, Views, physical_type};
+use super::{Batch, Bitmap, Column, Dictionary, Encoding, Physical, Values, Views, physical_type, string_bytes};
 use crate::error::{Error, Result};
 
 /// A batch from an Arrow record batch; `batch.num_rows()` must be ≤ 32,768.
@@ -168,8 +168,8 @@ pub(super) fn array_bytes(array: &dyn Array) -> usize {
         Map(_, _) => item_bytes(array.as_map().entries(), array.as_map().offsets()),
         FixedSizeList(_, _) => array_bytes(array.as_fixed_size_list().values().as_ref()),
         Struct(_) => array.as_struct().columns().iter().map(|column| array_bytes(column.as_ref())).sum(),
-        Utf8View => view_bytes(array.as_string_view().views()),
-        BinaryView => view_bytes(array.as_binary_view().views()),
+        Utf8View => string_bytes(array.as_string_view().views()),
+        BinaryView => string_bytes(array.as_binary_view().views()),
         _ => array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size()),
     };
     items + array.nulls().map_or(0, |nulls| nulls.len().div_ceil(8))
@@ -180,10 +180,6 @@ fn item_bytes<O: OffsetSizeTrait>(items: &dyn Array, offsets: &[O]) -> usize {
     let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { return 0 };
     let used = items.slice(first.as_usize(), last.as_usize() - first.as_usize());
     size_of_val(offsets) + array_bytes(used.as_ref())
-}
-
-fn view_bytes(views: &[u128]) -> usize {
-    size_of_val(views) + views.iter().map(|&view| view as u32 as usize).filter(|&len| len > 12).sum::<usize>()
 }
 
 /// One arbitrary value of a physical type, to stand under nulls.

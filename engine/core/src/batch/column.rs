@@ -120,6 +120,16 @@ impl Views {
     }
 }
 
+/// Bytes of strings by their views, which hold short ones.
+pub(crate) fn string_bytes(views: &[u128]) -> usize {
+    size_of_val(views) + long_bytes(views)
+}
+
+/// Bytes of the strings that their views do not hold.
+pub(crate) fn long_bytes(views: &[u128]) -> usize {
+    views.iter().map(|&view| view as u32 as usize).filter(|&len| len > 12).sum()
+}
+
 /// The little-endian bytes of a view, borrowed.
 #[inline]
 fn view_bytes(view: &u128) -> &[u8] {
@@ -274,7 +284,7 @@ impl Values {
     pub fn memory_bytes(&self) -> usize {
         with_fixed_width!(self, buffer, _variant => buffer.inner().len(), otherwise other => match other {
             Values::Boolean(bits) => bits.words().len() * 8,
-            Values::View(views) => views.views.len() * 16 + views.views.iter().map(|&v| v as u32 as usize).filter(|&len| len > 12).sum::<usize>(),
+            Values::View(views) => string_bytes(&views.views),
             Values::Nested(array) => super::arrow::array_bytes(array.as_ref()),
             _ => unreachable!("fixed-width variants are matched above"),
         })

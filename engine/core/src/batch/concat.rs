@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
-use arrow_buffer::{Buffer, ScalarBuffer};
+use arrow_buffer::Buffer;
 use arrow_schema::DataType;
 
 use super::arrow::{export_column, import_column};
@@ -13,65 +13,47 @@ use crate::expression::Scalar;
 
 /// See [`Column::concat`].
 pub(super) fn concat(columns: &[Column], data_type: &DataType) -> Result<Column> {
-    let physical = physical_type(data_type);
-    if physical == Physical::Nested {
-        return concat_nested(columns, data_type);
-    }
-    let flat: Vec<Column> = columns.iter().map(|c| c.flatten().widen(physical)).collect();
-    let parts: Vec<&Values> = flat
-        .iter()
-        .map(|c| match c.encoding() {
-            Encoding::Flat(values) if values.physical() == physical => Ok(values),
-            _ => Err(Error::internal(format!("cannot concatenate {:?} values as {data_type}", c.physical()))),
-        })
-        .collect::<Result<_>>()?;
-    macro_rules! fixed {
-        ($($variant:ident),*) => {
-            match physical {
-                $(Physical::$variant => Values::$variant(join_fixed(parts.iter().filter_map(|p| match p { Values::$variant(b) => Some(b), _ => None }))),)*
-                Physical::Boolean => Values::Boolean(join_bits(parts.iter().filter_map(|p| match p { Values::Boolean(b) => Some(b), _ => None }))),
-                Physical::View => Values::View(join_views(parts.iter().filter_map(|p| match p { Values::View(v) => Some(v), _ => None }))),
-                Physical::Nested => return Err(Error::internal("nested values are concatenated elsewhere")),
-            }
-        };
-    }
-    let values =
-        fixed!(Int8, Int16, Int32, Int64, Int128, Int256, UInt8, UInt16, UInt32, UInt64, Float32, Float64, Interval);
-    let mut column = Column::flat_with_validity(values, concat_validity(&flat));
-    column.is_ascii = columns.iter().all(|c| c.is_ascii);
-    Ok(column)
+    concat_owned(columns.to_vec(), data_type)
 }
 
 /// See [`Column::concat_owned`].
 pub(super) fn concat_owned(columns: Vec<Column>, data_type: &DataType) -> Result<Column> {
     let physical = physical_type(data_type);
-    if matches!(physical, Physical::Nested | Physical::Boolean) {
-        return concat(&columns, data_type);
+    if physical == Physical::Nested {
+        return concat_nested(&columns, data_type);
     }
     let len = columns.iter().map(Column::len).sum();
     let (validity, is_ascii) = (concat_validity(&columns), columns.iter().all(|c| c.is_ascii));
     let flat = columns.into_iter().map(|column| column.flatten().widen(physical));
     let mismatch =
         |column: &Column| Error::internal(format!("cannot concatenate {:?} values as {data_type}", column.physical()));
+    macro_rules! parts {
+        ($variant:ident, $part:ident => $take:expr) => {
+            for column in flat {
+                let Encoding::Flat(Values::$variant($part)) = column.encoding() else { return Err(mismatch(&column)) };
+                $take;
+            }
+        };
+    }
     macro_rules! joined {
         ($($variant:ident),*) => {
             match physical {
                 $(Physical::$variant => {
                     let mut joined = Vec::with_capacity(len);
-                    for column in flat {
-                        let Encoding::Flat(Values::$variant(values)) = column.encoding() else { return Err(mismatch(&column)) };
-                        joined.extend_from_slice(values);
-                    }
+                    parts!($variant, values => joined.extend_from_slice(values));
                     Values::$variant(joined.into())
                 })*
-                _ => {
+                Physical::Boolean => {
+                    let mut parts = Vec::new();
+                    parts!(Boolean, bits => parts.push(bits.clone()));
+                    Values::Boolean(join_bits(parts.iter()))
+                }
+                Physical::View => {
                     let mut joined = JoinedViews::with_capacity(len);
-                    for column in flat {
-                        let Encoding::Flat(Values::View(views)) = column.encoding() else { return Err(mismatch(&column)) };
-                        joined.push(views);
-                    }
+                    parts!(View, views => joined.push(views));
                     Values::View(joined.finish())
                 }
+                Physical::Nested => return Err(Error::internal("nested values are concatenated elsewhere")),
             }
         };
     }
@@ -133,14 +115,6 @@ pub fn concat_validity(columns: &[Column]) -> Option<Bitmap> {
     Some(join_bits(full.iter()))
 }
 
-fn join_fixed<'a, T: arrow_buffer::ArrowNativeType>(
-    parts: impl Iterator<Item = &'a ScalarBuffer<T>> + Clone,
-) -> ScalarBuffer<T> {
-    let mut joined: Vec<T> = Vec::with_capacity(parts.clone().map(|p| p.len()).sum());
-    parts.for_each(|p| joined.extend_from_slice(p));
-    joined.into()
-}
-
 /// Bit-wise concatenation, a word at a time.
 fn join_bits<'a>(parts: impl Iterator<Item = &'a Bitmap> + Clone) -> Bitmap {
     let len: usize = parts.clone().map(Bitmap::len).sum();
@@ -160,12 +134,6 @@ fn join_bits<'a>(parts: impl Iterator<Item = &'a Bitmap> + Clone) -> Bitmap {
 }
 
 /// Views over the union of the parts' buffers; long views are re-pointed.
-fn join_views<'a>(parts: impl Iterator<Item = &'a Views> + Clone) -> Views {
-    let mut joined = JoinedViews::with_capacity(parts.clone().map(|p| p.views.len()).sum());
-    parts.for_each(|part| joined.push(part));
-    joined.finish()
-}
-
 struct JoinedViews {
     views: Vec<u128>,
     buffers: Vec<Buffer>,

@@ -12,6 +12,7 @@ mod selection;
 use crate::error::{Error, Result};
 pub use bitmap::Bitmap;
 pub use column::{Bounds, Column, Dictionary, Encoding, Physical, Values, Views, is_null_type, physical_type};
+pub(crate) use column::{long_bytes, string_bytes};
 pub use concat::concat_validity;
 pub use selection::Selection;
 

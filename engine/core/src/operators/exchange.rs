@@ -256,9 +256,7 @@ impl ExchangeState {
                 self.task.cancel.check()?;
                 let count = fitting(left.as_slice().iter().map(Batch::rows), batch_rows);
                 let batch = join(left.by_ref().take(count).collect(), &self.shared.spec.types)?;
-                // The only writer of the file knows the number of the next block.
-                let block = file.blocks();
-                file.append(batch.columns(), batch.rows())?;
+                let block = file.append(batch.columns(), batch.rows())?;
                 spilled.push(Piece::Block(file.clone(), block, batch.rows()));
             }
         }

@@ -63,8 +63,7 @@ fn write(batches: &[Batch], file: &Arc<SpillFile>, check: impl Fn() -> Result<()
             let together = &batches[start..=index];
             check()?;
             let columns: Vec<Column> = together.iter().flat_map(|b| b.columns()).cloned().collect();
-            let block = file.blocks();
-            file.append(&columns, together.iter().map(Batch::rows).sum())?;
+            let block = file.append(&columns, together.iter().map(Batch::rows).sum())?;
             pieces.push(Piece::Block(file.clone(), block, batch.columns().len()));
             (start, bytes) = (index + 1, 0);
         }

@@ -29,6 +29,8 @@ pub(super) struct Disk {
 struct Ledger {
     bytes: u64,
     peak: u64,
+    /// Of all files there ever were.
+    written: u64,
     /// What each consumer has on disk.
     holders: Vec<(String, u64)>,
 }
@@ -57,6 +59,11 @@ impl Disk {
         (ledger.bytes, ledger.peak)
     }
 
+    /// Bytes of all files there ever were.
+    pub(super) fn written(&self) -> u64 {
+        self.ledger().written
+    }
+
     /// Counts `bytes` that `consumer` is about to write, unless they go over the quota.
     pub(super) fn take(&self, consumer: &str, bytes: u64) -> Result<()> {
         let mut ledger = self.ledger();
@@ -66,6 +73,7 @@ impl Disk {
         }
         ledger.bytes = total;
         ledger.peak = ledger.peak.max(total);
+        ledger.written += bytes;
         match ledger.holders.iter_mut().find(|holder| holder.0 == consumer) {
             Some(holder) => holder.1 += bytes,
             None => ledger.holders.push((consumer.to_string(), bytes)),

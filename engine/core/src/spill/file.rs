@@ -34,13 +34,8 @@ impl SpillFile {
     }
 
     /// Appends a block: `columns` of any encoding and any lengths; `rows` is given back with it. The columns may be dropped after. An error of the disk
-    /// may show only with a later block, or when reading.
-    pub fn append(&self, columns: &[Column], rows: usize) -> Result<()> {
-        self.append_block(columns, rows).map(|_| ())
-    }
-
-    /// As [`SpillFile::append`]; gives the number of the block, for those who share the file.
-    pub fn append_block(&self, columns: &[Column], rows: usize) -> Result<usize> {
+    /// may show only with a later block, or when reading. Gives the number of the block, for those who share the file.
+    pub fn append(&self, columns: &[Column], rows: usize) -> Result<usize> {
         let bytes = seal(columns, rows, &self.types)?;
         let len = bytes.len();
         let index = self.store.place(len)?;
@@ -94,6 +89,47 @@ impl SpillFile {
 impl Drop for SpillFile {
     fn drop(&mut self) {
         self.store.forget();
+    }
+}
+
+/// Some blocks of a file that has others' too: rows of one partition.
+#[derive(Debug)]
+pub struct Blocks {
+    file: Arc<SpillFile>,
+    numbers: Vec<usize>,
+    rows: u64,
+}
+
+impl Blocks {
+    /// None of the blocks of `file` yet.
+    pub fn of(file: &Arc<SpillFile>) -> Self {
+        Blocks { file: file.clone(), numbers: Vec::new(), rows: 0 }
+    }
+
+    /// Adds the block of a number, which has so many rows.
+    pub fn push(&mut self, number: usize, rows: usize) {
+        self.numbers.push(number);
+        self.rows += rows as u64;
+    }
+
+    /// Rows of all blocks.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Bytes of all blocks, as they are on disk.
+    pub fn bytes(&self) -> usize {
+        self.numbers.iter().filter_map(|&number| self.file.store.len(number)).sum()
+    }
+
+    /// Number of blocks.
+    pub fn blocks(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// The `index`-th of the blocks.
+    pub fn block(&self, index: usize) -> Result<Block> {
+        self.file.block(self.numbers[index])
     }
 }
 

@@ -20,7 +20,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use block::Block;
-pub use file::{SpillFile, SpillReader};
+pub use file::{Blocks, SpillFile, SpillReader};
 
 use crate::config::Config;
 use crate::error::Result;
@@ -44,6 +44,11 @@ impl SpillArea {
     /// A new, empty file, for `consumer` (shown in errors). Bytes written count as spilled in `metrics`. It takes nothing of the system before the first block.
     pub fn file(self: &Arc<Self>, consumer: &str, metrics: &Arc<OperatorMetrics>) -> Result<Arc<SpillFile>> {
         Ok(Arc::new(SpillFile::new(self, consumer, metrics)))
+    }
+
+    /// Bytes of all that was spilled so far.
+    pub fn written(&self) -> u64 {
+        self.disk.written()
     }
 
     /// Bytes that files hold now.

@@ -71,7 +71,7 @@ fn check(block: &Block) -> usize {
 }
 
 fn append(file: &SpillFile, number: usize) -> Result<()> {
-    file.append(&columns(number), number + 1)
+    file.append(&columns(number), number + 1).map(drop)
 }
 
 fn read_all(file: &Arc<SpillFile>) -> Result<Vec<usize>> {
@@ -367,7 +367,9 @@ fn figures_of_files() {
         let area = SpillArea::new(&Config { memory_bytes, ..config(&[&directory]) });
         let file = area.file("figures", &OperatorMetrics::new()).unwrap();
         let start = Instant::now();
-        (0..ROUNDS).for_each(|_| file.append(&all, ROWS).unwrap());
+        for _ in 0..ROUNDS {
+            file.append(&all, ROWS).unwrap();
+        }
         let write = rate(memory, start.elapsed());
         let _ = file.block(ROUNDS - 1).unwrap();
         let all_written = rate(memory, start.elapsed());

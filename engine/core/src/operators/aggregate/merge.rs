@@ -404,7 +404,7 @@ fn wanted(share: &mut Share, piece: &Piece, is_loaded: bool) -> usize {
     share.footprint() + share.growth_of(piece) + if is_loaded { piece.memory_bytes() } else { 0 }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 

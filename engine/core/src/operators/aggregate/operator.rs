@@ -1,9 +1,9 @@
 //! The sink of a hash aggregation, and what it shares with the source.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::input::{Arguments, id_column};
-use super::merge::{Held, Partitions, choose_cut};
+use super::merge::{Held, Partitions, choose_cut, locked};
 use super::run::Run;
 use super::share::{Share, key_types};
 use super::source::AggregateSource;
@@ -76,10 +76,6 @@ pub(super) enum Results {
     Whole(Mutex<Share>),
     /// Pieces of partitions, merged by whoever reads them.
     Partitioned(Arc<Partitions>),
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
 #[derive(Debug)]

@@ -7,41 +7,14 @@ use std::sync::{Arc, Mutex, Weak};
 use super::run::{Layout, Piece, Run};
 use crate::batch::Column;
 use crate::error::Result;
-use crate::spill::{Block, SpillFile};
+use crate::spill::{Blocks, SpillFile};
 
 /// A file for the blocks of several partitions, as long as one of them has blocks in it.
 pub(super) type SharedFile = Mutex<Weak<SpillFile>>;
 
-/// Some blocks of a file, in order.
-#[derive(Default)]
-struct Blocks {
-    file: Option<Arc<SpillFile>>,
-    indices: std::collections::VecDeque<usize>,
-    bytes: usize,
-}
-
-impl Blocks {
-    /// Appends a block; nobody else writes to the file meanwhile.
-    fn append(&mut self, file: &Arc<SpillFile>, columns: &[Column], rows: usize) -> Result<()> {
-        let before = file.bytes();
-        file.append(columns, rows)?;
-        self.indices.push_back(file.blocks() - 1);
-        self.bytes += (file.bytes() - before) as usize;
-        self.file.get_or_insert_with(|| file.clone());
-        Ok(())
-    }
-
-    fn next(&mut self) -> Result<Option<Block>> {
-        match (&self.file, self.indices.pop_front()) {
-            (Some(file), Some(index)) => file.block(index).map(Some),
-            _ => Ok(None),
-        }
-    }
-}
-
 /// What is to be merged into one table.
 pub(super) struct Part {
-    blocks: Blocks,
+    blocks: Option<Blocks>,
     pieces: Vec<Piece>,
     /// Bytes of the pieces.
     held: usize,
@@ -53,11 +26,11 @@ pub(super) struct Part {
 
 impl Part {
     pub(super) fn new(level: u32, cuts_alone: u32) -> Self {
-        Part { blocks: Blocks::default(), pieces: Vec::new(), held: 0, level, cuts_alone }
+        Part { blocks: None, pieces: Vec::new(), held: 0, level, cuts_alone }
     }
 
     pub(super) fn is_spilled(&self) -> bool {
-        self.blocks.file.is_some()
+        self.blocks.is_some()
     }
 
     /// Bytes of the pieces in memory.
@@ -91,26 +64,28 @@ impl Part {
             None => create()?,
         };
         *shared = Arc::downgrade(&file);
+        let blocks = self.blocks.get_or_insert_with(|| Blocks::of(&file));
         let (mut columns, mut groups, mut bytes): (Vec<Column>, usize, usize) = (Vec::new(), 0, 0);
         for piece in self.pieces.drain(..).flat_map(|piece| piece.parts(block)) {
             (groups, bytes) = (groups + piece.groups, bytes + piece.memory_bytes());
             columns.extend(piece.into_columns());
             if bytes >= block {
-                self.blocks.append(&file, &std::mem::take(&mut columns), std::mem::take(&mut groups))?;
+                blocks.push(file.append(&std::mem::take(&mut columns), groups)?, std::mem::take(&mut groups));
                 bytes = 0;
             }
         }
         if !columns.is_empty() {
-            self.blocks.append(&file, &columns, groups)?;
+            blocks.push(file.append(&columns, groups)?, groups);
         }
         self.held = 0;
         Ok(())
     }
 
     pub(super) fn into_pieces(self, layout: &Layout) -> Pieces<'_> {
-        let total = self.held + self.blocks.bytes;
+        let total = self.held + self.blocks.as_ref().map_or(0, Blocks::bytes);
         Pieces {
-            blocks: Some(self.blocks),
+            blocks: self.blocks,
+            next_block: 0,
             block: Vec::new().into_iter(),
             pieces: self.pieces.into_iter(),
             layout,
@@ -126,6 +101,7 @@ impl Part {
 /// The pieces of a part in the order in which they came.
 pub(super) struct Pieces<'a> {
     blocks: Option<Blocks>,
+    next_block: usize,
     /// What is left of the block at hand.
     block: std::vec::IntoIter<Column>,
     pieces: std::vec::IntoIter<Piece>,
@@ -148,15 +124,17 @@ impl Pieces<'_> {
     }
 
     fn find_next(&mut self) -> Result<Option<Piece>> {
-        while let Some(blocks) = &mut self.blocks {
+        while let Some(blocks) = &self.blocks {
             self.is_loaded = true;
             if self.block.len() > 0 {
                 return Run::from_columns(&mut self.block, self.layout).map(Some);
             }
-            match blocks.next()? {
-                Some(block) => self.block = block.columns.into_iter(),
+            if self.next_block < blocks.blocks() {
+                self.block = blocks.block(self.next_block)?.columns.into_iter();
+                self.next_block += 1;
+            } else {
                 // With the last part of the file, the file goes.
-                None => self.blocks = None,
+                self.blocks = None;
             }
         }
         self.is_loaded = false;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::JoinShared;
-use super::disk::{Blocks, Pair, PartitionFiles, Writer};
+use super::disk::{Pair, PartitionFiles, Writer};
 use super::keys::JoinKeys;
 use super::layout::{Cut, Hashing, PARTITIONS};
 use crate::batch::Column;
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::expression::evaluate;
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::TaskContext;
-use crate::spill::Block;
+use crate::spill::{Block, Blocks};
 
 /// A part that has more of its whole's build rows than this, in quarters, is mostly one key: it will not get smaller.
 const HOT_QUARTERS: u64 = 3;

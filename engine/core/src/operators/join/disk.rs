@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::memory::Reservation;
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::TaskContext;
-use crate::spill::{Block, SpillArea, SpillFile};
+use crate::spill::{Blocks, SpillArea, SpillFile};
 
 /// Files of one side: partitions share them, since a process may have only so many, and many workers may cut at once.
 const FILES: usize = 8;
@@ -103,29 +103,6 @@ pub(super) struct Pair {
     pub is_hot: bool,
 }
 
-/// Rows of one partition, in some blocks of a file.
-#[derive(Debug)]
-pub(super) struct Blocks {
-    file: Arc<SpillFile>,
-    numbers: Vec<usize>,
-    rows: u64,
-}
-
-impl Blocks {
-    pub(super) fn rows(&self) -> u64 {
-        self.rows
-    }
-
-    /// Number of blocks.
-    pub(super) fn blocks(&self) -> usize {
-        self.numbers.len()
-    }
-
-    pub(super) fn block(&self, index: usize) -> Result<Block> {
-        self.file.block(self.numbers[index])
-    }
-}
-
 /// The partitions of one side, and their files, which are made as they are needed.
 #[derive(Debug)]
 pub(super) struct PartitionFiles {
@@ -154,11 +131,9 @@ impl PartitionFiles {
 
     /// Appends a block to `file`, which is the partition's.
     fn append(&self, partition: usize, file: &Arc<SpillFile>, columns: &[Column], rows: usize) -> Result<()> {
-        let number = file.append_block(columns, rows)?;
+        let number = file.append(columns, rows)?;
         let mut blocks = self.partitions[partition].lock().unwrap_or_else(|e| e.into_inner());
-        let blocks = blocks.get_or_insert_with(|| Blocks { file: file.clone(), numbers: Vec::new(), rows: 0 });
-        blocks.numbers.push(number);
-        blocks.rows += rows as u64;
+        blocks.get_or_insert_with(|| Blocks::of(file)).push(number, rows);
         Ok(())
     }
 

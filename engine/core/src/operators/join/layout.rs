@@ -13,10 +13,11 @@ use super::JoinSpec;
 use super::build::BuildBatch;
 use super::keys::JoinKeys;
 use crate::batch::arrow::null_column;
-use crate::batch::{Batch, Column, Encoding, Values, Views};
+use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
 use crate::expression::Kind;
 use crate::operators::key_hash::hash_keys;
+use crate::operators::sort::copy_strings;
 use crate::pipeline::TaskContext;
 use crate::spill::Block;
 
@@ -177,21 +178,7 @@ pub(super) fn piece_bytes(columns: &[Column]) -> usize {
 
 /// Some rows, sharing nothing with the others: these may go and really free their memory.
 fn take(columns: &[Column], rows: &[u16]) -> Vec<Column> {
-    columns.iter().map(|column| own_strings(column.gather(rows).detach())).collect()
-}
-
-fn own_strings(column: Column) -> Column {
-    match column.encoding() {
-        Encoding::Flat(Values::View(views)) if !views.buffers.is_empty() => {
-            // Views of nulls may point anywhere.
-            let value = |row: usize| if column.is_valid(row) { views.value(row) } else { &[][..] };
-            let own = Views::from_values((0..column.len()).map(value));
-            let mut own = Column::flat_with_validity(Values::View(own), column.validity().cloned());
-            own.is_ascii = column.is_ascii;
-            own
-        }
-        _ => column,
-    }
+    columns.iter().map(|column| copy_strings(&column.gather(rows).detach())).collect()
 }
 
 /// How keys are hashed into partitions.

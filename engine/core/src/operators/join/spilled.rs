@@ -16,7 +16,7 @@ use super::arrive::{Facts, Resident, TABLE_ROWS_MAX, loaded_bytes};
 use super::assemble::Building;
 use super::build::{BuildBatch, Built};
 use super::cutting::Cutting;
-use super::disk::{Blocks, Pair};
+use super::disk::Pair;
 use super::keys::{JoinKeys, WordBounds};
 use super::layout::LEVELS_MAX;
 use super::probe::ProbeState;
@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::memory::Reservation;
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{Flow, Next, OperatorState, Source, SourceState, TaskContext};
+use crate::spill::Blocks;
 
 #[derive(Debug)]
 pub(super) struct JoinSpilled {

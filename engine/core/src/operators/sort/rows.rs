@@ -6,7 +6,7 @@ use arrow_schema::DataType;
 use plasmon_kernels::sort::gather_runs;
 
 use crate::batch::arrow::{export_column, import_column};
-use crate::batch::{Batch, Bitmap, Column, Encoding, Physical, Values, Views, physical_type};
+use crate::batch::{Batch, Bitmap, Column, Encoding, Physical, Values, Views, long_bytes, physical_type};
 use crate::config::BATCH_ROWS_MAX;
 use crate::error::{Error, Result};
 
@@ -71,23 +71,15 @@ impl Rows {
 /// Bytes that a column keeps alive: long strings by their lengths, since many batches share their buffers.
 pub(crate) fn retained_bytes(column: &Column) -> usize {
     match column.encoding() {
-        Encoding::Flat(Values::View(views)) => {
-            views.views.len() * 16 + long_bytes(views) + column.validity().map_or(0, |v| v.words().len() * 8)
-        }
         Encoding::Dictionary { .. } | Encoding::Constant(_) => column.memory_bytes() + column.len() * 16,
         Encoding::Flat(_) => column.memory_bytes(),
     }
 }
 
-/// Bytes of the strings that their views do not hold.
-fn long_bytes(views: &Views) -> usize {
-    views.views.iter().map(|&v| v as u32 as usize).filter(|&len| len > 12).sum()
-}
-
 /// Bytes of long strings that flat `column` shares with what is gathered from it.
 pub(crate) fn shared_bytes(column: &Column) -> usize {
     match column.encoding() {
-        Encoding::Flat(Values::View(views)) => long_bytes(views),
+        Encoding::Flat(Values::View(views)) => long_bytes(&views.views),
         _ => 0,
     }
 }
@@ -106,6 +98,10 @@ pub(crate) fn repeated_bytes(column: &Column) -> usize {
 /// The same column with strings in buffers of its own.
 pub(crate) fn copy_strings(column: &Column) -> Column {
     let Encoding::Flat(Values::View(views)) = column.encoding() else { return column.clone() };
+    if views.buffers.is_empty() {
+        return column.clone();
+    }
+    // Views of nulls may point anywhere.
     let text = |row: usize| if column.is_valid(row) { views.value(row) } else { &[] };
     let mut copy = Column::flat_with_validity(
         Values::View(Views::from_values((0..column.len()).map(text))),
