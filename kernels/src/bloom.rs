@@ -14,6 +14,15 @@ pub fn bloom_words(keys: usize) -> Vec<u64> {
     vec![0; keys.div_ceil(KEYS_PER_WORD).next_power_of_two()]
 }
 
+/// Makes a filter that holds `keys` keys as small as [`bloom_words`] would have made it, if it is larger: halves are laid over each other. It stays a superset.
+pub fn bloom_shrink(words: &mut Vec<u64>, keys: usize) {
+    while words.len() > 1 && words.len() / 2 >= keys.div_ceil(KEYS_PER_WORD) {
+        let upper = words.split_off(words.len() / 2);
+        words.iter_mut().zip(upper).for_each(|(word, upper)| *word |= upper);
+    }
+    words.shrink_to_fit();
+}
+
 /// Adds a key to a filter of [`bloom_words`].
 #[inline(always)]
 pub fn bloom_insert(words: &mut [u64], key: i64) {
@@ -85,6 +94,20 @@ mod tests {
                 }
                 prop_assert_eq!(out.len(), values.len().div_ceil(64));
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_filter_made_smaller_is_the_small_one(keys in prop::collection::vec(any::<i64>(), 1..200), doublings in 0..6u32) {
+            let (mut small, mut large) = (bloom_words(keys.len()), bloom_words(keys.len()));
+            large.resize(small.len() << doublings, 0);
+            for &key in &keys {
+                bloom_insert(&mut small, key);
+                bloom_insert(&mut large, key);
+            }
+            bloom_shrink(&mut large, keys.len());
+            prop_assert_eq!(large, small);
         }
     }
 

@@ -466,6 +466,11 @@ impl Reservation {
         self.budget.try_grow(&self.consumer, bytes)
     }
 
+    /// Whether `bytes` more are within the limit now, by what the budget itself knows: nobody is asked for anything.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.budget.used().checked_add(bytes).is_some_and(|total| total <= self.budget.limit)
+    }
+
     /// As [`Reservation::resize`], for state that can spill: `false` = spill, then call `resize`.
     pub fn try_resize(&self, bytes: usize) -> Result<bool> {
         match bytes.checked_sub(self.held()) {

@@ -17,7 +17,6 @@ use super::build::BuildBatch;
 use super::disk::Writer;
 use super::keys::{JoinKeys, WordBounds};
 use super::layout::{Hashing, PARTITIONS};
-use super::publish::KeyRange;
 use crate::batch::{Column, Encoding, Physical, physical_type};
 use crate::error::{Error, Result};
 use crate::memory::{Reservation, granted};
@@ -25,11 +24,13 @@ use crate::metrics::OperatorMetrics;
 use crate::pipeline::TaskContext;
 
 /// Rows that are cut at a time: pieces of fewer are more overhead than rows. A batch that has half of them is cut alone.
-const CUT_ROWS: usize = 1 << 14;
+pub(super) const CUT_ROWS: usize = 1 << 15;
 /// Once something must go to disk, at least this share of the rows goes.
 const SPILLED_SHARE: usize = 8;
 /// Rows of one table: numbers are 32 bits wide, and some mean something else.
 pub(super) const TABLE_ROWS_MAX: usize = u32::MAX as usize - 1;
+/// Bytes of a value while its column is put together.
+const MOVED_BYTES: usize = 16;
 /// Bytes that an interned string takes at most beside its bytes, which are held twice at most: the table doubles when it grows.
 const INTERNED_BYTES: usize = 48;
 
@@ -66,8 +67,10 @@ pub(super) struct BuildRows {
     pieces: Vec<Vec<BuildBatch>>,
     pub facts: Facts,
     pub bounds: WordBounds,
-    /// Of keys that were cut, for each filter to be published.
-    ranges: Vec<KeyRange>,
+    /// Its keys are in the sketches of the filters to be published, as those that come will be …
+    is_sketched: bool,
+    /// … and until then, keys of what went to disk.
+    unsketched: Vec<Vec<Column>>,
     /// Knows which rows take part.
     keys: JoinKeys,
     hashing: Hashing,
@@ -75,6 +78,7 @@ pub(super) struct BuildRows {
     dealt: u64,
     writer: Writer,
     reservation: Reservation,
+    task: TaskContext,
     metrics: Arc<OperatorMetrics>,
 }
 
@@ -88,7 +92,8 @@ impl BuildRows {
             pieces: (0..PARTITIONS).map(|_| Vec::new()).collect(),
             facts: Facts::default(),
             bounds: WordBounds::default(),
-            ranges: vec![KeyRange::default(); shared.publishes.len()],
+            is_sketched: shared.publishes.is_empty(),
+            unsketched: Vec::new(),
             keys: JoinKeys::new(&shared.spec, task.config.hash_collisions)?,
             hashing: Hashing::first(task),
             dealt: 0,
@@ -98,6 +103,7 @@ impl BuildRows {
             } else {
                 memory.reservation("Join build")
             },
+            task: task.clone(),
             metrics: metrics.clone(),
             shared: shared.clone(),
         })
@@ -142,11 +148,12 @@ impl BuildRows {
     pub(super) fn merge(&mut self, other: BuildRows) {
         self.whole.extend(other.whole);
         self.whole_rows += other.whole_rows;
+        self.is_sketched &= other.is_sketched || other.pieces.iter().all(Vec::is_empty);
+        self.unsketched.extend(other.unsketched);
         self.pieces.iter_mut().zip(other.pieces).for_each(|(own, other)| own.extend(other));
         self.facts.rows += other.facts.rows;
         self.facts.has_null_key |= other.facts.has_null_key;
         self.bounds.merge(&other.bounds);
-        self.ranges.iter_mut().zip(&other.ranges).for_each(|(own, other)| own.merge(other));
         self.reservation.absorb(other.reservation);
     }
 
@@ -163,9 +170,16 @@ impl BuildRows {
     fn make_room(&mut self, bytes: usize) -> Result<bool> {
         let before = self.bytes();
         self.cut_all()?;
-        let goal = before.saturating_sub(bytes.max(before / SPILLED_SHARE));
+        let sketches =
+            if self.is_sketched { 0 } else { self.shared.sketches.missing(&self.shared.publishes, &self.task) };
+        // What is too much for half of the rows is not worth their place.
+        let sketches = if sketches > before / 2 { 0 } else { sketches };
+        let goal = before.saturating_sub((bytes + sketches).max(before / SPILLED_SHARE));
         while self.bytes() > goal && self.spill_largest()? {}
         self.balance()?;
+        if !self.shared.disk.partitions().is_empty() {
+            self.begin_sketch()?;
+        }
         Ok(self.bytes() < before)
     }
 
@@ -199,11 +213,14 @@ impl BuildRows {
 
     fn cut(&mut self, batch: &BuildBatch) -> Result<()> {
         self.writer.check()?;
-        for ((key, _), range) in self.shared.publishes.iter().zip(&mut self.ranges) {
-            range.add(&batch.keys[*key]);
-        }
         let shared = self.shared.clone();
         let on_disk = shared.disk.partitions();
+        if !on_disk.is_empty() {
+            self.begin_sketch()?;
+        }
+        if self.is_sketched {
+            shared.sketches.add(&shared.publishes, &batch.keys);
+        }
         for (partition, columns, rows) in shared.layout.cut_build(batch, self.hashing, &mut self.dealt) {
             if on_disk.has(partition) {
                 self.writer.add(&shared.disk.build, partition, columns, rows)?;
@@ -211,6 +228,19 @@ impl BuildRows {
                 self.pieces[partition].push(shared.layout.build_batch(columns, rows, &self.keys)?);
             }
         }
+        Ok(())
+    }
+
+    /// Adds the keys of all that was cut, which by now have left some room, to the sketches; all that is cut from now on will be added.
+    fn begin_sketch(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.is_sketched, true) {
+            return Ok(());
+        }
+        let JoinShared { sketches, publishes, .. } = &*self.shared;
+        sketches.make(publishes, &self.task)?;
+        let gone = std::mem::take(&mut self.unsketched);
+        let pieces = self.pieces.iter().flatten().map(|piece| &piece.keys);
+        gone.iter().chain(pieces).for_each(|keys| sketches.add(publishes, keys));
         Ok(())
     }
 
@@ -229,6 +259,9 @@ impl BuildRows {
         for piece in std::mem::take(&mut self.pieces[partition]) {
             let columns = shared.layout.build_columns(&piece);
             self.writer.add(&shared.disk.build, partition, columns, piece.rows)?;
+            if !self.is_sketched {
+                self.unsketched.push(piece.keys);
+            }
         }
         Ok(())
     }
@@ -267,8 +300,8 @@ impl BuildRows {
         let on_disk = self.shared.disk.partitions();
         if !on_disk.is_empty() {
             self.metrics.add("spilled partitions", on_disk.len() as u64);
-            let filters = self.shared.publishes.iter().zip(&self.ranges);
-            filters.for_each(|((_, filter), range)| filter.publish(range.filter()));
+            self.begin_sketch()?;
+            self.shared.sketches.publish(&self.shared.publishes);
         }
         let rows = self.batches().map(|batch| batch.rows).sum();
         self.whole.extend(self.pieces.into_iter().flatten());
@@ -396,6 +429,16 @@ fn flat_bytes(column: &Column, data_type: &DataType) -> usize {
         Physical::Nested => return column.memory_bytes(),
     };
     column.len() * value + column.len() / 8
+}
+
+/// Bytes that `rows` rows of a partition on disk, of `bytes` in memory, are going to take until their table stands. What it says too little is asked for as
+/// they are read; see [`loaded_bytes`].
+pub(super) fn expected_bytes(rows: usize, bytes: usize, keys: &JoinKeys, mark_bytes: usize, collide: bool) -> usize {
+    let words = if keys.is_fixed() { 8 * keys.len() } else { INTERNED_BYTES };
+    let own = if keys.has_own_words() { 0 } else { 8 * keys.width() };
+    bytes
+        + rows * (words + own + MOVED_BYTES + mark_bytes)
+        + JoinTable::bytes_at_most(keys.width(), None, rows, collide)
 }
 
 /// Bytes that a few rows read back take at most until their table stands.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::JoinShared;
-use super::disk::{Pair, PartitionFiles, Writer};
+use super::disk::{Pair, PartitionFiles, Stored, Writer};
 use super::keys::JoinKeys;
 use super::layout::{Cut, Hashing, PARTITIONS};
 use crate::batch::Column;
@@ -121,11 +121,12 @@ impl Cutting {
         self.writer.finish(&self.probe)?;
         self.pair.probe = None;
         let is_hot = |build: &Blocks| build.rows() * 4 > self.rows * HOT_QUARTERS;
-        let pair = |(build, probe): (Option<Blocks>, _)| Pair {
-            is_hot: build.as_ref().is_some_and(is_hot),
+        let pair = |(build, probe): (Stored, Stored)| Pair {
+            is_hot: build.blocks.as_ref().is_some_and(is_hot),
             level: self.pair.level + 1,
-            build,
-            probe,
+            build_bytes: build.bytes,
+            build: build.blocks,
+            probe: probe.blocks,
         };
         Ok(self.build.take().into_iter().zip(self.probe.take()).map(pair).collect())
     }

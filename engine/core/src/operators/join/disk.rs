@@ -6,7 +6,7 @@
 //! Which partitions are on disk is one set for both sides and all workers. It grows until the build side is complete, and never after: a probe row then
 //! meets all its build rows either in memory or on disk.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arrow_schema::DataType;
@@ -14,10 +14,12 @@ use arrow_schema::DataType;
 use super::layout::{PARTITIONS, concat, piece_bytes};
 use crate::batch::Column;
 use crate::error::Result;
-use crate::memory::Reservation;
+use crate::memory::{Reservation, granted};
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::TaskContext;
 use crate::spill::{Blocks, SpillArea, SpillFile};
+
+const WORDS: usize = PARTITIONS.div_ceil(64);
 
 /// Files of one side: partitions share them, since a process may have only so many, and many workers may cut at once.
 const FILES: usize = 8;
@@ -25,9 +27,9 @@ const FILES: usize = 8;
 /// Rows of a block: one becomes a batch when it is read.
 const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 64..=8_192;
 /// Bytes of a block: one is worth a write, and many partitions collect theirs at once.
-const BLOCK_BYTES: std::ops::RangeInclusive<usize> = 8 << 10..=256 << 10;
-/// A block must be joined within the floor, when there is no more: such a part of it in bytes …
-const BLOCKS_OF_FLOOR: usize = 8;
+const BLOCK_BYTES: std::ops::RangeInclusive<usize> = 8 << 10..=128 << 10;
+/// A block must be joined within the floor, when there is no more, and those that are collected should take an eighth of all memory: such a part of it in bytes …
+const BLOCKS_OF_FLOOR: usize = 16;
 /// … and so much of it a row, for words and table.
 const FLOOR_OF_ROW: usize = 96;
 
@@ -35,7 +37,7 @@ const FLOOR_OF_ROW: usize = 96;
 #[derive(Debug, Default)]
 pub(super) struct OnDisk {
     /// A bit for each partition.
-    set: AtomicU32,
+    set: [AtomicU64; WORDS],
     is_read: AtomicBool,
     pub build: PartitionFiles,
     pub probe: PartitionFiles,
@@ -43,36 +45,36 @@ pub(super) struct OnDisk {
 
 /// Partitions as a set of bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Partitions(u32);
+pub(super) struct Partitions([u64; WORDS]);
 
 impl Partitions {
     pub(super) fn is_empty(self) -> bool {
-        self.0 == 0
+        self.0.iter().all(|&word| word == 0)
     }
 
     pub(super) fn has(self, partition: usize) -> bool {
-        self.0 >> partition & 1 == 1
+        self.0[partition / 64] >> (partition % 64) & 1 == 1
     }
 
     pub(super) fn len(self) -> usize {
-        self.0.count_ones() as usize
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 }
 
 impl OnDisk {
     /// The partitions on disk.
     pub(super) fn partitions(&self) -> Partitions {
-        Partitions(self.set.load(Ordering::Acquire))
+        Partitions(std::array::from_fn(|word| self.set[word].load(Ordering::Acquire)))
     }
 
     /// From now on the partition is on disk.
     pub(super) fn add(&self, partition: usize) {
-        self.set.fetch_or(1 << partition, Ordering::AcqRel);
+        self.set[partition / 64].fetch_or(1 << (partition % 64), Ordering::AcqRel);
     }
 
     /// From now on all partitions are.
     pub(super) fn add_all(&self) {
-        self.set.store(u32::MAX, Ordering::Release);
+        self.set.iter().for_each(|word| word.store(u64::MAX, Ordering::Release));
     }
 
     /// Somebody will read what is put here: only then is it safe to.
@@ -88,7 +90,14 @@ impl OnDisk {
     /// All that is here, to be joined.
     pub(super) fn take(&self) -> Vec<Pair> {
         let pairs = self.build.take().into_iter().zip(self.probe.take());
-        pairs.map(|(build, probe)| Pair { build, probe, level: 0, is_hot: false }).collect()
+        let pair = |(build, probe): (Stored, Stored)| Pair {
+            build_bytes: build.bytes,
+            build: build.blocks,
+            probe: probe.blocks,
+            level: 0,
+            is_hot: false,
+        };
+        pairs.map(pair).collect()
     }
 }
 
@@ -96,6 +105,8 @@ impl OnDisk {
 #[derive(Debug)]
 pub(super) struct Pair {
     pub build: Option<Blocks>,
+    /// Of the build rows, in memory.
+    pub build_bytes: usize,
     pub probe: Option<Blocks>,
     /// How often its rows were cut before.
     pub level: u32,
@@ -108,7 +119,15 @@ pub(super) struct Pair {
 pub(super) struct PartitionFiles {
     /// Of neighbours, so that they go one after the other as partitions are joined.
     files: Vec<Mutex<Option<Arc<SpillFile>>>>,
-    partitions: Vec<Mutex<Option<Blocks>>>,
+    partitions: Vec<Mutex<Stored>>,
+}
+
+/// What one side has of a partition.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    pub blocks: Option<Blocks>,
+    /// In memory.
+    pub bytes: usize,
 }
 
 impl Default for PartitionFiles {
@@ -132,15 +151,17 @@ impl PartitionFiles {
     /// Appends a block to `file`, which is the partition's.
     fn append(&self, partition: usize, file: &Arc<SpillFile>, columns: &[Column], rows: usize) -> Result<()> {
         let number = file.append(columns, rows)?;
-        let mut blocks = self.partitions[partition].lock().unwrap_or_else(|e| e.into_inner());
-        blocks.get_or_insert_with(|| Blocks::of(file)).push(number, rows);
+        let mut stored = self.partitions[partition].lock().unwrap_or_else(|e| e.into_inner());
+        stored.blocks.get_or_insert_with(|| Blocks::of(file)).push(number, rows);
+        stored.bytes += piece_bytes(columns);
         Ok(())
     }
 
     /// Of each partition; all are gone here.
-    pub(super) fn take(&self) -> Vec<Option<Blocks>> {
+    pub(super) fn take(&self) -> Vec<Stored> {
         self.files.iter().for_each(|file| drop(file.lock().unwrap_or_else(|e| e.into_inner()).take()));
-        self.partitions.iter().map(|blocks| blocks.lock().unwrap_or_else(|e| e.into_inner()).take()).collect()
+        let take = |stored: &Mutex<Stored>| std::mem::take(&mut *stored.lock().unwrap_or_else(|e| e.into_inner()));
+        self.partitions.iter().map(take).collect()
     }
 }
 
@@ -198,8 +219,10 @@ impl Writer {
             self.write(files, partition)?;
         }
         if !self.reservation.try_grow(bytes)? {
-            self.finish(files)?;
-            return self.append(files, partition, &columns, rows);
+            self.relieve(files)?;
+            if !granted(self.reservation.grow(bytes))? {
+                return self.append(files, partition, &columns, rows);
+            }
         }
         let pending = &mut self.pending[partition];
         pending.pieces.push(columns);
@@ -209,6 +232,15 @@ impl Writer {
             self.write(files, partition)?;
         }
         Ok(())
+    }
+
+    /// Memory is short: writes what makes a block worth writing, or all.
+    fn relieve(&mut self, files: &PartitionFiles) -> Result<()> {
+        let large: Vec<usize> = (0..PARTITIONS).filter(|&p| self.pending[p].bytes * 2 >= self.block_bytes).collect();
+        if large.is_empty() {
+            return self.finish(files);
+        }
+        large.into_iter().try_for_each(|partition| self.write(files, partition))
     }
 
     /// Writes all that waits.

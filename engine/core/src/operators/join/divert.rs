@@ -5,11 +5,13 @@
 use std::sync::Arc;
 
 use super::JoinShared;
+use super::arrive::CUT_ROWS;
 use super::disk::{Partitions, Writer};
 use super::keys::JoinKeys;
-use super::layout::{Cut, Hashing};
+use super::layout::{Cut, Hashing, concat, piece_bytes, take};
 use crate::batch::{Batch, Column, Selection};
 use crate::error::Result;
+use crate::memory::Reservation;
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::TaskContext;
 
@@ -19,6 +21,10 @@ pub(super) struct Diversion {
     /// All partitions that are on disk: the build side is complete.
     on_disk: Partitions,
     hashing: Hashing,
+    /// Rows that go to disk, and their hashes, until there are enough to be cut.
+    going: Vec<Vec<Column>>,
+    hashes: Vec<u64>,
+    reservation: Reservation,
     writer: Writer,
 }
 
@@ -29,6 +35,9 @@ impl Diversion {
         (!on_disk.is_empty()).then(|| Diversion {
             on_disk,
             hashing: Hashing::first(task),
+            going: Vec::new(),
+            hashes: Vec::new(),
+            reservation: task.memory.spilling_reservation("Join spill"),
             writer: Writer::new(&shared.layout.probe_types, task, metrics),
             shared: shared.clone(),
         })
@@ -43,34 +52,53 @@ impl Diversion {
     ) -> Result<Option<(Batch, Vec<Column>)>> {
         let rows = batch.selected_rows();
         let valid = forms.taking_part(&keys);
-        let takes_part = |rank: u16| valid.as_ref().is_none_or(|valid| valid.get(rank as usize));
+        let hashes = self.hashing.hashes(&keys, rows);
+        let goes = |rank: usize| {
+            self.on_disk.has(self.hashing.partition(hashes[rank])) && valid.as_ref().is_none_or(|valid| valid.get(rank))
+        };
+        let (going, staying): (Vec<u16>, Vec<u16>) = (0..rows as u16).partition(|&rank| goes(rank as usize));
+        if going.is_empty() {
+            return Ok(Some((batch, keys)));
+        }
         let position = |rank: u16| batch.selection().map_or(rank, |selection| selection.positions()[rank as usize]);
-        let mut staying: Vec<u16> = Vec::new();
-        let cut = Cut::new(&self.hashing.hashes(&keys, rows), self.hashing.parts);
-        for (partition, ranks) in cut.partitions() {
-            if !self.on_disk.has(partition) {
-                staying.extend(ranks);
-                continue;
-            }
-            let (going, unmatched): (Vec<u16>, Vec<u16>) = ranks.iter().partition(|&&rank| takes_part(rank));
-            staying.extend(unmatched);
-            let positions: Vec<u16> = going.into_iter().map(position).collect();
-            if !positions.is_empty() {
-                let columns = self.shared.layout.probe_columns(&batch, &positions);
-                self.writer.add(&self.shared.disk.probe, partition, columns, positions.len())?;
-            }
+        let positions: Vec<u16> = going.iter().map(|&rank| position(rank)).collect();
+        self.hashes.extend(going.iter().map(|&rank| hashes[rank as usize]));
+        self.collect(self.shared.layout.probe_columns(&batch, &positions))?;
+        if staying.is_empty() {
+            return Ok(None);
         }
-        if staying.is_empty() || staying.len() == rows {
-            return Ok((!staying.is_empty()).then_some((batch, keys)));
-        }
-        staying.sort_unstable();
         let positions = staying.iter().map(|&rank| position(rank)).collect();
         let keys = keys.iter().map(|key| key.gather(&staying)).collect();
         Ok(Some((batch.with_selection(Selection::new(positions)), keys)))
     }
 
+    /// Holds rows, whose hashes are there already, until there are enough: many small pieces cost more than the rows.
+    fn collect(&mut self, columns: Vec<Column>) -> Result<()> {
+        let has_room = self.reservation.try_grow(piece_bytes(&columns))?;
+        self.going.push(columns);
+        if has_room && self.hashes.len() < CUT_ROWS { Ok(()) } else { self.cut() }
+    }
+
+    fn cut(&mut self) -> Result<()> {
+        let going = std::mem::take(&mut self.going);
+        let columns = match &going[..] {
+            [] => return Ok(()),
+            [one] => one.clone(),
+            several => concat(several, &self.shared.layout.probe_types)?,
+        };
+        drop(going);
+        let cut = Cut::new(&self.hashes, self.hashing.parts);
+        for (partition, rows) in cut.partitions() {
+            self.writer.add(&self.shared.disk.probe, partition, take(&columns, rows), rows.len())?;
+        }
+        self.hashes.clear();
+        self.reservation.shrink(self.reservation.held());
+        Ok(())
+    }
+
     /// The worker's input is over.
     pub(super) fn finish(&mut self) -> Result<()> {
+        self.cut()?;
         self.writer.finish(&self.shared.disk.probe)
     }
 }

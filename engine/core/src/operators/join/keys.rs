@@ -136,7 +136,7 @@ impl JoinKeys {
         let fields = fields(seen, self.null_equal.len())?;
         let bits: u32 = fields.iter().map(|(field, _)| field.bits).sum();
         self.form = Form::Packed(fields);
-        Some((0, (1i64 << bits) - 1))
+        Some((0, ((1u64 << bits) - 1) as i64))
     }
 
     /// The words of a build batch whose columns' words were made before.

@@ -7,7 +7,7 @@
 
 use arrow_schema::DataType;
 use plasmon_kernels::hash::hash_word;
-use plasmon_kernels::partition::partition_rows;
+use plasmon_kernels::partition::{partition_of, partition_rows};
 
 use super::JoinSpec;
 use super::build::BuildBatch;
@@ -21,8 +21,9 @@ use crate::operators::sort::copy_strings;
 use crate::pipeline::TaskContext;
 use crate::spill::Block;
 
-/// Parts into which rows are cut at first, and at most: with 32, memory for a thirtieth of the build side is enough to cut only once.
-pub(super) const PARTITIONS: usize = 32;
+/// Parts into which rows are cut at first, and at most. Thin rows take two or three times as much in a table: with 128, memory for a twentieth of the build
+/// side is enough for two workers to join a part each, and nothing is cut again.
+pub(super) const PARTITIONS: usize = 128;
 const PARTITION_BITS: u32 = PARTITIONS.ilog2();
 /// Cuts after which a hash has no fresh bits that are worth another.
 pub(super) const LEVELS_MAX: u32 = 6;
@@ -177,7 +178,7 @@ pub(super) fn piece_bytes(columns: &[Column]) -> usize {
 }
 
 /// Some rows, sharing nothing with the others: these may go and really free their memory.
-fn take(columns: &[Column], rows: &[u16]) -> Vec<Column> {
+pub(super) fn take(columns: &[Column], rows: &[u16]) -> Vec<Column> {
     columns.iter().map(|column| copy_strings(&column.gather(rows).detach())).collect()
 }
 
@@ -206,6 +207,11 @@ impl Hashing {
         let mut hashes = hash_keys(keys, rows);
         hashes.iter_mut().for_each(|hash| *hash = hash.rotate_left(self.level * PARTITION_BITS));
         hashes
+    }
+
+    /// The partition of a hash.
+    pub(super) fn partition(self, hash: u64) -> usize {
+        partition_of(hash, self.parts as u32) as usize
     }
 }
 

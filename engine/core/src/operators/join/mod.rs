@@ -126,6 +126,8 @@ pub struct Join {
 struct JoinShared {
     spec: JoinSpec,
     publishes: Vec<(usize, Arc<RuntimeFilter>)>,
+    /// What the filters are made of when rows go to disk.
+    sketches: publish::Sketches,
     /// Output ordinals in the order of the full output.
     outputs: Vec<usize>,
     layout: layout::Layout,
@@ -178,6 +180,7 @@ impl Join {
                 layout: layout::Layout::new(&spec, &outputs),
                 spec,
                 publishes,
+                sketches: Default::default(),
                 outputs,
                 arriving: Default::default(),
                 built: Mutex::default(),

@@ -1,9 +1,17 @@
 //! Runtime filters from the build side's keys: the tightest form that is cheap to hold and to test.
 
-use plasmon_kernels::bloom::{bloom_insert, bloom_words};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use plasmon_kernels::bloom::{bloom_insert, bloom_shrink, bloom_words};
 
 use crate::batch::{Column, Values};
-use crate::operators::runtime_filter::KeyFilter;
+use crate::error::Result;
+use crate::memory::{Reservation, granted};
+use crate::operators::runtime_filter::{KeyFilter, RuntimeFilter};
+use crate::pipeline::TaskContext;
+
+/// A key of the build side, and where its filter is published.
+pub(super) type Publish = (usize, Arc<RuntimeFilter>);
 
 /// Most bits of an exact bitmap: 64 MB.
 const BITMAP_BITS_MAX: u64 = 1 << 29;
@@ -13,6 +21,12 @@ const BITMAP_BITS_PER_KEY: u64 = 256;
 const BITMAP_BITS_ALWAYS: u64 = 1 << 25;
 /// Keys of a Bloom filter, which then takes 32 to 64 MB: testing a larger one costs more than the join that it spares.
 const BLOOM_KEYS_MAX: u64 = 1 << 24;
+/// With fewer bits a key, most values pass, and testing them is not worth it.
+const SKETCH_BITS_PER_KEY: u64 = 3;
+/// Memory of all sketches while rows arrive, in floors ([`crate::memory::MemoryBudget::floor`]), which are a sixty-fourth of all; then they shrink …
+const SKETCH_FLOORS: usize = 16;
+/// … and most bytes of one.
+const SKETCH_BYTES_MAX: usize = 16 << 20;
 
 /// Of one key's columns, those of all `rows` rows of the build side.
 pub(super) fn key_filter(columns: &[Column], rows: usize) -> KeyFilter {
@@ -48,40 +62,118 @@ pub(super) fn key_filter(columns: &[Column], rows: usize) -> KeyFilter {
     KeyFilter::Bloom { min, max, words }
 }
 
-/// Bounds of keys that are not all in memory.
-#[derive(Debug, Clone, Default)]
-pub(super) struct KeyRange {
+/// What is known of the keys of a build side of which rows go to disk, one sketch a filter; all workers share them.
+#[derive(Debug, Default)]
+pub(super) struct Sketches {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// `None` = nothing has gone to disk yet.
+    all: Option<Vec<KeySketch>>,
+    /// For the Bloom filters, as long as somebody may read them.
+    reservation: Option<Reservation>,
+}
+
+/// One key's columns as they pass on their way to disk: bounds, and a Bloom filter of a fixed size, since nobody knows how many keys will come.
+#[derive(Debug, Default)]
+struct KeySketch {
     bounds: Option<(i64, i64)>,
     /// Some key is no integer.
     is_other: bool,
+    keys: u64,
+    /// Empty = there was no room.
+    words: Vec<u64>,
 }
 
-impl KeyRange {
-    pub(super) fn add(&mut self, column: &Column) {
+impl Sketches {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Bytes that [`Sketches::make`] will ask for.
+    pub(super) fn missing(&self, publishes: &[Publish], task: &TaskContext) -> usize {
+        if self.state().all.is_some() { 0 } else { publishes.len() * sketch_bytes(publishes.len(), task) }
+    }
+
+    /// Makes them, if nobody has: with Bloom filters when there is room for them.
+    pub(super) fn make(&self, publishes: &[Publish], task: &TaskContext) -> Result<()> {
+        let mut state = self.state();
+        if state.all.is_some() {
+            return Ok(());
+        }
+        let count = publishes.len();
+        let bytes = sketch_bytes(count, task);
+        let reservation = task.memory.reservation("Join filter");
+        let words = if granted(reservation.grow(bytes * count))? { bytes / 8 } else { 0 };
+        let sketch = || KeySketch { words: vec![0; words], ..Default::default() };
+        *state =
+            State { all: Some(std::iter::repeat_with(sketch).take(count).collect()), reservation: Some(reservation) };
+        Ok(())
+    }
+
+    /// Adds a batch's keys.
+    pub(super) fn add(&self, publishes: &[Publish], keys: &[Column]) {
+        let mut state = self.state();
+        let sketches = state.all.iter_mut().flatten();
+        publishes.iter().zip(sketches).for_each(|((key, _), sketch)| sketch.add(&keys[*key]));
+    }
+
+    /// Publishes the filters: all keys were added.
+    pub(super) fn publish(&self, publishes: &[Publish]) {
+        let mut state = self.state();
+        let State { all, reservation } = &mut *state;
+        let mut kept = 0;
+        for ((_, filter), sketch) in publishes.iter().zip(all.iter_mut().flatten()) {
+            let keys = sketch.filter();
+            if let KeyFilter::Bloom { words, .. } = &keys {
+                kept += 8 * words.len();
+            }
+            filter.publish(keys);
+        }
+        if let Some(reservation) = reservation {
+            reservation.shrink(reservation.held().saturating_sub(kept));
+        }
+    }
+}
+
+impl KeySketch {
+    fn add(&mut self, column: &Column) {
         let mut integers = true;
-        let bounds = &mut self.bounds;
+        let KeySketch { bounds, keys, words, .. } = self;
         each_key(std::slice::from_ref(column), &mut integers, |value| {
             let (min, max) = bounds.unwrap_or((value, value));
             *bounds = Some((min.min(value), max.max(value)));
+            *keys += 1;
+            if !words.is_empty() {
+                bloom_insert(words, value);
+            }
         });
         self.is_other |= !integers;
     }
 
-    pub(super) fn merge(&mut self, other: &KeyRange) {
-        self.is_other |= other.is_other;
-        self.bounds = match (self.bounds, other.bounds) {
-            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
-            (a, b) => a.or(b),
-        };
-    }
-
-    pub(super) fn filter(&self) -> KeyFilter {
+    /// The filter, as small as it may be.
+    fn filter(&mut self) -> KeyFilter {
+        let mut words = std::mem::take(&mut self.words);
         match (self.is_other, self.bounds) {
             (true, _) => KeyFilter::All,
             (false, None) => KeyFilter::Empty,
-            (false, Some((min, max))) => KeyFilter::Range { min, max },
+            (false, Some((min, max))) if (words.len() as u64) * 64 < self.keys * SKETCH_BITS_PER_KEY => {
+                KeyFilter::Range { min, max }
+            }
+            (false, Some((min, max))) => {
+                bloom_shrink(&mut words, self.keys as usize);
+                KeyFilter::Bloom { min, max, words }
+            }
         }
     }
+}
+
+/// Bytes of each of `count` Bloom filters of keys that go to disk. A key takes a byte or less, and keeps probe rows of many bytes off the disk.
+fn sketch_bytes(count: usize, task: &TaskContext) -> usize {
+    let bytes = (SKETCH_FLOORS * task.memory.floor() / count.max(1)).clamp(8, SKETCH_BYTES_MAX);
+    1 << bytes.ilog2()
 }
 
 /// Calls `visit` for every valid integer key; clears `integers` when the keys are of another kind.

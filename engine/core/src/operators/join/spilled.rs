@@ -1,18 +1,21 @@
 //! Source: joins what is on disk, partition by partition, once all that was in memory is joined and gone.
 //!
 //! ```text
-//! pair ► load build rows ─fits──────► table ► probe with its probe rows ► unmatched ► next pair
-//!            ▲     │     ─too large─► cut both sides into smaller pairs, by further bits of the hash
-//!            │     └ one key alone ─► table of as many as fit ► probe with all ► unmatched ┐
-//!            └──────── the others ◄────────────────────────────────────────────────────────┘  at last: whole probe rows
+//! pair ► fit ─there is room───────────► load build rows ► table ► probe with its probe rows ► unmatched ► next pair
+//!         ▲ └─others have it──────────► wait
+//!         │ └─alone and too large─────► cut both sides into smaller pairs, by further bits of the hash
+//!         │ └─alone, and one key alone► load as many as fit ► table ► probe with all ► unmatched ┐
+//!         │                                   ▲ the others ◄─────────────────────────────────────┘ at last: whole probe rows
+//!         └ the smaller pairs
 //! ```
-//! What grows: the loaded build rows, whose memory is asked for block by block, with that for their table; where one key is cut into chunks, a bit for each
-//! probe row. A step is a block or a batch, so that the query can be stopped between two.
+//! What grows: the loaded build rows and their table, whose memory is asked for before the first is read, and block by block what that was too little; where
+//! one key is cut into chunks, a bit for each probe row. A step is a block or a batch, so that the query can be stopped between two.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::JoinShared;
-use super::arrive::{Facts, Resident, TABLE_ROWS_MAX, loaded_bytes};
+use super::arrive::{Facts, Resident, TABLE_ROWS_MAX, expected_bytes, loaded_bytes};
 use super::assemble::Building;
 use super::build::{BuildBatch, Built};
 use super::cutting::Cutting;
@@ -31,8 +34,37 @@ use crate::spill::Blocks;
 #[derive(Debug)]
 pub(super) struct JoinSpilled {
     shared: Arc<JoinShared>,
+    queue: Arc<Queue>,
+}
+
+/// What is left to do, for all workers.
+#[derive(Debug, Default)]
+struct Queue {
     /// Pairs that nobody works on; `None` = nobody has looked yet.
-    queue: Arc<Mutex<Option<Vec<Pair>>>>,
+    pairs: Mutex<Option<Vec<Pair>>>,
+    /// Workers that hold memory for a pair.
+    loaded: AtomicUsize,
+}
+
+/// A worker's right to hold memory for a pair, as long as this lives.
+struct Turn(Arc<Queue>);
+
+impl Turn {
+    fn new(queue: &Arc<Queue>) -> Self {
+        queue.loaded.fetch_add(1, Ordering::SeqCst);
+        Turn(queue.clone())
+    }
+
+    /// Whether nobody else holds any.
+    fn is_alone(&self) -> bool {
+        self.0.loaded.load(Ordering::SeqCst) <= 1
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.loaded.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl JoinSpilled {
@@ -62,6 +94,7 @@ impl Source for JoinSpilled {
                 metrics: metrics.clone(),
             },
             queue: self.queue.clone(),
+            turn: None,
             step: Step::Next,
         }))
     }
@@ -73,7 +106,9 @@ fn loading(task: &TaskContext) -> Reservation {
 
 struct SpilledState {
     worker: Worker,
-    queue: Arc<Mutex<Option<Vec<Pair>>>>,
+    queue: Arc<Queue>,
+    /// From the first try to have memory for a pair until it is joined or cut.
+    turn: Option<Turn>,
     step: Step,
 }
 
@@ -81,6 +116,8 @@ struct SpilledState {
 enum Step {
     /// Take a pair.
     Next,
+    /// Find memory for its build rows.
+    Fit(Pair),
     /// Read a block of build rows.
     Load(Pass),
     /// Do a stage of building the table.
@@ -104,8 +141,17 @@ struct Pass {
     block: usize,
     loaded: Vec<BuildBatch>,
     loaded_rows: usize,
+    /// What they and their table take.
+    loaded_bytes: usize,
     /// Over all chunks: probe rows that have a match, when the kind asks.
     marks: Option<Marks>,
+}
+
+impl Pass {
+    fn of(pair: Pair) -> Self {
+        let (block, loaded, loaded_rows, loaded_bytes) = (0, Vec::new(), 0, 0);
+        Pass { pair, is_chunked: false, block, loaded, loaded_rows, loaded_bytes, marks: None }
+    }
 }
 
 /// A chunk of build rows, being probed.
@@ -154,9 +200,19 @@ impl SourceState for SpilledState {
     fn next(&mut self) -> Result<Next> {
         let mut output = None;
         self.step = match std::mem::replace(&mut self.step, Step::Next) {
-            Step::Next => match self.take() {
-                None => return Ok(Next::Finished),
-                Some(pair) => self.worker.begin(pair),
+            Step::Next => {
+                self.turn = None;
+                match self.take() {
+                    None => return Ok(Next::Finished),
+                    Some(pair) => self.worker.begin(pair),
+                }
+            }
+            Step::Fit(pair) => match self.fit(pair)? {
+                Step::Fit(pair) => {
+                    self.step = Step::Fit(pair);
+                    return Ok(Next::Blocked);
+                }
+                step => step,
             },
             Step::Load(pass) => self.worker.load(pass)?,
             Step::Build(pass, building, stage) => self.worker.build(pass, building, stage)?,
@@ -178,12 +234,31 @@ impl SourceState for SpilledState {
 impl SpilledState {
     /// The smallest pieces, which were cut last, come first: they are done with soonest.
     fn take(&self) -> Option<Pair> {
-        let mut queue = self.queue.lock().unwrap_or_else(|e| e.into_inner());
+        let mut queue = self.queue.pairs.lock().unwrap_or_else(|e| e.into_inner());
         queue.get_or_insert_with(|| self.worker.shared.disk.take()).pop()
     }
 
     fn give(&self, pairs: Vec<Pair>) {
-        self.queue.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert_default().extend(pairs);
+        self.queue.pairs.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert_default().extend(pairs);
+    }
+
+    /// Memory for all build rows of a pair; or none yet, while others hold some that they give back before long; or what else is to be done with it.
+    fn fit(&mut self, pair: Pair) -> Result<Step> {
+        let bytes = self.worker.expected_bytes(&pair);
+        let reservation = &self.worker.reservation;
+        if self.turn.is_none() && !reservation.has_room(bytes) && self.queue.loaded.load(Ordering::SeqCst) > 0 {
+            return Ok(Step::Fit(pair));
+        }
+        let turn = self.turn.take().unwrap_or_else(|| Turn::new(&self.queue));
+        if reservation.try_grow(bytes)? {
+            self.turn = Some(turn);
+            return Ok(Step::Load(Pass::of(pair)));
+        }
+        if !turn.is_alone() {
+            return Ok(Step::Fit(pair));
+        }
+        self.turn = Some(turn);
+        self.worker.too_large(pair, bytes)
     }
 }
 
@@ -208,7 +283,48 @@ impl Worker {
         if !gives {
             return Step::Next;
         }
-        Step::Load(Pass { pair, is_chunked: false, block: 0, loaded: Vec::new(), loaded_rows: 0, marks: None })
+        Step::Fit(pair)
+    }
+
+    fn expected_bytes(&self, pair: &Pair) -> usize {
+        let mark_bytes = self.shared.spec.kind.mark_bytes();
+        let collide = self.task.config.hash_collisions;
+        expected_bytes(rows(&pair.build), pair.build_bytes, &self.keys, mark_bytes, collide)
+    }
+
+    /// There is no room for the build rows, which are going to take so many bytes.
+    fn too_large(&mut self, pair: Pair, bytes: usize) -> Result<Step> {
+        if !self.can_cut(&pair) {
+            return self.chunked(pair);
+        }
+        let (mut fitting, mut room) = (rows(&pair.build), bytes);
+        while fitting > 1 && !self.reservation.has_room(room) && room > self.task.memory.floor() {
+            (fitting, room) = (fitting / 2, room / 2);
+        }
+        self.cut(pair, fitting)
+    }
+
+    /// Whether smaller parts of the pair are worth having.
+    fn can_cut(&self, pair: &Pair) -> bool {
+        let has_keys = !self.shared.spec.left_keys.is_empty() && !self.task.config.hash_collisions;
+        has_keys && !pair.is_hot && pair.level < LEVELS_MAX
+    }
+
+    /// Cuts a pair of whose build rows `fitting` fit.
+    fn cut(&mut self, pair: Pair, fitting: usize) -> Result<Step> {
+        self.metrics.add("partitions cut", 1);
+        let cutting = Cutting::new(&self.shared, pair, fitting, &self.task, &self.metrics)?;
+        Ok(Step::Cut(Box::new(cutting)))
+    }
+
+    /// Joins a pair in as many chunks of build rows as it takes.
+    fn chunked(&mut self, pair: Pair) -> Result<Step> {
+        let mut pass = Pass::of(pair);
+        if self.shared.spec.kind.tells_of_left() {
+            pass.marks = Some(Marks::new(rows(&pass.pair.probe), &self.task)?);
+        }
+        pass.is_chunked = true;
+        Ok(Step::Load(pass))
     }
 
     fn load(&mut self, mut pass: Pass) -> Result<Step> {
@@ -221,11 +337,13 @@ impl Worker {
         let marks = batch.rows * self.shared.spec.kind.mark_bytes();
         let bytes = loaded_bytes(&batch, &self.keys, types, read, self.task.config.hash_collisions) + marks;
         let fits = pass.loaded_rows + batch.rows <= TABLE_ROWS_MAX;
-        if !(fits && self.reservation.try_grow(bytes)?) {
+        pass.loaded_bytes += bytes;
+        let missing = pass.loaded_bytes.saturating_sub(self.reservation.held());
+        if !(fits && self.reservation.try_grow(missing)?) {
             if !pass.loaded.is_empty() {
                 return self.overflow(pass);
             }
-            self.reservation.grow(bytes)?;
+            self.reservation.grow(missing)?;
         }
         pass.loaded_rows += batch.rows;
         pass.loaded.push(batch);
@@ -234,30 +352,22 @@ impl Worker {
     }
 
     /// Not all build rows fit.
-    fn overflow(&mut self, mut pass: Pass) -> Result<Step> {
+    fn overflow(&mut self, pass: Pass) -> Result<Step> {
         if pass.is_chunked {
             return self.start_build(pass);
         }
-        pass.loaded.clear();
-        let fitting = std::mem::take(&mut pass.loaded_rows);
+        let fitting = pass.loaded_rows;
+        let Pass { pair, loaded, .. } = pass;
+        drop(loaded);
         self.reservation.shrink(self.reservation.held());
-        let pair = &pass.pair;
-        let can_cut = !pair.is_hot && pair.level < LEVELS_MAX && !self.shared.spec.left_keys.is_empty();
-        if can_cut && !self.task.config.hash_collisions {
-            self.metrics.add("partitions cut", 1);
-            let cutting = Cutting::new(&self.shared, pass.pair, fitting, &self.task, &self.metrics)?;
-            return Ok(Step::Cut(Box::new(cutting)));
-        }
-        if self.shared.spec.kind.tells_of_left() {
-            pass.marks = Some(Marks::new(rows(&pair.probe), &self.task)?);
-        }
-        (pass.is_chunked, pass.block) = (true, 0);
-        Ok(Step::Load(pass))
+        if self.can_cut(&pair) { self.cut(pair, fitting) } else { self.chunked(pair) }
     }
 
     /// All that fits is loaded.
     fn start_build(&mut self, mut pass: Pass) -> Result<Step> {
         self.metrics.add("passes", 1);
+        // More may have been expected.
+        self.reservation.shrink(self.reservation.held().saturating_sub(std::mem::take(&mut pass.loaded_bytes)));
         let mut batches = std::mem::take(&mut pass.loaded);
         let (mut keys, mut seen) = (self.keys.clone(), WordBounds::default());
         for batch in batches.iter_mut().filter(|_| keys.is_fixed()) {
