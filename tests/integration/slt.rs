@@ -167,7 +167,7 @@ configurations! {
     with_tiny_batches_inline: Config { batch_rows: 7, driver: Driver::Inline, ..Config::default() }, Nothing;
     with_colliding_hashes: Config { hash_collisions: true, threads: 2, ..Config::default() }, Nothing;
     with_everything_spilled: Config { fault: Some(Fault::SpillEvery(1)), threads: 2, ..Config::default() }, Nothing;
-    with_everything_spilled_inline: Config { fault: Some(Fault::SpillEvery(2)), driver: Driver::Inline, batch_rows: 64, ..Config::default() }, Nothing;
+    with_everything_spilled_inline_and_encrypted: Config { fault: Some(Fault::SpillEvery(2)), driver: Driver::Inline, batch_rows: 64, spill_encryption: true, ..Config::default() }, Nothing;
     with_little_memory: Config { memory_bytes: Some(30_000), threads: 2, ..Config::default() }, OutOfMemory;
 }
 

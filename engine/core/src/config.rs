@@ -51,6 +51,9 @@ pub struct Config {
     pub spill_directories: Vec<PathBuf>,
     /// Most bytes that a query may have there at once; `None` = no limit (the default).
     pub spill_bytes: Option<usize>,
+    /// Whether what is written there is encrypted, by keys that are only in memory; default: no. The files have no names, but their blocks stay on the disk
+    /// until something else lies there, and who reads the disk itself reads rows.
+    pub spill_encryption: bool,
     /// Rows per batch, 1..=32,768; default [`BATCH_ROWS_DEFAULT`]. Tests set 7.
     pub batch_rows: usize,
     /// Which driver runs a query.
@@ -70,6 +73,7 @@ impl Default for Config {
             memory_bytes: None,
             spill_directories: vec![std::env::temp_dir()],
             spill_bytes: None,
+            spill_encryption: false,
             batch_rows: BATCH_ROWS_DEFAULT,
             driver: Driver::Pool,
             hash_collisions: false,
@@ -110,6 +114,11 @@ impl Config {
                 directories.join(","),
                 "where a query writes what does not fit its memory, by turns; separated by commas",
             ),
+            setting(
+                "spill_encryption",
+                self.spill_encryption.to_string(),
+                "whether what a query writes there is encrypted, by keys that are only in memory",
+            ),
             setting("threads", self.threads.to_string(), "worker threads of a query, 1 to 1024"),
         ]
     }
@@ -119,6 +128,8 @@ impl Config {
         let number =
             || value.parse::<usize>().map_err(|_| Error::user(format!("SET {name}: {value:?} is no whole number")));
         let limit = || if value.eq_ignore_ascii_case("none") { Ok(None) } else { number().map(Some) };
+        let boolean =
+            || value.parse().map_err(|_| Error::user(format!("SET {name}: {value:?} is neither true nor false")));
         let items = || value.split(',').map(str::trim).filter(|item| !item.is_empty());
         match name {
             "batch_rows" => self.batch_rows = number()?,
@@ -135,11 +146,8 @@ impl Config {
                 }
                 self.spill_directories = directories;
             }
-            "hash_collisions" => {
-                self.hash_collisions = value
-                    .parse()
-                    .map_err(|_| Error::user(format!("SET {name}: {value:?} is neither true nor false")))?
-            }
+            "spill_encryption" => self.spill_encryption = boolean()?,
+            "hash_collisions" => self.hash_collisions = boolean()?,
             "disabled_passes" => self.disabled_passes = items().map(str::to_string).collect(),
             "driver" => {
                 self.driver = match value.to_lowercase().as_str() {
@@ -204,6 +212,13 @@ mod tests {
         assert_eq!(config.spill_bytes, Some(1_000_000));
         config.set("spill_bytes", "None").unwrap();
         assert_eq!(config.spill_bytes, None);
+        assert_eq!(
+            config.set("spill_encryption", "maybe").unwrap_err().to_string(),
+            "SET spill_encryption: \"maybe\" is neither true nor false"
+        );
+        assert!(!config.spill_encryption);
+        config.set("spill_encryption", "true").unwrap();
+        assert!(config.spill_encryption);
         config.spill_directories.clear();
         assert!(config.check().is_err());
     }

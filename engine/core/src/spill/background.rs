@@ -110,8 +110,8 @@ impl Job {
     fn run(self) {
         match self {
             Job::Write { store, index, bytes, room } => {
-                store.write_waiting(index, &bytes);
-                drop((bytes, room));
+                store.write_waiting(index, bytes);
+                drop(room);
             }
             // A reader that was dropped wants nothing.
             Job::Read { slot, .. } if Arc::strong_count(&slot) == 1 => {}

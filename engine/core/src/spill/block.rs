@@ -9,6 +9,7 @@
 use lz4_flex::block::{CompressTable, compress_into_with_table, decompress, get_maximum_output_size};
 use twox_hash::XxHash64;
 
+use super::CHANGED;
 use super::codec::{Types, decode, encode};
 use crate::batch::Column;
 use crate::error::Result;
@@ -84,7 +85,7 @@ fn compressed(encoded: &[u8], table: &mut CompressTable, bytes: &mut Vec<u8>) ->
 pub(super) fn open(bytes: &[u8], types: &Types) -> Result<Block, String> {
     let (sum, content) = bytes.split_first_chunk().ok_or("its bytes end too early")?;
     if XxHash64::oneshot(0, content) != u64::from_ne_bytes(*sum) {
-        return Err("its bytes have changed: the checksum is another".into());
+        return Err(CHANGED.into());
     }
     let mut rest = content;
     let (rows, columns) = (take(&mut rest)?, take(&mut rest)?);

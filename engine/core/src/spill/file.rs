@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::SpillArea;
 use super::background::{Job, Slot};
 use super::block::{Block, open, seal};
+use super::cipher::Cipher;
 use super::codec::Types;
 use super::store::Store;
 use crate::batch::Column;
@@ -23,10 +24,15 @@ pub struct SpillFile {
 }
 
 impl SpillFile {
-    pub(super) fn new(area: &Arc<SpillArea>, consumer: &str, metrics: &Arc<OperatorMetrics>) -> Self {
+    pub(super) fn new(
+        area: &Arc<SpillArea>,
+        consumer: &str,
+        metrics: &Arc<OperatorMetrics>,
+        cipher: Option<Cipher>,
+    ) -> Self {
         SpillFile {
             area: area.clone(),
-            store: Arc::new(Store::new(&area.disk, consumer)),
+            store: Arc::new(Store::new(&area.disk, consumer, cipher)),
             metrics: metrics.clone(),
             types: Types::default(),
             rows: AtomicU64::new(0),
@@ -37,12 +43,12 @@ impl SpillFile {
     /// may show only with a later block, or when reading. Gives the number of the block, for those who share the file.
     pub fn append(&self, columns: &[Column], rows: usize) -> Result<usize> {
         let bytes = seal(columns, rows, &self.types)?;
-        let len = bytes.len();
+        let len = self.store.len_on_disk(bytes.len());
         let index = self.store.place(len)?;
         self.rows.fetch_add(rows as u64, Relaxed);
         self.metrics.bytes_spilled.fetch_add(len as u64, Relaxed);
         let Some(room) = self.area.background.room(bytes.capacity()) else {
-            self.store.write_waiting(index, &bytes);
+            self.store.write_waiting(index, bytes);
             return self.store.check().map(|()| index);
         };
         self.area.background.run(Job::Write { store: self.store.clone(), index, bytes, room });
@@ -70,7 +76,7 @@ impl SpillFile {
     }
 
     fn open(&self, index: usize, bytes: &[u8]) -> Result<Block> {
-        open(bytes, &self.types).map_err(|why| self.store.malformed(index, why))
+        open(bytes, &self.types).map_err(|why| self.store.error_at("reading", index, why))
     }
 
     /// Reads all blocks that are written by now, in their order. Each reader has its own place.

@@ -6,12 +6,18 @@
 //! ```
 //! What grows in memory: 24 bytes a block, and what is under way (background.rs). While a block is sealed or opened, its bytes exist up to
 //! twice beside its columns.
-//! Files lose their names when they are made, so that nothing is left whatever happens to the process.
+//! Files lose their names when they are made, so that nothing is left whatever happens to the process; what the disk still holds then can be encrypted
+//! (cipher.rs), between the store and its parts.
 
 mod background;
 mod block;
+mod cipher;
 mod codec;
 mod disk;
+#[cfg(test)]
+mod encryption_tests;
+#[cfg(test)]
+mod figure_tests;
 mod file;
 mod store;
 #[cfg(test)]
@@ -26,24 +32,32 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::metrics::OperatorMetrics;
 use background::Background;
+use cipher::Cipher;
 use disk::Disk;
+
+/// What is wrong with bytes that are not those that were written.
+const CHANGED: &str = "its bytes have changed: the checksum is another";
 
 /// Where one query may write what does not fit memory.
 #[derive(Debug)]
 pub struct SpillArea {
     disk: Arc<Disk>,
     background: Background,
+    is_encrypted: bool,
 }
 
 impl SpillArea {
     /// The area that `config` names; nothing is written before the first file.
     pub fn new(config: &Config) -> Arc<Self> {
-        Arc::new(SpillArea { disk: Arc::new(Disk::new(config)), background: Background::new(config) })
+        let (disk, background) = (Arc::new(Disk::new(config)), Background::new(config));
+        Arc::new(SpillArea { disk, background, is_encrypted: config.spill_encryption })
     }
 
-    /// A new, empty file, for `consumer` (shown in errors). Bytes written count as spilled in `metrics`. It takes nothing of the system before the first block.
+    /// A new, empty file, for `consumer` (shown in errors). Bytes written count as spilled in `metrics`. It takes nothing of the system before the first
+    /// block, but its key; an error is that there is none.
     pub fn file(self: &Arc<Self>, consumer: &str, metrics: &Arc<OperatorMetrics>) -> Result<Arc<SpillFile>> {
-        Ok(Arc::new(SpillFile::new(self, consumer, metrics)))
+        let cipher = self.is_encrypted.then(|| Cipher::new(consumer)).transpose()?;
+        Ok(Arc::new(SpillFile::new(self, consumer, metrics, cipher)))
     }
 
     /// Bytes of all that was spilled so far.

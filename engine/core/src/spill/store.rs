@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
+use super::cipher::Cipher;
 use super::disk::{Disk, Part, Turn, is_full};
 use crate::error::{Error, Result};
 
@@ -11,6 +12,8 @@ use crate::error::{Error, Result};
 pub(super) struct Store {
     disk: Arc<Disk>,
     consumer: String,
+    /// What blocks are encrypted by, if they are.
+    cipher: Option<Cipher>,
     state: Mutex<State>,
     /// Told when nothing waits any more.
     written: Condvar,
@@ -42,10 +45,11 @@ struct Place {
 }
 
 impl Store {
-    pub(super) fn new(disk: &Arc<Disk>, consumer: &str) -> Self {
+    pub(super) fn new(disk: &Arc<Disk>, consumer: &str, cipher: Option<Cipher>) -> Self {
         Store {
             disk: disk.clone(),
             consumer: consumer.to_string(),
+            cipher,
             state: Mutex::default(),
             written: Condvar::new(),
             is_dropped: AtomicBool::new(false),
@@ -61,7 +65,12 @@ impl Store {
         Error::io(format!("{what} block {index} that {} spilled to {}", self.consumer, part.path().display()), error)
     }
 
-    /// A place for `len` bytes; the block counts, and waits to be written.
+    /// Bytes that a block of `len` takes.
+    pub(super) fn len_on_disk(&self, len: usize) -> usize {
+        len + self.cipher.as_ref().map_or(0, |_| Cipher::TAG)
+    }
+
+    /// A place for a block that takes `len` bytes; it counts, and waits to be written.
     pub(super) fn place(&self, len: usize) -> Result<usize> {
         let mut state = self.state();
         if let Some(error) = &state.failed {
@@ -88,8 +97,8 @@ impl Store {
     }
 
     /// Writes a block that has its place; an error stays, for who appends or reads next.
-    pub(super) fn write_waiting(&self, index: usize, bytes: &[u8]) {
-        let outcome = if self.is_dropped.load(Relaxed) { Ok(()) } else { self.write(index, bytes) };
+    pub(super) fn write_waiting(&self, index: usize, bytes: Vec<u8>) {
+        let outcome = if self.is_dropped.load(Relaxed) { Ok(()) } else { self.encrypt_and_write(index, bytes) };
         let mut state = self.state();
         if let Err(error) = outcome {
             state.failed.get_or_insert(error);
@@ -98,6 +107,13 @@ impl Store {
         if state.waiting == 0 {
             self.written.notify_all();
         }
+    }
+
+    fn encrypt_and_write(&self, index: usize, mut bytes: Vec<u8>) -> Result<()> {
+        if let Some(cipher) = &self.cipher {
+            cipher.seal(index, &mut bytes).map_err(|why| self.error_at("writing", index, why))?;
+        }
+        self.write(index, &bytes)
     }
 
     /// Writes a block that has its place; to the next directory that takes one, if this one does not.
@@ -164,13 +180,17 @@ impl Store {
         }
         let (place, part) = self.find(&state, index)?;
         drop(state);
-        part.read(place.len, place.at).map_err(|e| self.error("reading", index, &part, e))
+        let mut bytes = part.read(place.len, place.at).map_err(|e| self.error("reading", index, &part, e))?;
+        if let Some(cipher) = &self.cipher {
+            cipher.open(index, &mut bytes).map_err(|why| self.error("reading", index, &part, why))?;
+        }
+        Ok(bytes)
     }
 
-    /// That block `index` is malformed.
-    pub(super) fn malformed(&self, index: usize, why: String) -> Error {
+    /// What went wrong with block `index`, wherever it lies.
+    pub(super) fn error_at(&self, what: &str, index: usize, why: String) -> Error {
         match self.find(&self.state(), index) {
-            Ok((_, part)) => self.error("reading", index, &part, why),
+            Ok((_, part)) => self.error(what, index, &part, why),
             Err(error) => error,
         }
     }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::{Duration, Instant};
 
 use super::*;
 use crate::batch::{Column, Encoding, Values, Views};
@@ -10,10 +9,10 @@ use crate::config::Fault;
 use crate::error::Error;
 
 /// A directory of one test, gone with it.
-struct Directory(PathBuf);
+pub(super) struct Directory(pub(super) PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let name = format!("plasmon-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Relaxed));
         let path = std::env::temp_dir().join(name);
@@ -33,7 +32,7 @@ impl Drop for Directory {
     }
 }
 
-fn config(directories: &[&Directory]) -> Config {
+pub(super) fn config(directories: &[&Directory]) -> Config {
     Config { spill_directories: directories.iter().map(|d| d.0.clone()).collect(), ..Config::default() }
 }
 
@@ -87,8 +86,10 @@ fn read_all(file: &Arc<SpillFile>) -> Result<Vec<usize>> {
 fn blocks_come_back_in_order_however_often_they_are_read() {
     let directory = Directory::new();
     // Without room for anything under way, with room for some blocks, and with plenty.
-    for memory_bytes in [Some(0), Some(300_000), None] {
-        let area = SpillArea::new(&Config { memory_bytes, ..config(&[&directory]) });
+    for (memory_bytes, spill_encryption) in
+        [Some(0), Some(300_000), None].into_iter().flat_map(|memory| [(memory, false), (memory, true)])
+    {
+        let area = SpillArea::new(&Config { memory_bytes, spill_encryption, ..config(&[&directory]) });
         let metrics = OperatorMetrics::new();
         let file = area.file("Sort", &metrics).unwrap();
         assert_eq!((file.blocks(), read_all(&file).unwrap()), (0, vec![]));
@@ -116,7 +117,7 @@ fn blocks_come_back_in_order_however_often_they_are_read() {
 #[test]
 fn threads_append_to_one_file_and_read_it() {
     let directory = Directory::new();
-    let area = SpillArea::new(&Config { memory_bytes: Some(1 << 20), ..config(&[&directory]) });
+    let area = SpillArea::new(&Config { memory_bytes: Some(1 << 20), spill_encryption: true, ..config(&[&directory]) });
     let file = area.file("Join", &OperatorMetrics::new()).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..4 {
@@ -196,14 +197,14 @@ fn directories_take_turns_and_bad_ones_are_passed_over() {
 }
 
 /// This process's open files that were made in `directory`.
-fn open_files(directory: &std::path::Path) -> Vec<PathBuf> {
+pub(super) fn open_files(directory: &std::path::Path) -> Vec<PathBuf> {
     let open = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
     open.filter(|path| std::fs::read_link(path).is_ok_and(|made| made.starts_with(directory))).collect()
 }
 
 /// Writes and reads some blocks under a fault; the error, if it met one.
-fn meets(fault: Fault, directories: &[&Directory], memory_bytes: Option<usize>) -> Option<Error> {
-    let area = SpillArea::new(&Config { fault: Some(fault), memory_bytes, ..config(directories) });
+fn meets(fault: Fault, config: &Config) -> Option<Error> {
+    let area = SpillArea::new(&Config { fault: Some(fault), ..config.clone() });
     let outcome = area.file("Sort", &OperatorMetrics::new()).and_then(|file| {
         (0..10).try_for_each(|number| append(&file, number))?;
         read_all(&file)
@@ -226,17 +227,19 @@ fn meets(fault: Fault, directories: &[&Directory], memory_bytes: Option<usize>) 
 #[test]
 fn every_fault_of_the_disk_is_a_typed_error_that_names_the_place() {
     let (one, other) = (Directory::new(), Directory::new());
-    for memory in [Some(0), None] {
+    for (memory_bytes, spill_encryption) in [(Some(0), false), (None, false), (Some(0), true), (None, true)] {
+        let of = |directories: &[&Directory]| Config { memory_bytes, spill_encryption, ..config(directories) };
+        let (one, both) = (of(&[&one]), of(&[&one, &other]));
         for at in 1..=20 {
-            assert!(meets(Fault::SpillIo(at), &[&one], memory).is_some(), "operation {at}");
+            assert!(meets(Fault::SpillIo(at), &one).is_some(), "operation {at}");
         }
-        assert!(meets(Fault::SpillIo(21), &[&one], memory).is_none());
+        assert!(meets(Fault::SpillIo(21), &one).is_none());
         for at in 1..=10 {
-            let error = meets(Fault::SpillFlip(at), &[&one], memory).unwrap();
+            let error = meets(Fault::SpillFlip(at), &one).unwrap();
             assert!(error.to_string().contains("checksum"), "{error}");
-            let error = meets(Fault::SpillFull(at), &[&one], memory).unwrap();
+            let error = meets(Fault::SpillFull(at), &one).unwrap();
             assert!(error.to_string().contains("no space left"), "{error}");
-            assert!(meets(Fault::SpillFull(at), &[&one, &other], memory).is_none(), "the other directory has room");
+            assert!(meets(Fault::SpillFull(at), &both).is_none(), "the other directory has room");
         }
     }
 }
@@ -245,138 +248,21 @@ fn every_fault_of_the_disk_is_a_typed_error_that_names_the_place() {
 fn bytes_that_change_or_vanish_on_disk_are_found() {
     use std::os::unix::fs::FileExt;
     let directory = Directory::new();
-    let area = SpillArea::new(&config(&[&directory]));
-    let file = area.file("Aggregate", &OperatorMetrics::new()).unwrap();
-    (0..3).for_each(|number| append(&file, number).unwrap());
-    assert_eq!(read_all(&file).unwrap(), [0, 1, 2]);
-    let on_disk = std::fs::File::options().read(true).write(true).open(&open_files(&directory.0)[0]).unwrap();
-    let mut byte = [0];
-    on_disk.read_exact_at(&mut byte, file.bytes() / 2).unwrap();
-    on_disk.write_all_at(&[byte[0] ^ 4], file.bytes() / 2).unwrap();
-    assert_eq!(check(&file.block(0).unwrap()), 0);
-    let error = read_all(&file).unwrap_err().to_string();
-    assert!(error.contains("block 1 that Aggregate spilled") && error.contains("checksum"), "{error}");
-    on_disk.set_len(file.bytes() - 1).unwrap();
-    let error = file.block(2).unwrap_err().to_string();
-    assert!(error.contains("block 2 that Aggregate spilled"), "{error}");
-    assert_eq!(check(&file.block(0).unwrap()), 0);
-}
-
-/// Columns as TPC-H's lineitem has them.
-fn lineitem(rows: usize) -> Vec<(&'static str, Column)> {
-    let mut state = 7u64;
-    let mut random = |bound: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % bound
-    };
-    const WORDS: [&str; 12] = [
-        "furiously",
-        "carefully",
-        "ironic",
-        "packages",
-        "deposits",
-        "sleep",
-        "the",
-        "slyly",
-        "regular",
-        "accounts",
-        "above",
-        "blithely",
-    ];
-    let mut numbers = |bound: u64| Column::flat(Values::Int64((0..rows).map(|_| random(bound) as i64).collect()));
-    let (part, quantity, price) = (numbers(2_000_000), numbers(50), numbers(10_000_000));
-    let mut texts = |text: &mut dyn FnMut(&mut dyn FnMut(u64) -> u64) -> String| {
-        Column::flat(Values::View(Views::from_values((0..rows).map(|_| text(&mut random)))))
-    };
-    let mode = texts(&mut |random| ["AIR", "TRUCK", "MAIL", "REG AIR", "SHIP"][random(5) as usize].to_string());
-    let comment = texts(&mut |random| {
-        let words: Vec<&str> = (0..2 + random(4)).map(|_| WORDS[random(12) as usize]).collect();
-        words.join(" ")
-    });
-    let float = Column::flat(Values::Float64((0..rows).map(|i| (i * 7919 % 100_000) as f64 / 100.0).collect()));
-    vec![
-        ("orderkey, ascending", Column::flat(Values::Int64((0..rows as i64).map(|i| i / 4 * 4).collect()))),
-        ("partkey", part),
-        ("quantity", quantity),
-        ("price", price.clone()),
-        ("price, as Int128", price.widen(crate::batch::Physical::Int128)),
-        ("price, as Float64", float),
-        ("shipdate", Column::flat(Values::Int32((0..rows as i32).map(|i| i * 7919 % 2500).collect()))),
-        ("shipmode", mode),
-        ("comment", comment),
-    ]
-}
-
-/// Time that this thread has worked, whoever else does on this machine.
-fn now() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap())
-}
-
-const ROWS: usize = 32_768;
-const ROUNDS: usize = 200;
-
-/// MB/s of `bytes` in every round.
-fn rate(bytes: usize, time: Duration) -> f64 {
-    (bytes * ROUNDS) as f64 / 1e6 / time.as_secs_f64()
-}
-
-/// MB/s of memory, and where the time goes: `cargo test --release -p plasmon-core figures -- --ignored --nocapture`.
-#[test]
-#[ignore = "a figure, not a proof"]
-fn figures_of_codecs() {
-    let timed = |bytes: usize, work: &mut dyn FnMut()| {
-        let start = now();
-        (0..ROUNDS).for_each(|_| work());
-        rate(bytes, now() - start)
-    };
-    for (name, column) in lineitem(ROWS) {
-        let types = codec::Types::default();
-        let (bytes, mut encoded, mut sealed) = (column.memory_bytes(), Vec::new(), Vec::new());
-        let encode = timed(bytes, &mut || {
-            encoded.clear();
-            codec::encode(&column, &types, &mut encoded).unwrap();
-        });
-        let decode = timed(bytes, &mut || drop(codec::decode(&encoded, &types).unwrap()));
-        let seal = timed(bytes, &mut || sealed = block::seal(std::slice::from_ref(&column), ROWS, &types).unwrap());
-        let open = timed(bytes, &mut || drop(block::open(&sealed, &types).unwrap()));
-        let (encoded, sealed) = (encoded.len(), sealed.len());
-        eprintln!(
-            "{name:20} {bytes:8} B, encoded {encoded:8} at {encode:6.0} / {decode:6.0} MB/s, with LZ4 {sealed:8} at {seal:6.0} / {open:6.0}"
-        );
-    }
-}
-
-/// As [`figures_of_codecs`], of whole files.
-#[test]
-#[ignore = "a figure, not a proof"]
-fn figures_of_files() {
-    let all: Vec<Column> = lineitem(ROWS).into_iter().map(|(_, column)| column).collect();
-    let memory: usize = all.iter().map(Column::memory_bytes).sum();
-    let (directory, types, mut encoded) = (Directory::new(), codec::Types::default(), Vec::new());
-    let mut plain = std::fs::File::create(directory.0.join("plain")).unwrap();
-    let start = Instant::now();
-    for _ in 0..ROUNDS {
-        encoded.clear();
-        all.iter().for_each(|column| codec::encode(column, &types, &mut encoded).unwrap());
-        std::io::Write::write_all(&mut plain, &encoded).unwrap();
-    }
-    eprintln!("without LZ4 and checksum: write {:.0} MB/s of memory", rate(memory, start.elapsed()));
-    std::fs::remove_file(directory.0.join("plain")).unwrap();
-    for (how, memory_bytes) in [("by itself", Some(0)), ("with a thread", None)] {
-        let area = SpillArea::new(&Config { memory_bytes, ..config(&[&directory]) });
-        let file = area.file("figures", &OperatorMetrics::new()).unwrap();
-        let start = Instant::now();
-        for _ in 0..ROUNDS {
-            file.append(&all, ROWS).unwrap();
-        }
-        let write = rate(memory, start.elapsed());
-        let _ = file.block(ROUNDS - 1).unwrap();
-        let all_written = rate(memory, start.elapsed());
-        let start = Instant::now();
-        let mut reader = file.reader();
-        while reader.next().unwrap().is_some() {}
-        let read = rate(memory, start.elapsed());
-        eprintln!("{how}: write {write:.0}, until all is written {all_written:.0}, read {read:.0} MB/s of memory");
+    for spill_encryption in [false, true] {
+        let area = SpillArea::new(&Config { spill_encryption, ..config(&[&directory]) });
+        let file = area.file("Aggregate", &OperatorMetrics::new()).unwrap();
+        (0..3).for_each(|number| append(&file, number).unwrap());
+        assert_eq!(read_all(&file).unwrap(), [0, 1, 2]);
+        let on_disk = std::fs::File::options().read(true).write(true).open(&open_files(&directory.0)[0]).unwrap();
+        let mut byte = [0];
+        on_disk.read_exact_at(&mut byte, file.bytes() / 2).unwrap();
+        on_disk.write_all_at(&[byte[0] ^ 4], file.bytes() / 2).unwrap();
+        assert_eq!(check(&file.block(0).unwrap()), 0);
+        let error = read_all(&file).unwrap_err().to_string();
+        assert!(error.contains("block 1 that Aggregate spilled") && error.contains("checksum"), "{error}");
+        on_disk.set_len(file.bytes() - 1).unwrap();
+        let error = file.block(2).unwrap_err().to_string();
+        assert!(error.contains("block 2 that Aggregate spilled"), "{error}");
+        assert_eq!(check(&file.block(0).unwrap()), 0);
     }
 }
