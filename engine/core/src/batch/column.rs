@@ -516,6 +516,11 @@ impl Column {
         super::concat::join(columns, data_type)
     }
 
+    /// The same column with flat strings in buffers of its own: what is kept must not keep alive what it came from.
+    pub fn own_strings(&self) -> Column {
+        super::concat::own_strings(self)
+    }
+
     /// The dictionary into which all of the columns point.
     pub fn shared_dictionary(columns: &[Column]) -> Option<&Arc<Dictionary>> {
         super::concat::shared_dictionary(columns)
@@ -553,6 +558,22 @@ impl Column {
             validity: self.validity.clone(),
             bounds: self.bounds,
             is_ascii: self.is_ascii,
+        }
+    }
+
+    /// Bytes of the values, one a row, where equal ones take as much as others: what those take who keep them all.
+    pub fn value_bytes(&self) -> usize {
+        match &self.encoding {
+            Encoding::Flat(values) => values.memory_bytes(),
+            Encoding::Constant(values) => values.memory_bytes() * self.len,
+            Encoding::Dictionary { codes, dictionary } => match &dictionary.values {
+                Values::View(views) => {
+                    // Codes of nulls may point anywhere.
+                    let long = |code: &u32| views.views.get(*code as usize).map_or(0, |&view| view as u32 as usize);
+                    codes.iter().map(|code| size_of::<u128>() + long(code)).sum()
+                }
+                values => values.memory_bytes().div_ceil(values.len().max(1)) * codes.len(),
+            },
         }
     }
 

@@ -96,6 +96,20 @@ fn common_constant(columns: &[Column]) -> Option<Scalar> {
     columns.iter().all(|c| c.as_constant().is_some() && Scalar::from_column(c, 0) == value).then_some(value)
 }
 
+/// See [`Column::own_strings`].
+pub(super) fn own_strings(column: &Column) -> Column {
+    let Encoding::Flat(Values::View(views)) = column.encoding() else { return column.clone() };
+    if views.buffers.is_empty() {
+        return column.clone();
+    }
+    // Views of nulls may point anywhere.
+    let text = |row: usize| if column.is_valid(row) { views.value(row) } else { &[] };
+    let values = Values::View(Views::from_values((0..column.len()).map(text)));
+    let mut copy = Column::flat_with_validity(values, column.validity().cloned());
+    copy.is_ascii = column.is_ascii;
+    copy
+}
+
 fn concat_nested(columns: &[Column], data_type: &DataType) -> Result<Column> {
     let arrays = columns.iter().map(|c| export_column(c, data_type)).collect::<Result<Vec<ArrayRef>>>()?;
     if arrays.is_empty() {

@@ -10,7 +10,7 @@ use plasmon_kernels::group::{add_f64, add_i64, add_ones};
 
 use super::groups::Tables;
 use super::{AggregateExpression, AggregateFunction, custom, distinct, first_last, min_max, nulls, wide};
-use crate::batch::{Bitmap, Column, Encoding, Physical, Values, Views, is_null_type, physical_type};
+use crate::batch::{Bitmap, Column, Physical, Values, is_null_type, physical_type};
 use crate::error::{Error, Result};
 
 /// State of one aggregate for groups `0..n`; rows come dense (no selection), `groups[i]` is row i's group.
@@ -48,19 +48,6 @@ pub(super) trait Accumulator: Send {
     /// As an aggregate of distinct arguments, whose members can be dealt with apart.
     fn as_distinct(&mut self) -> Option<&mut distinct::Distinct> {
         None
-    }
-}
-
-/// Bytes of the values of a column, one a row: what those take who keep them all.
-pub(super) fn value_bytes(column: &Column) -> usize {
-    let long = |views: &Views, row: usize| 16 + views.views[row] as u32 as usize;
-    match column.encoding() {
-        Encoding::Flat(values) => values.memory_bytes(),
-        Encoding::Constant(values) => values.memory_bytes() * column.len(),
-        Encoding::Dictionary { codes, dictionary } => match &dictionary.values {
-            Values::View(views) => codes.iter().map(|&code| long(views, code as usize)).sum(),
-            values => values.memory_bytes() / values.len().max(1) * codes.len(),
-        },
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 
-use super::accumulator::{Accumulator, value_bytes};
+use super::accumulator::Accumulator;
 use super::{CustomAccumulator, CustomAggregate};
 use crate::batch::Column;
 use crate::batch::arrow::{export_column, import_column};
@@ -86,7 +86,7 @@ impl Accumulator for Custom {
 
     fn growth(&mut self, columns: &[Column]) -> usize {
         let rows = columns.first().map_or(0, Column::len);
-        columns.iter().map(value_bytes).sum::<usize>() * 2 + rows * ROW_BYTES
+        columns.iter().map(Column::value_bytes).sum::<usize>() * 2 + rows * ROW_BYTES
     }
 
     /// What is held exists twice when it is given away; asking for its size may cost a look at every group.

@@ -6,7 +6,7 @@ use arrow_array::Array;
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::{DataType, SortOptions};
 
-use super::accumulator::{Accumulator, value_bytes};
+use super::accumulator::Accumulator;
 use crate::batch::arrow::export_column;
 use crate::batch::{Bitmap, Column, Values, Views};
 use crate::error::Result;
@@ -137,6 +137,6 @@ impl Accumulator for FirstLast {
     }
 
     fn growth(&mut self, columns: &[Column]) -> usize {
-        columns.iter().map(value_bytes).sum::<usize>() * 2
+        columns.iter().map(Column::value_bytes).sum::<usize>() * 2
     }
 }

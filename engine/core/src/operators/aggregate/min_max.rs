@@ -7,7 +7,7 @@ use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
 use plasmon_kernels::select::Ordered;
 
-use super::accumulator::{Accumulator, value_bytes, without_nulls};
+use super::accumulator::{Accumulator, without_nulls};
 use crate::batch::arrow::{export_column, import_column};
 use crate::batch::{Bitmap, Column, Physical, Values, Views, physical_type};
 use crate::error::{Error, Result};
@@ -212,6 +212,6 @@ impl Accumulator for Bytes {
     }
 
     fn growth(&mut self, columns: &[Column]) -> usize {
-        columns.iter().map(value_bytes).sum()
+        columns.iter().map(Column::value_bytes).sum()
     }
 }

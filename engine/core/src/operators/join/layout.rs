@@ -17,7 +17,6 @@ use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
 use crate::expression::Kind;
 use crate::operators::key_hash::hash_keys;
-use crate::operators::sort::copy_strings;
 use crate::pipeline::TaskContext;
 use crate::spill::Block;
 
@@ -179,7 +178,7 @@ pub(super) fn piece_bytes(columns: &[Column]) -> usize {
 
 /// Some rows, sharing nothing with the others: these may go and really free their memory.
 pub(super) fn take(columns: &[Column], rows: &[u16]) -> Vec<Column> {
-    columns.iter().map(|column| copy_strings(&column.gather(rows).detach())).collect()
+    columns.iter().map(|column| column.gather(rows).detach().own_strings()).collect()
 }
 
 /// How keys are hashed into partitions.

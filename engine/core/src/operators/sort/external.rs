@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::RowSources;
 use super::keys::{Keys, Layout};
-use super::rows::{copy_strings, retained_bytes};
+use super::rows::retained_bytes;
 use super::run::RunSpec;
 use super::spilled::{SpilledRun, block_bytes};
 use super::tree::LoserTree;
@@ -186,7 +186,7 @@ impl MergedRows {
         let gather = |column: usize| {
             let sources = self.blocks.iter().map(|block| block[column].clone()).collect();
             let gathered = RowSources::new(sources, &spec.types[column]).gather(&self.places, &self.rows)?;
-            Ok(copy_strings(&gathered))
+            Ok(gathered.own_strings())
         };
         (0..columns).map(gather).collect()
     }

@@ -39,7 +39,7 @@ use crate::metrics::OperatorMetrics;
 use crate::pipeline::{FinalizeTask, Sink, SinkState, TaskContext};
 use crate::spill::SpillFile;
 pub(super) use keys::{KeyOrder, KeyParts, Keys, Layout, interval_nanos};
-pub(super) use rows::{RowSources, Rows, copy_strings, retained_bytes, shared_bytes};
+pub(super) use rows::{RowSources, Rows, retained_bytes, shared_bytes};
 use run::{Run, RunSpec};
 use source::{Output, SortedScan};
 use spilled::SpilledRun;

@@ -84,33 +84,6 @@ pub(crate) fn shared_bytes(column: &Column) -> usize {
     }
 }
 
-/// Bytes of all the values of `column` one after the other, where equal ones take as much as others.
-pub(crate) fn repeated_bytes(column: &Column) -> usize {
-    match column.encoding() {
-        Encoding::Flat(_) => retained_bytes(column),
-        Encoding::Constant(values) => column.len() * values.memory_bytes(),
-        Encoding::Dictionary { dictionary, .. } => {
-            column.len() * dictionary.values.memory_bytes().div_ceil(dictionary.values.len().max(1))
-        }
-    }
-}
-
-/// The same column with strings in buffers of its own.
-pub(crate) fn copy_strings(column: &Column) -> Column {
-    let Encoding::Flat(Values::View(views)) = column.encoding() else { return column.clone() };
-    if views.buffers.is_empty() {
-        return column.clone();
-    }
-    // Views of nulls may point anywhere.
-    let text = |row: usize| if column.is_valid(row) { views.value(row) } else { &[] };
-    let mut copy = Column::flat_with_validity(
-        Values::View(Views::from_values((0..column.len()).map(text))),
-        column.validity().cloned(),
-    );
-    copy.is_ascii = column.is_ascii;
-    copy
-}
-
 /// One column as it lies in several sources.
 pub(crate) struct RowSources {
     sources: Vec<Column>,

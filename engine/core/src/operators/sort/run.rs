@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use arrow_schema::DataType;
 
 use super::keys::{KeyOrder, KeyParts, KeyStats, Keys, Layout};
-use super::rows::{repeated_bytes, retained_bytes};
+use super::rows::retained_bytes;
 use super::{Rows, SortSpec, plain_column};
 use crate::batch::{Column, Physical, physical_type};
 use crate::error::Result;
@@ -82,7 +82,7 @@ impl RunSpec {
     /// Bytes of `rows` arriving rows, with what it takes to sort them: keys with their scratch, one column at a time twice, and keys as bytes.
     pub(super) fn bytes(&self, columns: &[Column], rows: usize) -> usize {
         let column = |((column, data_type), is_byte_key): ((&Column, &DataType), &bool)| {
-            let key = if *is_byte_key { BYTE_KEY_COPIES * repeated_bytes(column) + BYTE_KEY_BYTES * rows } else { 0 };
+            let key = if *is_byte_key { BYTE_KEY_COPIES * column.value_bytes() + BYTE_KEY_BYTES * rows } else { 0 };
             // A narrow decimal becomes wide.
             let wide = if column.physical() == physical_type(data_type) { 0 } else { WIDE_BYTES * rows };
             retained_bytes(column) + key + wide

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::run::Run;
 use super::spilled::SpilledRun;
-use super::{RUN_ROWS_MAX, Rows, Shared, TOP_BUFFER_ROWS, rows, threshold};
+use super::{RUN_ROWS_MAX, Rows, Shared, TOP_BUFFER_ROWS, threshold};
 use crate::batch::{Batch, Column};
 use crate::error::Result;
 use crate::expression::evaluate;
@@ -148,7 +148,7 @@ impl SortState {
             return self.spill();
         }
         let run = self.sort(false)?;
-        let columns: Vec<Column> = run.take_sorted()?.iter().map(rows::copy_strings).collect();
+        let columns: Vec<Column> = run.take_sorted()?.iter().map(Column::own_strings).collect();
         let rows = run.len();
         if rows == top {
             let key = &columns[shared.run.key_columns[0]];

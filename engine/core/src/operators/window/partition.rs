@@ -10,7 +10,7 @@ use crate::config::BATCH_ROWS_DEFAULT;
 use crate::error::Result;
 use crate::expression::{Expression, Kind, Scalar};
 use crate::memory::Reservation;
-use crate::operators::sort::{KeyOrder, KeyParts, RowSources, Rows, copy_strings, shared_bytes};
+use crate::operators::sort::{KeyOrder, KeyParts, RowSources, Rows, shared_bytes};
 use crate::pipeline::SinkState;
 
 /// Rows are dealt to this many buckets by the highest bits of their partition key's hash.
@@ -141,7 +141,7 @@ impl WorkerRows {
     pub(super) fn hand_over(self, to: &mut dyn SinkState) -> Result<()> {
         for start in (0..self.len()).step_by(BATCH_ROWS_DEFAULT) {
             let positions: Vec<u32> = (start..self.len().min(start + BATCH_ROWS_DEFAULT)).map(|p| p as u32).collect();
-            let columns = self.columns.iter().map(|c| copy_strings(&c.gather(&positions))).collect();
+            let columns = self.columns.iter().map(|c| c.gather(&positions).own_strings()).collect();
             to.push(Batch::new(columns, positions.len()))?;
         }
         Ok(())

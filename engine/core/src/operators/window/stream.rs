@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::expression::{Expression, Scalar, SortKey};
 use crate::memory::{Reservation, granted};
 use crate::operators::Breaker;
-use crate::operators::sort::{KeyOrder, KeyParts, Layout, Rows, SortSpec, copy_strings, retained_bytes, sort_for};
+use crate::operators::sort::{KeyOrder, KeyParts, Layout, Rows, SortSpec, retained_bytes, sort_for};
 use crate::pipeline::{Next, SinkState, SourceState, TaskContext};
 
 /// Whole partitions are computed together once they have this many rows.
@@ -232,7 +232,7 @@ impl WindowStream {
         if count < rows {
             // Copied, so that what was computed can go.
             let positions: Vec<u32> = (count as u32..rows as u32).collect();
-            let rest = columns.iter().map(|c| copy_strings(&c.gather(&positions))).collect();
+            let rest = columns.iter().map(|c| c.gather(&positions).own_strings()).collect();
             self.waiting.push(rest, rows - count);
         }
         Ok(batches)
