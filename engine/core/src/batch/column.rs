@@ -511,7 +511,7 @@ impl Column {
         super::concat::concat_owned(columns, data_type)
     }
 
-    /// As [`Column::concat`], but codes stay codes when all point into one dictionary, and constants of one value a constant.
+    /// As [`Column::concat`], but codes stay codes when all point into one dictionary, and constants of one value a constant; bounds that all have stay, too.
     pub fn join(columns: &[Column], data_type: &DataType) -> Result<Column> {
         super::concat::join(columns, data_type)
     }
@@ -519,11 +519,6 @@ impl Column {
     /// The same column with flat strings in buffers of its own: what is kept must not keep alive what it came from.
     pub fn own_strings(&self) -> Column {
         super::concat::own_strings(self)
-    }
-
-    /// The dictionary into which all of the columns point.
-    pub fn shared_dictionary(columns: &[Column]) -> Option<&Arc<Dictionary>> {
-        super::concat::shared_dictionary(columns)
     }
 
     /// A narrow decimal (`Int64`) made canonical (`Int128` or `Int256`); other columns as they are.

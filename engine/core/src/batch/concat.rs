@@ -7,7 +7,7 @@ use arrow_buffer::Buffer;
 use arrow_schema::DataType;
 
 use super::arrow::{export_column, import_column};
-use super::{Bitmap, Column, Dictionary, Encoding, Physical, Values, Views, physical_type};
+use super::{Bitmap, Bounds, Column, Dictionary, Encoding, Physical, Values, Views, physical_type};
 use crate::error::{Error, Result};
 use crate::expression::Scalar;
 
@@ -66,6 +66,10 @@ pub(super) fn concat_owned(columns: Vec<Column>, data_type: &DataType) -> Result
 
 /// See [`Column::join`].
 pub(super) fn join(columns: &[Column], data_type: &DataType) -> Result<Column> {
+    Ok(join_values(columns, data_type)?.with_bounds(common_bounds(columns)))
+}
+
+fn join_values(columns: &[Column], data_type: &DataType) -> Result<Column> {
     if let Some(dictionary) = shared_dictionary(columns) {
         let codes = columns.iter().flat_map(|column| match column.encoding() {
             Encoding::Dictionary { codes, .. } => &codes[..],
@@ -80,14 +84,21 @@ pub(super) fn join(columns: &[Column], data_type: &DataType) -> Result<Column> {
     }
 }
 
-/// See [`Column::shared_dictionary`].
-pub(super) fn shared_dictionary(columns: &[Column]) -> Option<&Arc<Dictionary>> {
+/// The dictionary into which all of the columns point.
+fn shared_dictionary(columns: &[Column]) -> Option<&Arc<Dictionary>> {
     let mut dictionaries = columns.iter().map(|column| match column.encoding() {
         Encoding::Dictionary { dictionary, .. } => Some(dictionary),
         _ => None,
     });
     let first = dictionaries.next()??;
     dictionaries.all(|other| other.is_some_and(|other| other.id == first.id)).then_some(first)
+}
+
+/// Bounds of all columns, when all have some.
+fn common_bounds(columns: &[Column]) -> Option<Bounds> {
+    let mut bounds = columns.iter().map(|column| column.bounds);
+    let first = bounds.next()??;
+    bounds.try_fold(first, |all, own| own.map(|own| Bounds { min: all.min.min(own.min), max: all.max.max(own.max) }))
 }
 
 fn common_constant(columns: &[Column]) -> Option<Scalar> {
@@ -120,7 +131,7 @@ fn concat_nested(columns: &[Column], data_type: &DataType) -> Result<Column> {
 }
 
 /// Validity of all rows of the columns, one column after the other; `None` = no nulls.
-pub fn concat_validity(columns: &[Column]) -> Option<Bitmap> {
+fn concat_validity(columns: &[Column]) -> Option<Bitmap> {
     if columns.iter().all(|c| c.validity().is_none()) {
         return None;
     }

@@ -9,11 +9,12 @@ mod column;
 mod concat;
 mod selection;
 
+use arrow_schema::DataType;
+
 use crate::error::{Error, Result};
 pub use bitmap::Bitmap;
 pub use column::{Bounds, Column, Dictionary, Encoding, Physical, Values, Views, is_null_type, physical_type};
 pub(crate) use column::{long_bytes, string_bytes};
-pub use concat::concat_validity;
 pub use selection::Selection;
 
 /// Columns of equal length, and which of their rows count.
@@ -82,6 +83,22 @@ impl Batch {
         Batch { columns, rows, selection: None }
     }
 
+    /// The selected rows of all, one batch after the other, of columns of these types; one that alone has any is given as it is.
+    pub fn join(mut batches: Vec<Batch>, types: &[DataType]) -> Result<Batch> {
+        batches.retain(|batch| batch.selected_rows() > 0);
+        if batches.len() <= 1 {
+            let empty = || types.iter().map(|data_type| Column::concat(&[], data_type)).collect::<Result<_>>();
+            return batches.pop().map_or_else(|| Ok(Batch::new(empty()?, 0)), Ok);
+        }
+        let rows = batches.iter().map(Batch::selected_rows).sum();
+        let mut pieces: Vec<_> = batches.into_iter().map(|batch| batch.compact().into_columns().into_iter()).collect();
+        let columns = types.iter().map(|data_type| {
+            let of_column: Vec<Column> = pieces.iter_mut().filter_map(Iterator::next).collect();
+            Column::join(&of_column, data_type)
+        });
+        Ok(Batch::new(columns.collect::<Result<_>>()?, rows))
+    }
+
     /// Compact, and without dictionaries that have more values than it has rows: for state that holds batches, each of which would keep its dictionary alive.
     pub fn detach(self) -> Batch {
         let batch = self.compact();
@@ -109,5 +126,51 @@ impl Batch {
     /// Bytes that the batch's buffers hold (shared buffers counted in full).
     pub fn memory_bytes(&self) -> usize {
         self.columns.iter().map(Column::memory_bytes).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expression::Scalar;
+
+    #[test]
+    fn joined_batches_have_the_selected_rows_of_all_in_order() {
+        let types = [DataType::Int64, DataType::Utf8View, DataType::Int64];
+        let batch = |values: std::ops::Range<i64>| {
+            let (rows, bounds) = (values.clone().count(), Bounds { min: values.start, max: values.end });
+            let texts = Views::from_values(values.clone().map(|value| format!("the text of number {value}")));
+            let columns = vec![
+                Column::flat(Values::Int64(values.collect())).with_bounds(Some(bounds)),
+                Column::flat(Values::View(texts)),
+                Scalar::Int64(7).to_column(&types[2], rows).unwrap(),
+            ];
+            Batch::new(columns, rows)
+        };
+        let pieces = vec![batch(0..0), batch(0..5), batch(100..103).with_selection(Selection::new(vec![0, 2]))];
+        let joined = Batch::join(pieces, &types).unwrap();
+        let expected = [0, 1, 2, 3, 4, 100, 102];
+        assert_eq!((joined.rows(), joined.selected_rows()), (7, 7));
+        assert_eq!(joined.column(0).bounds, Some(Bounds { min: 0, max: 103 }));
+        assert!(joined.column(2).as_constant().is_some(), "constants stay");
+        for (row, value) in expected.into_iter().enumerate() {
+            let text = Scalar::Bytes(format!("the text of number {value}").into_bytes().into());
+            assert_eq!(Scalar::from_column(joined.column(0), row), Scalar::Int64(value));
+            assert_eq!(Scalar::from_column(joined.column(1), row), text);
+        }
+        assert_eq!(Batch::join(Vec::new(), &types).unwrap().columns().len(), 3);
+        assert_eq!(Batch::join(vec![batch(0..0), batch(3..4)], &types).unwrap().rows(), 1);
+    }
+
+    #[test]
+    fn values_count_as_often_as_they_occur() {
+        let texts = Views::from_values(["short", "a text that is longer than others"].into_iter());
+        let dictionary = std::sync::Arc::new(Dictionary::new(Values::View(texts)));
+        let column = Column::dictionary(vec![0, 1, 1].into(), dictionary, None);
+        assert_eq!(column.value_bytes(), 3 * 16 + 5 + 2 * 33);
+        let none = std::sync::Arc::new(Dictionary::new(Values::View(Views::from_values(std::iter::empty::<&str>()))));
+        let nulls = Column::dictionary(vec![0, 0].into(), none, Some(Bitmap::constant(false, 2)));
+        assert_eq!(nulls.value_bytes(), 2 * 16);
+        assert_eq!(Column::constant(Values::Int64(vec![5].into()), 10).value_bytes(), 80);
     }
 }

@@ -18,7 +18,7 @@ use plasmon_kernels::partition::partition_rows;
 
 use super::Breaker;
 use super::key_hash::hash_keys;
-use crate::batch::{Batch, Column};
+use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::expression::{Expression, Scalar, evaluate};
 use crate::memory::{Reservation, granted};
@@ -255,7 +255,7 @@ impl ExchangeState {
             while !left.as_slice().is_empty() {
                 self.task.cancel.check()?;
                 let count = fitting(left.as_slice().iter().map(Batch::rows), batch_rows);
-                let batch = join(left.by_ref().take(count).collect(), &self.shared.spec.types)?;
+                let batch = Batch::join(left.by_ref().take(count).collect(), &self.shared.spec.types)?;
                 let block = file.append(batch.columns(), batch.rows())?;
                 spilled.push(Piece::Block(file.clone(), block, batch.rows()));
             }
@@ -275,17 +275,6 @@ fn fitting(pieces: impl Iterator<Item = usize>, batch_rows: usize) -> usize {
         rows <= batch_rows
     };
     pieces.take_while(fits).count().max(1)
-}
-
-/// Pieces one after the other as one batch.
-fn join(pieces: Vec<Batch>, types: &[DataType]) -> Result<Batch> {
-    let [_, _, ..] = &pieces[..] else {
-        return pieces.into_iter().next().ok_or_else(|| Error::internal("a partition without its pieces"));
-    };
-    let columns = types.iter().enumerate().map(|(index, data_type)| {
-        Column::concat(&pieces.iter().map(|p| p.column(index).clone()).collect::<Vec<_>>(), data_type)
-    });
-    Ok(Batch::new(columns.collect::<Result<_>>()?, pieces.iter().map(Batch::rows).sum()))
 }
 
 #[derive(Debug)]
@@ -353,7 +342,7 @@ impl ExchangeSourceState {
     fn together(&mut self) -> Result<Batch> {
         let count = fitting(self.pieces.as_slice().iter().map(Piece::rows), self.batch_rows);
         let pieces = self.pieces.by_ref().take(count).map(Piece::batch).collect::<Result<_>>()?;
-        join(pieces, &self.shared.spec.types)
+        Batch::join(pieces, &self.shared.spec.types)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow_schema::DataType;
 
-use crate::batch::{Batch, Column};
+use crate::batch::Batch;
 use crate::config::BATCH_ROWS_MAX;
 use crate::error::Result;
 use crate::metrics::OperatorMetrics;
@@ -83,23 +83,16 @@ impl GatherState {
 
     /// What is held, as one batch.
     fn take(&mut self) -> Result<Option<Batch>> {
-        let (mut held, rows) = (std::mem::take(&mut self.held), std::mem::take(&mut self.rows));
-        if held.len() <= 1 {
-            return Ok(held.pop());
-        }
-        let mut pieces: Vec<_> = held.into_iter().map(|batch| batch.compact().into_columns().into_iter()).collect();
-        let columns = self.types.iter().map(|data_type| {
-            let of_column: Vec<Column> = pieces.iter_mut().filter_map(Iterator::next).collect();
-            Column::join(&of_column, data_type)
-        });
-        Ok(Some(Batch::new(columns.collect::<Result<_>>()?, rows)))
+        self.rows = 0;
+        let held = std::mem::take(&mut self.held);
+        if held.is_empty() { Ok(None) } else { Batch::join(held, &self.types).map(Some) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::{Selection, Values};
+    use crate::batch::{Column, Selection, Values};
     use crate::config::Config;
     use crate::expression::Scalar;
 

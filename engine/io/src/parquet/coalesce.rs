@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use plasmon_core::Result;
-use plasmon_core::batch::{Batch, Bounds, Column, Physical, Values, Views, concat_validity};
+use plasmon_core::batch::{Batch, Column};
 
 /// Batches of fewer rows than a full batch divided by this wait for more …
 const SMALL_FRACTION: usize = 4;
@@ -70,45 +70,18 @@ impl Coalescer {
 
     /// Makes a batch of what is held.
     pub(super) fn flush(&mut self) -> Result<()> {
-        let (mut held, rows) = (std::mem::take(&mut self.held), std::mem::take(&mut self.rows));
-        self.passed = 0;
+        (self.rows, self.passed) = (0, 0);
+        let mut held = std::mem::take(&mut self.held);
         if held.len() <= 1 {
             self.ready.extend(held.pop());
             return Ok(());
         }
-        let mut pieces: Vec<_> = held.into_iter().map(|batch| batch.into_columns().into_iter()).collect();
-        let mut columns = Vec::with_capacity(self.types.len());
-        for data_type in &self.types {
-            let of_column: Vec<Column> = pieces.iter_mut().filter_map(Iterator::next).collect();
-            let joined = copied_texts(&of_column).map_or_else(|| Column::join(&of_column, data_type), Ok)?;
-            columns.push(joined.with_bounds(union(&of_column)));
-        }
-        self.ready.push_back(Batch::new(columns, rows));
+        let joined = Batch::join(held, &self.types)?;
+        // A few texts must not keep alive the pages that they came from.
+        let columns = joined.columns().iter().map(Column::own_strings).collect();
+        self.ready.push_back(Batch::new(columns, joined.rows()));
         Ok(())
     }
-}
-
-/// Texts of all pieces in a buffer of their own: a few must not keep alive the pages that they came from. `None`: no texts, or shared codes.
-fn copied_texts(pieces: &[Column]) -> Option<Column> {
-    if pieces.iter().any(|p| p.physical() != Physical::View) || Column::shared_dictionary(pieces).is_some() {
-        return None;
-    }
-    let flat = pieces.iter().map(|piece| match piece.flat_values() {
-        Values::View(views) => Some(views),
-        _ => None,
-    });
-    let flat = flat.collect::<Option<Vec<Views>>>()?;
-    let values = flat.iter().flat_map(|views| (0..views.views.len()).map(|row| views.value(row)));
-    let mut column = Column::flat_with_validity(Values::View(Views::from_values(values)), concat_validity(pieces));
-    column.is_ascii = pieces.iter().all(|p| p.is_ascii);
-    Some(column)
-}
-
-/// Bounds of all pieces, when all have some.
-fn union(pieces: &[Column]) -> Option<Bounds> {
-    let mut bounds = pieces.iter().map(|p| p.bounds);
-    let first = bounds.next()??;
-    bounds.try_fold(first, |all, own| own.map(|own| Bounds { min: all.min.min(own.min), max: all.max.max(own.max) }))
 }
 
 #[cfg(test)]
@@ -117,7 +90,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::datatypes::{Field, Schema};
-    use plasmon_core::batch::Selection;
+    use plasmon_core::batch::{Bounds, Selection, Values, Views};
     use plasmon_core::expression::Scalar;
 
     /// Batches of the given numbers of rows of consecutive integers, their texts by dictionary, and a constant.
