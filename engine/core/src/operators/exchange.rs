@@ -245,10 +245,7 @@ impl ExchangeState {
 
     /// Writes the pieces of every partition, joined to full batches.
     fn spill(&mut self) -> Result<()> {
-        let file = match &self.file {
-            Some(file) => file,
-            None => self.file.insert(self.task.spill.file("Exchange", &self.metrics)?),
-        };
+        let file = self.task.spill.file_in(&mut self.file, "Exchange", &self.metrics)?;
         let batch_rows = self.task.config.batch_rows.max(1);
         for (pieces, spilled) in self.partitions.iter_mut().zip(&mut self.spilled) {
             let mut left = std::mem::take(pieces).into_iter();

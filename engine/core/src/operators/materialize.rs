@@ -34,6 +34,8 @@ struct Kept {
     is_sealed: bool,
     /// Where pieces go that are written after all; known once sealed.
     spill: Option<(Arc<SpillArea>, Arc<OperatorMetrics>)>,
+    /// The file for those.
+    file: Option<Arc<SpillFile>>,
     metrics: Option<Arc<OperatorMetrics>>,
 }
 
@@ -99,6 +101,7 @@ impl Materialize {
     pub(super) fn take(&self, task: &TaskContext) -> Result<(Vec<Batch>, Vec<Reservation>)> {
         let (pieces, mut reservations) = {
             let mut kept = self.shared.sealed()?;
+            kept.file = None;
             (std::mem::take(&mut kept.pieces), std::mem::take(&mut kept.reservations))
         };
         let read = task.memory.reservation("Materialize");
@@ -143,7 +146,6 @@ impl Kept {
     /// Writes the last pieces that are in memory, which readers come to last, until `bytes` are free.
     fn spill(&mut self, bytes: usize) -> Result<usize> {
         let Some((area, metrics)) = &self.spill else { return Ok(0) };
-        let mut file = None;
         let mut freed = 0;
         for piece in self.pieces.iter_mut().rev() {
             if freed >= bytes {
@@ -154,10 +156,7 @@ impl Kept {
             if size == 0 {
                 continue;
             }
-            let file = match &file {
-                Some(file) => file,
-                None => file.insert(area.file("Materialize", metrics)?),
-            };
+            let file = area.file_in(&mut self.file, "Materialize", metrics)?;
             let Some(block) = write(std::slice::from_ref(batch), file, || Ok(()))?.pop() else { continue };
             *piece = block;
             freed += size;
@@ -256,10 +255,7 @@ impl MaterializeState {
             return Ok(());
         }
         if !self.local.is_empty() {
-            let file = match &self.file {
-                Some(file) => file,
-                None => self.file.insert(self.task.spill.file("Materialize", &self.metrics)?),
-            };
+            let file = self.task.spill.file_in(&mut self.file, "Materialize", &self.metrics)?;
             self.pieces.extend(write(&self.local, file, || self.task.cancel.check())?);
             self.local.clear();
         }

@@ -112,7 +112,10 @@ impl Disk {
             let directory = &self.directories[(turn.first + turn.tried) % self.directories.len()];
             turn.tried += 1;
             match create_unnamed(directory) {
-                Ok((file, path, has_name)) => return Ok(Part { disk: self.clone(), file, path, has_name }),
+                Ok((file, path, has_name)) => {
+                    OPEN.fetch_add(1, Relaxed);
+                    return Ok(Part { disk: self.clone(), file, path, has_name });
+                }
                 Err(error) => reasons.push(format!("{}: {error}", directory.display())),
             }
         }
@@ -170,6 +173,14 @@ fn create_unnamed(directory: &Path) -> io::Result<(File, PathBuf, bool)> {
     }
 }
 
+/// Parts that the process has open: it may have only so many files.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Spill files that the process has open.
+pub(super) fn open_files() -> usize {
+    OPEN.load(Relaxed)
+}
+
 /// The part of a spill file that lies in one directory.
 #[derive(Debug)]
 pub(super) struct Part {
@@ -214,6 +225,7 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
+        OPEN.fetch_sub(1, Relaxed);
         if self.has_name {
             // Nobody is left to tell that it did not work.
             let _ = std::fs::remove_file(&self.path);

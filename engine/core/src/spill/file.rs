@@ -112,6 +112,13 @@ impl Blocks {
         Blocks { file: file.clone(), numbers: Vec::new(), rows: 0 }
     }
 
+    /// Appends a block of so many rows to the file.
+    pub fn append(&mut self, columns: &[Column], rows: usize) -> Result<()> {
+        let number = self.file.append(columns, rows)?;
+        self.push(number, rows);
+        Ok(())
+    }
+
     /// Adds the block of a number, which has so many rows.
     pub fn push(&mut self, number: usize, rows: usize) {
         self.numbers.push(number);

@@ -21,7 +21,7 @@ mod figure_tests;
 mod file;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 
@@ -34,6 +34,9 @@ use crate::metrics::OperatorMetrics;
 use background::Background;
 use cipher::Cipher;
 use disk::Disk;
+
+/// Open files that are many.
+const FILES_OPEN: usize = 256;
 
 /// What is wrong with bytes that are not those that were written.
 const CHANGED: &str = "its bytes have changed: the checksum is another";
@@ -58,6 +61,22 @@ impl SpillArea {
     pub fn file(self: &Arc<Self>, consumer: &str, metrics: &Arc<OperatorMetrics>) -> Result<Arc<SpillFile>> {
         let cipher = self.is_encrypted.then(|| Cipher::new(consumer)).transpose()?;
         Ok(Arc::new(SpillFile::new(self, consumer, metrics, cipher)))
+    }
+
+    /// Whether the process has so many spill files open that who would use several should do with one: systems give a process 1,024 of all kinds at first.
+    pub fn is_crowded(&self) -> bool {
+        disk::open_files() >= FILES_OPEN
+    }
+
+    /// The file in `slot`; at first a new one, as of [`SpillArea::file`].
+    pub fn file_in<'a>(
+        self: &Arc<Self>,
+        slot: &'a mut Option<Arc<SpillFile>>,
+        consumer: &str,
+        metrics: &Arc<OperatorMetrics>,
+    ) -> Result<&'a Arc<SpillFile>> {
+        let file = slot.take().map_or_else(|| self.file(consumer, metrics), Ok)?;
+        Ok(slot.insert(file))
     }
 
     /// Bytes of all that was spilled so far.

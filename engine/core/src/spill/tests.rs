@@ -9,10 +9,10 @@ use crate::config::Fault;
 use crate::error::Error;
 
 /// A directory of one test, gone with it.
-pub(super) struct Directory(pub(super) PathBuf);
+pub(crate) struct Directory(pub(crate) PathBuf);
 
 impl Directory {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let name = format!("plasmon-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Relaxed));
         let path = std::env::temp_dir().join(name);
@@ -32,7 +32,7 @@ impl Drop for Directory {
     }
 }
 
-pub(super) fn config(directories: &[&Directory]) -> Config {
+pub(crate) fn config(directories: &[&Directory]) -> Config {
     Config { spill_directories: directories.iter().map(|d| d.0.clone()).collect(), ..Config::default() }
 }
 
@@ -197,7 +197,7 @@ fn directories_take_turns_and_bad_ones_are_passed_over() {
 }
 
 /// This process's open files that were made in `directory`.
-pub(super) fn open_files(directory: &std::path::Path) -> Vec<PathBuf> {
+pub(crate) fn open_files(directory: &std::path::Path) -> Vec<PathBuf> {
     let open = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
     open.filter(|path| std::fs::read_link(path).is_ok_and(|made| made.starts_with(directory))).collect()
 }
@@ -265,4 +265,35 @@ fn bytes_that_change_or_vanish_on_disk_are_found() {
         assert!(error.contains("block 2 that Aggregate spilled"), "{error}");
         assert_eq!(check(&file.block(0).unwrap()), 0);
     }
+}
+
+/// Runs in a process of its own, which may have few files open.
+#[test]
+fn too_many_open_files_is_a_typed_error() {
+    const NAME: &str = "spill::tests::too_many_open_files_is_a_typed_error";
+    if std::env::var_os("PLASMON_FEW_FILES").is_none() {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "ulimit -n 40 && exec \"$@\"", "sh"]).arg(std::env::current_exe().unwrap());
+        let output = shell.args(["--exact", NAME]).env("PLASMON_FEW_FILES", "1").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        return;
+    }
+    let directory = Directory::new();
+    let area = SpillArea::new(&Config { memory_bytes: Some(0), ..config(&[&directory]) });
+    let (mut files, mut failed) = (Vec::new(), None);
+    while failed.is_none() && files.len() < 100 {
+        let file = area.file("Join", &OperatorMetrics::new()).unwrap();
+        failed = append(&file, files.len()).err();
+        files.push(file);
+    }
+    let error = failed.expect("so many files are not given");
+    assert!(matches!(error, Error::Io { .. }));
+    let text = error.to_string();
+    assert!(text.contains("a spill file of Join") && text.contains("os error 24"), "{text}");
+    // One less, and there is one more.
+    files.remove(0);
+    let file = area.file("Join", &OperatorMetrics::new()).unwrap();
+    append(&file, 7).unwrap();
+    assert_eq!(read_all(&file).unwrap(), [7]);
 }

@@ -70,12 +70,12 @@ impl Part {
             (groups, bytes) = (groups + piece.groups, bytes + piece.memory_bytes());
             columns.extend(piece.into_columns());
             if bytes >= block {
-                blocks.push(file.append(&std::mem::take(&mut columns), groups)?, std::mem::take(&mut groups));
+                blocks.append(&std::mem::take(&mut columns), std::mem::take(&mut groups))?;
                 bytes = 0;
             }
         }
         if !columns.is_empty() {
-            blocks.push(file.append(&columns, groups)?, groups);
+            blocks.append(&columns, groups)?;
         }
         self.held = 0;
         Ok(())

@@ -21,7 +21,7 @@ use crate::spill::{Blocks, SpillArea, SpillFile};
 
 const WORDS: usize = PARTITIONS.div_ceil(64);
 
-/// Files of one side: partitions share them, since a process may have only so many, and many workers may cut at once.
+/// Files of one side, while there are not too many: partitions share them, since a process may have only so many, and many workers may cut at once.
 const FILES: usize = 8;
 
 /// Rows of a block: one becomes a batch when it is read.
@@ -140,12 +140,14 @@ impl Default for PartitionFiles {
 }
 
 impl PartitionFiles {
+    /// The file of a partition, which stays it: its own and its neighbours', or that of the first ones when many files are open.
     fn file(&self, partition: usize, area: &Arc<SpillArea>, metrics: &Arc<OperatorMetrics>) -> Result<Arc<SpillFile>> {
-        let mut file = self.files[partition * FILES / PARTITIONS].lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(file) = &*file {
-            return Ok(file.clone());
+        let own = partition * FILES / PARTITIONS;
+        let mut file = self.files[own].lock().unwrap_or_else(|e| e.into_inner());
+        if own > 0 && file.is_none() && area.is_crowded() {
+            *file = Some(self.file(0, area, metrics)?);
         }
-        Ok(file.insert(area.file("Join", metrics)?).clone())
+        area.file_in(&mut file, "Join", metrics).cloned()
     }
 
     /// Appends a block to `file`, which is the partition's.
@@ -275,5 +277,49 @@ impl Writer {
             files.append(partition, &file, &part, end - start)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{Encoding, Values};
+    use crate::spill::tests::{Directory, config, open_files};
+
+    /// The number that a block of these tests has.
+    fn number(blocks: &Blocks, block: usize) -> i64 {
+        let block = blocks.block(block).unwrap();
+        let Encoding::Constant(Values::Int64(number)) = block.columns[0].encoding() else { panic!("a constant") };
+        number[0]
+    }
+
+    #[test]
+    fn many_joins_do_with_few_files() {
+        const SIDES: usize = 60;
+        let directory = Directory::new();
+        let (area, metrics) = (SpillArea::new(&config(&[&directory])), OperatorMetrics::new());
+        let sides: Vec<PartitionFiles> = (0..SIDES).map(|_| PartitionFiles::default()).collect();
+        for (number, side) in sides.iter().enumerate() {
+            for partition in (0..PARTITIONS).chain([PARTITIONS - 1, 0]) {
+                let value = (number * PARTITIONS + partition) as i64;
+                let column = Column::constant(Values::Int64(vec![value].into()), 3);
+                let file = side.file(partition, &area, &metrics).unwrap();
+                side.append(partition, &file, &[column], 3).unwrap();
+            }
+        }
+        let all: Vec<Vec<Option<Blocks>>> = sides.iter().map(PartitionFiles::take).collect();
+        for (number_of_side, side) in all.iter().enumerate() {
+            for (partition, blocks) in side.iter().enumerate() {
+                let blocks = blocks.as_ref().unwrap();
+                assert_eq!(blocks.blocks(), if partition % (PARTITIONS - 1) == 0 { 2 } else { 1 });
+                for block in 0..blocks.blocks() {
+                    assert_eq!(number(blocks, block), (number_of_side * PARTITIONS + partition) as i64);
+                }
+            }
+        }
+        let open = open_files(&directory.0).len();
+        assert!((SIDES..256 + SIDES).contains(&open), "{open} files, not {}", SIDES * FILES);
+        drop(all);
+        assert!(open_files(&directory.0).is_empty());
     }
 }

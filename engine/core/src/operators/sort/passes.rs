@@ -1,7 +1,7 @@
 //! From runs to one merge that the memory can hold: all runs to disk, then passes that merge some of them into longer ones.
 //!
 //! ```text
-//! stage 0    runs in memory ──▶ disk                   (a task each)
+//! stage 0    runs in memory ──▶ disk                   (a task and a file for each worker)
 //! stage 1 …  more runs than one merge can hold? the smallest are merged, in lanes of as many as fit at a time
 //! then       the source merges what is left
 //! ```
@@ -35,7 +35,10 @@ pub(super) fn finalize(shared: &Arc<Shared>, task: &TaskContext) -> Result<Vec<F
     };
     if !resident.is_empty() {
         shared.state().spilled = spilled;
-        return Ok(resident.into_iter().map(|run| spill_task(shared, run)).collect());
+        let tasks = task.config.threads.clamp(1, resident.len());
+        let mut lots: Vec<Vec<Run>> = (0..tasks).map(|_| Vec::new()).collect();
+        resident.into_iter().enumerate().for_each(|(index, run)| lots[index % tasks].push(run));
+        return Ok(lots.into_iter().map(|runs| spill_task(shared, runs)).collect());
     }
     // Short runs are cheapest to write again.
     spilled.sort_by_key(|run| run.rows);
@@ -53,11 +56,16 @@ pub(super) fn finalize(shared: &Arc<Shared>, task: &TaskContext) -> Result<Vec<F
     Ok(pass(shared, spilled, fan_in, reservation, task))
 }
 
-fn spill_task(shared: &Arc<Shared>, run: Run) -> FinalizeTask {
+/// A task that writes runs to one file, each of which is gone when it is written.
+fn spill_task(shared: &Arc<Shared>, runs: Vec<Run>) -> FinalizeTask {
     let shared = shared.clone();
     Box::new(move |task: &TaskContext| {
-        let spilled = run.spill(&shared.run, &shared.file(task)?, task)?;
-        shared.state().spilled.push(spilled);
+        let file = shared.file(task)?;
+        for run in runs {
+            let spilled = run.spill(&shared.run, &file, task)?;
+            drop(run);
+            shared.state().spilled.push(spilled);
+        }
         Ok(())
     })
 }

@@ -197,10 +197,7 @@ impl SortState {
     /// Writes a run to the file of this worker.
     fn write(&mut self, run: Run) -> Result<()> {
         let shared = self.shared.clone();
-        let file = match &self.file {
-            Some(file) => file.clone(),
-            None => self.file.insert(shared.file(&self.task)?).clone(),
-        };
+        let file = self.task.spill.file_in(&mut self.file, shared.consumer, &self.metrics)?.clone();
         if shared.top == Some(run.len()) {
             let key = &run.columns[shared.run.key_columns[0]];
             threshold::tighten(&shared.threshold, key, run.keys.row(run.len() - 1) as usize);
