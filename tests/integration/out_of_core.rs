@@ -65,9 +65,10 @@ fn queries_larger_than_their_memory_answer_from_disk() {
     for sql in LARGE {
         let (expected, nothing) = answer(sql, &Config { threads: 2, ..Config::default() }).expect("runs");
         assert_eq!(nothing, 0, "{sql}: spilled without a limit");
-        for memory in [1 << 20, 3 << 19] {
+        for (memory, spill_encryption) in [(1 << 20, false), (3 << 19, true)] {
             let spill_directories = vec![directory.path().to_path_buf()];
-            for config in drivers(&Config { memory_bytes: Some(memory), spill_directories, ..Config::default() }) {
+            let little = Config { memory_bytes: Some(memory), spill_directories, ..Config::default() };
+            for config in drivers(&Config { spill_encryption, ..little }) {
                 let (rows, spilled) = answer(sql, &config).unwrap_or_else(|e| panic!("{sql} in {memory}: {e}"));
                 assert!(spilled > 0, "{sql} in {memory} bytes spilled nothing");
                 assert!(rows == expected, "{sql} in {memory} bytes: {} rows for {}", rows.len(), expected.len());

@@ -91,6 +91,30 @@ fn figures_of_codecs() {
     }
 }
 
+/// Of encryption alone, in MB/s of what is encrypted: blocks of some lengths.
+#[test]
+#[ignore = "a figure, not a proof"]
+fn figures_of_encryption() {
+    const BYTES: usize = 64 << 20;
+    const PASSES: usize = 16;
+    let cipher = Cipher::new("figures").unwrap();
+    for len in [8 << 10, 256 << 10, 4 << 20] {
+        let mut blocks = vec![vec![7u8; len]; BYTES / len];
+        let (mut sealing, mut opening) = (Duration::ZERO, Duration::ZERO);
+        for pass in 0..PASSES {
+            let numbers = pass * blocks.len()..;
+            let start = now();
+            blocks.iter_mut().zip(numbers.clone()).for_each(|(block, number)| cipher.seal(number, block).unwrap());
+            sealing += now() - start;
+            let start = now();
+            blocks.iter_mut().zip(numbers).for_each(|(block, number)| cipher.open(number, block).unwrap());
+            opening += now() - start;
+        }
+        let rate = |time: Duration| (PASSES * BYTES) as f64 / 1e6 / time.as_secs_f64();
+        eprintln!("{len:8} B: sealed at {:.0}, opened at {:.0} MB/s", rate(sealing), rate(opening));
+    }
+}
+
 /// As [`figures_of_codecs`], of whole files.
 #[test]
 #[ignore = "a figure, not a proof"]
@@ -107,8 +131,13 @@ fn figures_of_files() {
     }
     eprintln!("without LZ4 and checksum: write {:.0} MB/s of memory", rate(memory, start.elapsed()));
     std::fs::remove_file(directory.0.join("plain")).unwrap();
-    for (how, memory_bytes) in [("by itself", Some(0)), ("with a thread", None)] {
-        let area = SpillArea::new(&Config { memory_bytes, ..config(&[&directory]) });
+    for (how, memory_bytes, spill_encryption) in [
+        ("by itself", Some(0), false),
+        ("with a thread", None, false),
+        ("encrypted, by itself", Some(0), true),
+        ("encrypted, with a thread", None, true),
+    ] {
+        let area = SpillArea::new(&Config { memory_bytes, spill_encryption, ..config(&[&directory]) });
         let file = area.file("figures", &OperatorMetrics::new()).unwrap();
         let start = Instant::now();
         for _ in 0..ROUNDS {
