@@ -20,11 +20,6 @@ impl Values {
     pub fn new(batches: Vec<Batch>) -> Self {
         Values { batches: Arc::new(batches), cursor: Arc::default() }
     }
-
-    /// A source of shared `batches`.
-    pub fn shared(batches: Arc<Vec<Batch>>) -> Self {
-        Values { batches, cursor: Arc::default() }
-    }
 }
 
 impl Source for Values {

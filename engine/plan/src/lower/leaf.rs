@@ -21,9 +21,9 @@ impl Lowering<'_> {
             Node::Values { rows } => Values::new(value_batches(relation, rows, self.config.batch_rows)?),
             Node::Empty { one_row } => Values::new(vec![Batch::new(Vec::new(), usize::from(*one_row))]),
             Node::WorkTable { name } => {
-                let batches =
+                let table =
                     self.work_tables.get(name).ok_or_else(|| Error::internal(format!("no work table {name}")))?;
-                Values::shared(batches.clone())
+                return Ok(Streams::one(Stream::new(table.reader(), node, Vec::new())));
             }
             other => return Err(Error::internal(format!("{other:?} is no leaf"))),
         };

@@ -12,7 +12,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use plasmon_core::batch::Batch;
 use plasmon_core::expression::{Expression, Kind, ScalarSlot};
 use plasmon_core::operators::aggregate::{AggregateSpec, aggregate};
 use plasmon_core::operators::exchange::{Distribution, Exchange, ExchangeSpec};
@@ -59,7 +58,7 @@ struct Lowering<'a> {
     /// Shared sub-plans lowered so far, by index.
     shared: HashMap<usize, (SinkId, Arc<Materialize>)>,
     /// Rows of the work tables in scope, by name.
-    work_tables: HashMap<String, Arc<Vec<Batch>>>,
+    work_tables: HashMap<String, Arc<Materialize>>,
 }
 
 impl<'a> Lowering<'a> {
@@ -252,10 +251,10 @@ impl<'a> Lowering<'a> {
             let shared = self.plan.shared.clone();
             let plan = Plan { root: step, subqueries: Vec::new(), shared };
             let outer = self.work_tables.clone();
-            Arc::new(move |batches: Vec<Batch>| {
+            Arc::new(move |table: Arc<Materialize>| {
                 let mut lowering = Lowering::new(&plan, &config);
                 lowering.work_tables = outer.clone();
-                lowering.work_tables.insert(name.clone(), Arc::new(batches));
+                lowering.work_tables.insert(name.clone(), table);
                 let streams = lowering.relation(&plan.root, 0)?;
                 let rows = Arc::new(Materialize::new());
                 let sink = lowering.graph.add_sink(rows.clone(), 0);

@@ -307,10 +307,10 @@ mod tests {
                 side.append(partition, &file, &[column], 3).unwrap();
             }
         }
-        let all: Vec<Vec<Option<Blocks>>> = sides.iter().map(PartitionFiles::take).collect();
+        let all: Vec<Vec<Stored>> = sides.iter().map(PartitionFiles::take).collect();
         for (number_of_side, side) in all.iter().enumerate() {
             for (partition, blocks) in side.iter().enumerate() {
-                let blocks = blocks.as_ref().unwrap();
+                let blocks = blocks.blocks.as_ref().unwrap();
                 assert_eq!(blocks.blocks(), if partition % (PARTITIONS - 1) == 0 { 2 } else { 1 });
                 for block in 0..blocks.blocks() {
                     assert_eq!(number(blocks, block), (number_of_side * PARTITIONS + partition) as i64);
