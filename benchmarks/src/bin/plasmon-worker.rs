@@ -1,7 +1,7 @@
 //! Runs statements for the peer benchmark: one JSON request a line on stdin, one JSON answer a line on stdout.
 //!
-//! Request `{"setup": "SQL"}` or `{"sql": "SQL"}`; answer `{"seconds": s, "peak_kilobytes": k, "reserved_bytes": b, "spilled_bytes": b, "columns": [...],
-//! "types": [...], "rows": [[...]]}` or `{"error": "..."}`. Values are texts; the time covers planning, running and receiving every batch, not the formatting of rows.
+//! Request `{"setup": "SQL"}` or `{"sql": "SQL"}`, with `"set": ["SQL", …]` for what runs before; answer `{"seconds": s, "peak_kilobytes": k, "reserved_bytes": b, "spilled_bytes": b, "columns": [...],
+//! "types": [...], "rows": [[...]]}` or `{"error": "...", "kind": "..."}`, the kind by its name in [`plasmon::Error`]. Values are texts; the time covers planning, running and receiving every batch, not the formatting of rows.
 
 use std::io::{BufRead, Write};
 use std::time::Instant;
@@ -18,11 +18,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut output = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
         let request: Value = serde_json::from_str(&line?)?;
-        let answer = answer(&session, &request).unwrap_or_else(|error| json!({ "error": error.to_string() }));
+        let answer = answer(&session, &request).unwrap_or_else(|error| failure(&*error));
         writeln!(output, "{answer}")?;
         output.flush()?;
     }
     Ok(())
+}
+
+fn failure(error: &(dyn std::error::Error + 'static)) -> Value {
+    let kind =
+        error.downcast_ref::<plasmon::Error>().map_or_else(String::new, |error| format!("{:?}", error.without_path()));
+    json!({ "error": error.to_string(), "kind": kind.split(|c: char| !c.is_alphanumeric()).next() })
 }
 
 fn answer(session: &Session, request: &Value) -> Result<Value, Box<dyn std::error::Error>> {
@@ -30,12 +36,19 @@ fn answer(session: &Session, request: &Value) -> Result<Value, Box<dyn std::erro
         session.sql(setup)?.collect()?;
         return Ok(json!({}));
     }
+    for set in request["set"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        session.sql(set)?.collect()?;
+    }
     let sql = request["sql"].as_str().ok_or("a request needs \"setup\" or \"sql\"")?;
     reset_peak();
     let start = Instant::now();
     let query = session.sql(sql)?;
     let (schema, monitor, memory) = (query.schema(), query.monitor(), query.memory());
-    let batches = query.collect()?;
+    let outcome = query.collect();
+    if memory.used() > 0 {
+        return Err(format!("internal error: {} bytes are still reserved", memory.used()).into());
+    }
+    let batches = outcome?;
     let seconds = start.elapsed().as_secs_f64();
     let spilled = monitor.progress().bytes_spilled;
     let peak_kilobytes = peak_kilobytes();

@@ -40,6 +40,37 @@ pub enum Fault {
     SpillFlip(usize),
 }
 
+impl Fault {
+    /// The fault that `text` names with its number: `spill_every 2`.
+    fn parse(text: &str) -> Option<Fault> {
+        let (name, number) = text.trim().split_once(' ')?;
+        let n = number.trim().parse().ok().filter(|&n| n > 0)?;
+        Some(match name {
+            "cancel" => Fault::Cancel(n),
+            "refuse_memory" => Fault::RefuseMemory(n),
+            "spill_every" => Fault::SpillEvery(n),
+            "spill_io" => Fault::SpillIo(n),
+            "spill_full" => Fault::SpillFull(n),
+            "spill_flip" => Fault::SpillFlip(n),
+            _ => return None,
+        })
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (name, n) = match self {
+            Fault::Cancel(n) => ("cancel", n),
+            Fault::RefuseMemory(n) => ("refuse_memory", n),
+            Fault::SpillEvery(n) => ("spill_every", n),
+            Fault::SpillIo(n) => ("spill_io", n),
+            Fault::SpillFull(n) => ("spill_full", n),
+            Fault::SpillFlip(n) => ("spill_flip", n),
+        };
+        write!(f, "{name} {n}")
+    }
+}
+
 /// Settings of one session.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -106,6 +137,11 @@ impl Config {
                 "optimizer passes to leave out, separated by commas",
             ),
             setting("driver", driver.to_string(), "who runs a query: pool or inline"),
+            setting(
+                "fault",
+                self.fault.map_or("none".to_string(), |fault| fault.to_string()),
+                "test knob: none, or what goes wrong and when: cancel, refuse_memory, spill_every, spill_io, spill_full or spill_flip, and a number",
+            ),
             setting("hash_collisions", self.hash_collisions.to_string(), "test knob: every key hashes alike"),
             setting("memory_bytes", limit(self.memory_bytes), "memory that one query may reserve, or none"),
             setting("spill_bytes", limit(self.spill_bytes), "disk that one query may use beside its memory, or none"),
@@ -148,6 +184,11 @@ impl Config {
             }
             "spill_encryption" => self.spill_encryption = boolean()?,
             "hash_collisions" => self.hash_collisions = boolean()?,
+            "fault" if value.eq_ignore_ascii_case("none") => self.fault = None,
+            "fault" => {
+                let unknown = || Error::user(format!("SET fault: {value:?} is neither none nor a fault and a number"));
+                self.fault = Some(Fault::parse(value).ok_or_else(unknown)?)
+            }
             "disabled_passes" => self.disabled_passes = items().map(str::to_string).collect(),
             "driver" => {
                 self.driver = match value.to_lowercase().as_str() {
@@ -196,6 +237,22 @@ mod tests {
         assert!(settings.is_sorted_by_key(|s| s.name.clone()));
         settings.iter().for_each(|s| config.set(&s.name, &s.value).unwrap());
         assert_eq!(config.settings(), settings);
+    }
+
+    #[test]
+    fn faults_are_set_by_their_text() {
+        let mut config = Config::default();
+        let faults = [Fault::Cancel, Fault::RefuseMemory, Fault::SpillEvery, Fault::SpillIo, Fault::SpillFull];
+        for fault in faults.into_iter().chain([Fault::SpillFlip as fn(usize) -> Fault]).map(|fault| fault(17)) {
+            config.set("fault", &fault.to_string()).unwrap();
+            assert_eq!(config.fault, Some(fault));
+        }
+        for wrong in ["", "cancel", "cancel 0", "cancel -1", "spill 1"] {
+            let error = config.set("fault", wrong).unwrap_err().to_string();
+            assert_eq!(error, format!("SET fault: {wrong:?} is neither none nor a fault and a number"));
+        }
+        config.set("fault", "none").unwrap();
+        assert_eq!(config.fault, None);
     }
 
     #[test]
