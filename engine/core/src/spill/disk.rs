@@ -156,11 +156,32 @@ pub(super) struct Turn {
 
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
-/// A new file, the path it was made at, and whether it is still there: a file without a name is gone with its process, however that ends.
+/// Linux: makes a file that never has a name (`O_TMPFILE`, which is `O_DIRECTORY` and a bit of its own). Where it means nothing, no directory can be
+/// opened for writing, so that it makes nothing.
+#[cfg(target_os = "linux")]
+const NAMELESS: i32 =
+    0o20_000_000 | if cfg!(any(target_arch = "aarch64", target_arch = "arm")) { 0o40_000 } else { 0o200_000 };
+
+/// A file of `directory` that never had a name; not every file system has them.
+#[cfg(target_os = "linux")]
+fn create_nameless(directory: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).custom_flags(NAMELESS).mode(0o600).open(directory)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn create_nameless(_directory: &Path) -> io::Result<File> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+/// A new file, the path it was made at (or would have been), and whether it is still there: a file without a name is gone with its process, however that
+/// ends. Where a file has to have a name first, a process that is killed at that very moment leaves an empty one.
 fn create_unnamed(directory: &Path) -> io::Result<(File, PathBuf, bool)> {
     loop {
         let name = format!("plasmon-{}-{}.spill", std::process::id(), NUMBER.fetch_add(1, Relaxed));
         let path = directory.join(name);
+        if let Ok(file) = create_nameless(directory) {
+            return Ok((file, path, false));
+        }
         match File::options().read(true).write(true).create_new(true).mode(0o600).open(&path) {
             Ok(file) => {
                 let has_name = std::fs::remove_file(&path).is_err();
