@@ -140,3 +140,9 @@ def table(random, name):
     made = Table(name, [c for c, _ in columns], data)
     made.storage = storage(random, made.columns)
     return made
+
+
+def enlarge(random, table):
+    """Gives `table` some thousand rows: those that it has, in any order, under new ids."""
+    if table.rows:
+        table.rows = [[i] + random.choice(table.rows)[1:] for i in range(random.choice([1000, 3000]))]

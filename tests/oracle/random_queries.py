@@ -1,10 +1,13 @@
 """Random queries on random tables: our answers against DuckDB's.
 
-    .venv/bin/python tests/oracle/random_queries.py --worker target/release/plasmon-worker [--queries N] [--seed S] [--quiet]
+    .venv/bin/python tests/oracle/random_queries.py --worker target/release/plasmon-worker [--queries N] [--seed S] [--hostile]
 
 Each round makes tables from its seed, writes them as Parquet for us and gives them to DuckDB directly, draws settings for us, and compares
 `PER_ROUND` queries. A difference is cut to the smallest query and data that still show it and printed with the round's seed; differences that
 are known and wanted are recognised by rules and counted: see EXPLAINED.md. The exit status tells whether one was not explained.
+
+With --hostile each query also meets something of its own: all state spilled, next to no memory, refused memory, a failing disk, a cancellation.
+It may end in the error that belongs to that, if it belongs to it, and in no other; tables may be larger, so that something is spilled for want of memory.
 """
 import argparse, collections, copy, datetime, decimal, json, math, os, pathlib, queue, random, re, shutil, subprocess, sys, tempfile, threading, time
 import duckdb
@@ -47,9 +50,8 @@ class Worker:
         except queue.Empty:
             return {"error": f"CRASH: no answer in {TIMEOUT_SECONDS} seconds"}
 
-    def run(self, sql):
-        self.send(sql=sql)
-        return self.receive()
+    def ask(self, sql, hostility=None):
+        self.send(sql=sql, set=hostility.statements if hostility else [])
 
     def setup(self, sql):
         self.send(setup=sql)
@@ -71,6 +73,40 @@ def settings(seed):
     if r.random() < 0.3:
         statements.append("SET disabled_passes = '" + ",".join(r.sample(PASSES, r.choice([1, 1, len(PASSES)]))) + "'")
     return r.choice(["", "scalar", "avx2"]), statements, r.random() < 0.2
+
+
+# The faults that a query may meet: how often, and the kind of error that it may then end with. Who spills always needs none.
+FAULTS = {"none": (3, None), "spill_every": (6, None), "refuse_memory": (3, "OutOfMemory"), "cancel": (1, "Cancelled"),
+          "spill_io": (1, "Io"), "spill_full": (1, "Io"), "spill_flip": (1, "Io")}
+#: What messages of a kind say.
+SAID = {"OutOfMemory": "out of memory: ", "Cancelled": "query cancelled", "Io": " spill"}
+
+
+class Hostility:
+    """What one query meets: a fault, or little memory, or both."""
+
+    #: What tables are made under.
+    NONE = ["SET fault = 'none'", "SET memory_bytes = 'none'"]
+
+    def __init__(self, r):
+        fault = r.choices(list(FAULTS), [often for often, _ in FAULTS.values()])[0]
+        memory = "none"
+        # A disk fails those who use it.
+        if fault in ("none", "spill_io", "spill_full", "spill_flip") or r.random() < 0.2:
+            memory = r.choice([0, 10_000, 100_000, 300_000, 1_000_000])
+        self.kinds = [FAULTS[fault][1], memory != "none" and "OutOfMemory"]
+        if fault != "none":
+            # Early points and late ones.
+            fault += f" {r.choice([1, 1, 2, 3, 7]) if fault == 'spill_every' else int(10 ** r.uniform(0, 1.5 if 'spill' in fault else 3.5))}"
+        self.statements = [f"SET fault = '{fault}'", f"SET memory_bytes = '{memory}'", f"SET threads = {r.choice([1, 2, 3])}", f"SET driver = {r.choice(['inline', 'pool'])}",
+                           f"SET batch_rows = {r.choice([7, 7, 64, 4096])}", f"SET hash_collisions = {r.choice(['true'] + 4 * ['false'])}"]
+
+    def explains(self, answer):
+        """Whether the error is one that the query may end with, said as it should be."""
+        return "kind" in answer and answer["kind"] in self.kinds and SAID[answer["kind"]] in answer["error"]
+
+    def __str__(self):
+        return "; ".join(self.statements)
 
 
 # ---- comparing
@@ -205,12 +241,16 @@ def verdict(ours, theirs, ordered):
 class Round:
     """One seed: its tables in both engines."""
 
-    def __init__(self, path, seed):
+    def __init__(self, path, seed, hostile=False):
         self.random = random.Random(seed)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="plasmon-random-"))
         self.path, self.seed = path, seed
         self.isa, self.statements, self.in_memory = settings(seed)
         self.tables = [random_data.table(self.random, f"r{i}") for i in range(4)]
+        # Draws of their own, so that a seed asks the same queries of the same tables either way.
+        self.hostile = random.Random(f"hostile {seed}") if hostile else None
+        if hostile and self.hostile.random() < 0.3:
+            random_data.enlarge(self.hostile, self.hostile.choice(self.tables))
         self.grammar = random_sql.Grammar(self.random, self.tables)
         self.duck = duckdb.connect(config={"threads": 1})
         self.worker = None
@@ -223,6 +263,8 @@ class Round:
             self.worker = Worker(self.path, self.isa)
             for statement in self.statements:
                 self.worker.setup(statement)
+        for statement in Hostility.NONE:
+            self.worker.setup(statement)
         for table in self.tables:
             data = table.arrow()
             self.duck.register("incoming", data)
@@ -261,18 +303,21 @@ class Round:
         finally:
             timer.cancel()
 
-    def ours(self, sql):
+    def ours(self, sql, hostility):
         """Our answer; a worker that is lost is replaced."""
-        answer = self.worker.run(sql)
+        self.worker.ask(sql, hostility)
+        answer = self.worker.receive()
         if "CRASH" in answer.get("error", ""):
             self.load()
         return answer
 
-    def check(self, query):
-        return self.judge(self.ours(query.render(OURS)), query)
+    def check(self, query, hostility):
+        return self.judge(self.ours(query.render(OURS), hostility), query, hostility)
 
-    def judge(self, ours, query):
+    def judge(self, ours, query, hostility):
         """The verdict on our answer; rows that differ are held against DuckDB's without its optimizer, too."""
+        if hostility and hostility.explains(ours):
+            return f"explained: {ours['kind']}"
         sql, ordered = query.render(DUCK), bool(query.order)
         what = verdict(ours, self.theirs(sql), ordered)
         if what == "rows differ" and verdict(ours, self.theirs_as_written(sql), ordered) == "same":
@@ -290,13 +335,13 @@ def kind_of(verdict):
     return re.sub(r"[\w.]*\d[\w.]*|/\S*", "", verdict)[:50]
 
 
-def shrink(round, query, wanted, seconds=20):
+def shrink(round, query, hostility, wanted, seconds=20):
     """The smallest query and data that still fail alike."""
     end = time.time() + seconds
 
     def fails(candidate):
         try:
-            return kind_of(round.check(candidate)) == kind_of(wanted)
+            return kind_of(round.check(candidate, hostility)) == kind_of(wanted)
         except Exception:
             return False
 
@@ -331,9 +376,11 @@ def shrink(round, query, wanted, seconds=20):
     return query
 
 
-def report(round, query, original, what):
+def report(round, query, hostility, original, what):
     sql, duck_sql = query.render(OURS), query.render(DUCK)
     print(f"\n==== seed {round.seed}: {what}\n  settings: {round.isa or 'native'}; {'; '.join(round.statements)}{'; tables in memory' if round.in_memory else ''}")
+    if hostility:
+        print(f"  and then: {hostility}")
     for table in round.tables:
         if table.name in sql:
             used = [i for i, c in enumerate(table.columns) if f".{c.name}" in sql] or [0]
@@ -345,23 +392,27 @@ def report(round, query, original, what):
     print(f"  query: {sql}")
     if duck_sql != sql:
         print(f"  DuckDB's form: {duck_sql}")
-    ours = round.ours(sql)
+    ours = round.ours(sql, hostility)
     print(f"  ours:   {ours.get('rows', ours.get('error'))!s:.600}\n  DuckDB: {round.theirs(duck_sql)!s:.600}\n  before shrinking: {original.render(OURS)}", flush=True)
 
 
-def run_round(path, seed, count, counts, shrinking, shown=collections.Counter()):
-    round = Round(path, seed)
+def run_round(path, seed, count, counts, shrinking, hostile, shown=collections.Counter()):
+    round = Round(path, seed, hostile)
     try:
         waiting = collections.deque()
         queries = (round.grammar.query(2, top=True) for _ in range(count))
         while True:
             while len(waiting) < AHEAD and (query := next(queries, None)) is not None:
-                round.worker.send(sql=query.render(OURS))
-                waiting.append(query)
+                hostility = Hostility(round.hostile) if hostile else None
+                round.worker.ask(query.render(OURS), hostility)
+                waiting.append((query, hostility))
             if not waiting:
                 break
-            query = waiting.popleft()
-            what = round.judge(round.worker.receive(), query)
+            query, hostility = waiting.popleft()
+            ours = round.worker.receive()
+            what = round.judge(ours, query, hostility)
+            if what == "same" and ours.get("spilled_bytes"):
+                what = "same from disk"
             counts[what if what.startswith(("same", "explained")) else "UNEXPLAINED"] += 1
             if what.startswith(("same", "explained")):
                 continue
@@ -369,22 +420,22 @@ def run_round(path, seed, count, counts, shrinking, shown=collections.Counter())
             # Answers of the statements that are under way belong to queries that are then asked again.
             original = query
             if "CRASH" in what:
-                print("lost:", query.render(OURS))
+                print("lost:", hostility or "", query.render(OURS))
                 round.load()
             else:
                 for _ in waiting:
                     round.worker.receive()
             if shrinking and shown[kind_of(what)] <= (10 if what == "rows differ" else 1):
                 kept = [table.rows for table in round.tables]
-                query = shrink(round, query, what)
-                report(round, query, original, what)
+                query = shrink(round, query, hostility, what)
+                report(round, query, hostility, original, what)
                 for table, rows in zip(round.tables, kept):
                     table.rows = rows
                 round.load()
             else:
-                print(f"\n==== seed {seed}: {what}\n  {query.render(OURS)}", flush=True)
-            for query in waiting:
-                round.worker.send(sql=query.render(OURS))
+                print(f"\n==== seed {seed}: {what}\n  {hostility or ''}\n  {query.render(OURS)}", flush=True)
+            for query, hostility in waiting:
+                round.worker.ask(query.render(OURS), hostility)
     finally:
         round.close()
 
@@ -397,10 +448,11 @@ def main():
     parser.add_argument("--seconds", type=float, default=math.inf, help="stop after this long")
     parser.add_argument("--failures", type=int, default=20, help="stop after so many")
     parser.add_argument("--no-shrink", action="store_true")
+    parser.add_argument("--hostile", action="store_true", help="each query meets little memory, a failing disk, or the like")
     arguments = parser.parse_args()
     counts, seed, start = collections.Counter(), arguments.seed, time.time()
     while sum(counts.values()) < arguments.queries and time.time() - start < arguments.seconds and counts["UNEXPLAINED"] < arguments.failures:
-        run_round(arguments.worker, seed, min(PER_ROUND, arguments.queries - sum(counts.values())), counts, not arguments.no_shrink)
+        run_round(arguments.worker, seed, min(PER_ROUND, arguments.queries - sum(counts.values())), counts, not arguments.no_shrink, arguments.hostile)
         seed += 1
         asked = sum(counts.values())
         if sys.stderr.isatty():

@@ -45,12 +45,14 @@ fn answer(session: &Session, request: &Value) -> Result<Value, Box<dyn std::erro
     let query = session.sql(sql)?;
     let (schema, monitor, memory) = (query.schema(), query.monitor(), query.memory());
     let outcome = query.collect();
+    let seconds = start.elapsed().as_secs_f64();
+    let spilled = monitor.progress().bytes_spilled;
+    // It keeps the query's state.
+    drop(monitor);
     if memory.used() > 0 {
         return Err(format!("internal error: {} bytes are still reserved", memory.used()).into());
     }
     let batches = outcome?;
-    let seconds = start.elapsed().as_secs_f64();
-    let spilled = monitor.progress().bytes_spilled;
     let peak_kilobytes = peak_kilobytes();
     let mut rows = Vec::new();
     for batch in &batches {
