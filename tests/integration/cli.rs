@@ -1,5 +1,8 @@
 //! The `plasmon` command as its users meet it: output, exit status, standard error, pipes, files, the shell on a terminal.
 
+#[cfg(target_os = "linux")]
+mod ends;
+
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
