@@ -6,7 +6,7 @@
 //! ```
 //! What grows in memory: 24 bytes a block, and what is under way (background.rs). While a block is sealed or opened, its bytes exist up to
 //! twice beside its columns.
-//! Files lose their names when they are made, so that nothing is left whatever happens to the process; what the disk still holds then can be encrypted
+//! Files have no names, or lose them when they are made, so that nothing is left whatever happens to the process; what the disk still holds then can be encrypted
 //! (cipher.rs), between the store and its parts.
 
 mod background;
