@@ -1,4 +1,5 @@
-"""What a memory budget costs: answers under small budgets, peak of the process, time against budget for Plasmon and DuckDB. Started by benchmarks/run.
+"""What a memory budget costs: answers under small budgets, peak of the process, time against budget for Plasmon and DuckDB, sixteen queries in one budget.
+Started by benchmarks/run.
 
 Writes target/benchmarks/memory-sf<scale>.{json,svg}; with --publish also benchmarks/results/.
 """
@@ -8,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks/peers"))
 import curve, engine as report, speed  # noqa: E402
 
-PARTS = ["answers", "budgets"]
+PARTS = ["answers", "budgets", "fairness"]
 MEGABYTE = 1 << 20
 #: What the process may take beside the budget: code, plans, buffers of files and of the reader.
 BESIDE_MEGABYTES = 150
@@ -16,6 +17,16 @@ BESIDE_MEGABYTES = 150
 SHARES = {1: None, 4: 1.6, 16: 2.5}
 #: A query whose working set is smaller is left out: a sixteenth of it is nothing.
 WORKING_SET_MIN = 64 * MEGABYTE
+
+
+#: Equal queries that share one budget, the share of one's working set that all together get, and the bar of the slowest one's time over its share.
+TOGETHER, TOGETHER_SHARE, STARVING = 16, 2, 3.0
+#: One query for each kind of state: a join with an aggregate behind it, an aggregate of many groups, a sort.
+EQUAL = {
+    "join": "SELECT o_orderpriority, count(*) FROM orders JOIN lineitem ON o_orderkey = l_orderkey WHERE l_quantity > 10 GROUP BY 1 ORDER BY 1",
+    "aggregate": "SELECT count(*), max(total) FROM (SELECT l_orderkey, l_suppkey, sum(l_extendedprice) AS total FROM lineitem GROUP BY 1, 2)",
+    "sort": "SELECT l_orderkey, l_extendedprice FROM lineitem ORDER BY l_extendedprice, l_orderkey OFFSET 100000",
+}
 
 
 def run_suite(plasmon, suite, data, megabytes, driver):
@@ -132,11 +143,43 @@ def budgets(arguments):
     return lines
 
 
+def fairness(arguments):
+    """Equal queries at once in one process on one small budget: each one's time over its share, which is the time of all one after the other, alone."""
+    plasmon = speed.start_plasmon(arguments.worker, arguments.data_sf1, 2)
+    lines = []
+    for name, sql in EQUAL.items():
+        def ask(setup=None, **request):
+            answer = plasmon.ask(setup=setup) if setup else plasmon.ask(sql=sql, **request)
+            if "error" in answer:
+                raise SystemExit(f"{name}: {answer['error']}")
+            return answer
+        ask("SET session_memory_bytes = none")
+        # Once for the files to be in memory, as in `one_query`.
+        ask(at_once=1)
+        budget = int(ask(at_once=1)["reserved_bytes"]) // TOGETHER_SHARE
+        ask(f"SET session_memory_bytes = {budget}")
+        alone = min((ask(at_once=1) for _ in range(arguments.repeat)), key=lambda a: a["seconds"][0])
+        together = ask(at_once=TOGETHER)
+        share = TOGETHER * alone["seconds"][0]
+        ratios = sorted(seconds / share for seconds in together["seconds"])
+        equal = set(together["rows"]) == set(alone["rows"])
+        spilled = together["spilled_bytes"] / MEGABYTE
+        print(f"  {name}, {budget / MEGABYTE:.0f} MB: alone {alone['seconds'][0]:.2f} s, share {share:.1f} s, together {max(together['seconds']):.1f} s, {spilled:.0f} MB spilled", flush=True)
+        print("    time over share: " + " ".join(f"{r:.2f}" for r in ratios), flush=True)
+        print("    of that in line: " + " ".join(f"{w / share:.2f}" for w in sorted(together["waited"])), flush=True)
+        what = f"{TOGETHER} equal queries ({name}) with 1/{TOGETHER_SHARE} of one's working set together: the slowest one's time over its share"
+        measured = f"{ratios[-1]:.2f}" + ("" if equal else ", other rows")
+        lines.append((what, f"≤ {STARVING}", measured, equal and ratios[-1] <= STARVING))
+    plasmon.close()
+    return lines
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worker", required=True, type=pathlib.Path, help="the plasmon-worker program")
     parser.add_argument("--plasmon", required=True, type=pathlib.Path, help="the plasmon program")
     parser.add_argument("--data", required=True, type=pathlib.Path, help="TPC-H data of the scale")
+    parser.add_argument("--data-sf1", required=True, type=pathlib.Path, help="TPC-H data of scale 1, for the part fairness")
     parser.add_argument("--tpcds", required=True, type=pathlib.Path, help="TPC-DS data of scale 1 with its answers")
     parser.add_argument("--scale", default="10", help="scale of the TPC-H data (10)")
     parser.add_argument("--repeat", type=int, default=2, help="runs of each query under each budget; the fastest counts (2)")
@@ -147,7 +190,7 @@ def main():
     lines = []
     for part in arguments.only.split(","):
         print(f"== {part}", flush=True)
-        lines += {"answers": answers, "budgets": budgets}[part](arguments)
+        lines += {"answers": answers, "budgets": budgets, "fairness": fairness}[part](arguments)
     print()
     report.print_table(lines)
     sys.exit(0 if all(line[3] is not False for line in lines) else 1)

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use plasmon_core::admission::Admission;
 use plasmon_core::config::Setting;
-use plasmon_core::memory::MemoryBudget;
 use plasmon_core::pipeline::{CancelToken, TaskContext};
 use plasmon_core::{Config, Error, Result};
 use plasmon_io as io;
@@ -24,8 +24,8 @@ use crate::query::Query;
 pub(crate) struct Run<'a> {
     pub(crate) config: Config,
     pub(crate) cancel: CancelToken,
-    /// The session's budget.
-    pub(crate) memory: Arc<MemoryBudget>,
+    /// The session's budget, and who shares it.
+    pub(crate) admission: Arc<Admission>,
     /// What runs, for the log.
     pub(crate) text: &'a str,
 }
@@ -114,9 +114,9 @@ pub(crate) fn shown(session: &Session, statement: &Statement) -> Result<Option<S
 pub(crate) fn start(plan: Plan, run: &Run<'_>) -> Result<Query> {
     let schema = plan.root.schema.clone();
     let journal = Journal::open(run.text);
-    let memory = run.memory.below(&journal.name(), run.config.memory_bytes);
+    let memory = run.admission.budget().below(&journal.name(), run.config.memory_bytes);
     let task = TaskContext::with_memory(run.config.clone(), run.cancel.child(), memory);
-    Query::start(plan, schema, task, journal)
+    Query::start(plan, schema, task, journal, &run.admission)
 }
 
 fn last(name: &[String]) -> String {

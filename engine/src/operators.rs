@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatchReader;
 use arrow::datatypes::SchemaRef;
-use plasmon_core::memory::MemoryBudget;
+use plasmon_core::admission::Admission;
 pub use plasmon_core::operators::aggregate::AggregatePhase;
 pub use plasmon_core::operators::join::JoinKind;
 use plasmon_core::pipeline::CancelToken;
@@ -48,7 +48,7 @@ use crate::stream_table::StreamTable;
 pub struct Operator {
     relation: Relation,
     operators: Operators,
-    memory: Arc<MemoryBudget>,
+    admission: Arc<Admission>,
     config: Config,
     cancel: CancelToken,
 }
@@ -77,7 +77,7 @@ impl Operator {
         Operator {
             relation: Relation::scan("input".into(), table),
             operators: Operators::new(session.registry()),
-            memory: session.memory(),
+            admission: session.admission(),
             config: session.config(),
             cancel: CancelToken::default(),
         }
@@ -270,7 +270,7 @@ impl Operator {
     pub fn start(self) -> Result<Query> {
         self.config.check()?;
         let plan = Plan { root: self.relation, subqueries: Vec::new(), shared: Vec::new() };
-        let run = Run { config: self.config, cancel: self.cancel, memory: self.memory, text: "operators" };
+        let run = Run { config: self.config, cancel: self.cancel, admission: self.admission, text: "operators" };
         guarded(|| start(plan, &run))
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use plasmon_core::Driver;
+use plasmon_core::admission::Place;
 use plasmon_core::pipeline::{CancelToken, Graph, TaskContext};
 use plasmon_plan::explain::{Measurement, explain};
 use plasmon_plan::ir::{Node, Plan, Relation};
@@ -15,6 +16,8 @@ pub struct Monitor {
     task: TaskContext,
     graph: Option<Arc<Graph>>,
     plan: Option<Arc<Plan>>,
+    /// Where it stands or stood in line, under the pool driver.
+    place: Option<Arc<Place>>,
     /// Rows of all scanned tables, when every table knows its own.
     rows_total: Option<u64>,
 }
@@ -32,15 +35,22 @@ pub struct Progress {
     pub bytes_peak: usize,
     /// Bytes written to disk so far because memory was short.
     pub bytes_spilled: u64,
+    /// Whether it has not begun: it stands in line until there is memory for it.
+    pub is_waiting: bool,
 }
 
 impl Monitor {
-    pub(crate) fn new(task: TaskContext, graph: Option<Arc<Graph>>, plan: Option<Arc<Plan>>) -> Self {
+    pub(crate) fn new(
+        task: TaskContext,
+        graph: Option<Arc<Graph>>,
+        plan: Option<Arc<Plan>>,
+        place: Option<Arc<Place>>,
+    ) -> Self {
         let rows_total = plan.as_deref().and_then(|plan| {
             let trees = std::iter::once(&plan.root).chain(plan.subqueries.iter().map(|(_, r)| r)).chain(&plan.shared);
             trees.map(scanned_rows).sum()
         });
-        Monitor { task, graph, plan, rows_total }
+        Monitor { task, graph, plan, place, rows_total }
     }
 
     /// What the query has done so far.
@@ -63,6 +73,7 @@ impl Monitor {
             bytes_reserved: self.task.memory.used(),
             bytes_peak: self.task.memory.peak(),
             bytes_spilled: self.task.spill.written(),
+            is_waiting: self.place.as_ref().is_some_and(|place| place.is_waiting()),
         }
     }
 

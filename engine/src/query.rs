@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use crossbeam::channel::{Receiver, TryRecvError};
+use plasmon_core::admission::{Admission, Place};
 use plasmon_core::batch::{Batch, arrow::export_batch};
 use plasmon_core::memory::MemoryBudget;
 use plasmon_core::operators::collect::{Collect, InlineQueue};
@@ -54,6 +55,7 @@ enum Run {
     Pool {
         queue: Receiver<Batch>,
         coordinator: Option<JoinHandle<Result<()>>>,
+        place: Arc<Place>,
     },
     /// The reader's thread drives.
     Inline {
@@ -84,8 +86,14 @@ impl Query {
         self
     }
 
-    /// Starts `plan`.
-    pub(crate) fn start(plan: Plan, schema: SchemaRef, task: TaskContext, journal: Journal) -> Result<Self> {
+    /// Starts `plan`: at once when the reader's thread drives it, since it may be the only one that can end the others; else when it is admitted.
+    pub(crate) fn start(
+        plan: Plan,
+        schema: SchemaRef,
+        task: TaskContext,
+        journal: Journal,
+        admission: &Arc<Admission>,
+    ) -> Result<Self> {
         let (graph, run) = match task.config.driver {
             Driver::Inline => {
                 let (sink, queue) = Collect::inline();
@@ -97,8 +105,13 @@ impl Query {
                 let (sink, queue) = Collect::new(Some(QUEUE_BATCHES));
                 let sink = Arc::new(sink);
                 let graph = Arc::new(lower(&plan, sink.clone(), &task.config)?);
-                let coordinator = Some(spawn_coordinator(graph.clone(), sink, task.clone())?);
-                (graph, Run::Pool { queue, coordinator })
+                let place = Place::new(admission, &graph, &sink, &task);
+                // What a query calls must not stand in line behind that query.
+                if is_worker() {
+                    place.hurry();
+                }
+                let coordinator = Some(spawn_coordinator(graph.clone(), sink, task.clone(), place.clone())?);
+                (graph, Run::Pool { queue, coordinator, place })
             }
         };
         let (plan, graph) = (Some(Arc::new(plan)), Some(graph));
@@ -143,7 +156,11 @@ impl Query {
 
     /// Watches the query from any thread while it runs: progress, memory, cancellation.
     pub fn monitor(&self) -> Monitor {
-        Monitor::new(self.task.clone(), self.graph.clone(), self.plan.clone())
+        let place = match &self.run {
+            Run::Pool { place, .. } => Some(place.clone()),
+            _ => None,
+        };
+        Monitor::new(self.task.clone(), self.graph.clone(), self.plan.clone(), place)
     }
 
     /// What every plan node did so far; `elapsed_nanos` is the caller's clock. `None` for statements that run no pipelines.
@@ -228,7 +245,8 @@ impl Query {
     /// very query, nor for one that waits for it: their threads end after this.
     fn stop(&mut self) {
         self.task.cancel.cancel();
-        if let Run::Pool { queue, coordinator } = &mut self.run {
+        if let Run::Pool { queue, coordinator, place } = &mut self.run {
+            place.hurry();
             // Free a worker that waits for the reader before waiting for it.
             drop(std::mem::replace(queue, crossbeam::channel::never()));
             if let Ok(_wait) = Wait::begin(&self.task) {
@@ -242,7 +260,11 @@ impl Query {
         match &mut self.run {
             Run::Failed => Ok(Step::Done),
             Run::Ready(batches) => Ok(batches.next().map_or(Step::Done, Step::Batch)),
-            Run::Pool { queue, coordinator } => {
+            Run::Pool { queue, coordinator, place } => {
+                // A query whose thread wants these rows must not be waited for.
+                if is_worker() {
+                    place.hurry();
+                }
                 let next = match queue.try_recv() {
                     Err(TryRecvError::Empty) if waits => {
                         let _wait = Wait::begin(&self.task)?;
@@ -385,18 +407,19 @@ impl Drop for Wait {
     }
 }
 
-fn spawn_coordinator(graph: Arc<Graph>, sink: Arc<Collect>, task: TaskContext) -> Result<JoinHandle<Result<()>>> {
-    let threads = task.config.threads.max(1);
+fn spawn_coordinator(
+    graph: Arc<Graph>,
+    sink: Arc<Collect>,
+    task: TaskContext,
+    place: Arc<Place>,
+) -> Result<JoinHandle<Result<()>>> {
     let query = identity(&task);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .start_handler(move |_| WORKS_FOR.set(query))
-        .thread_name(|i| format!("plasmon-worker-{i}"))
-        .build()
-        .map_err(|e| Error::io("starting worker threads", e))?;
     let run = move || {
         WORKS_FOR.set(query);
-        let outcome = guarded(|| run_on_pool(&graph, &task, &pool));
+        let outcome = guarded(|| {
+            let _seat = place.enter()?;
+            run_on_pool(&graph, &task, &workers(query, task.config.threads.max(1))?)
+        });
         sink.close();
         outcome
     };
@@ -404,6 +427,16 @@ fn spawn_coordinator(graph: Arc<Graph>, sink: Arc<Collect>, task: TaskContext) -
         .name("plasmon-query".into())
         .spawn(run)
         .map_err(|e| Error::io("starting the query thread", e))
+}
+
+/// Threads for the query of that identity, once it may run.
+fn workers(query: usize, threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .start_handler(move |_| WORKS_FOR.set(query))
+        .thread_name(|i| format!("plasmon-worker-{i}"))
+        .build()
+        .map_err(|e| Error::io("starting worker threads", e))
 }
 
 fn join_coordinator(coordinator: &mut Option<JoinHandle<Result<()>>>) -> Result<()> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, RwLock};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
+use plasmon_core::admission::Admission;
 use plasmon_core::memory::{MemoryBudget, MemorySource};
 use plasmon_core::operators::aggregate::CustomAggregate;
 use plasmon_core::table::Table;
@@ -42,7 +43,7 @@ pub struct Session {
     store_settings: RwLock<BTreeMap<String, String>>,
     functions: RwLock<Arc<Registry>>,
     table_functions: RwLock<HashMap<String, Arc<TableFunction>>>,
-    memory: RwLock<Arc<MemoryBudget>>,
+    memory: RwLock<Arc<Admission>>,
 }
 
 impl Session {
@@ -51,11 +52,11 @@ impl Session {
         config.check()?;
         Ok(Session {
             catalog: Catalog::default(),
+            memory: RwLock::new(Admission::over(MemoryBudget::new(config.session_memory_bytes))),
             config: RwLock::new(config),
             store_settings: RwLock::default(),
             functions: RwLock::new(Registry::standard()),
             table_functions: RwLock::default(),
-            memory: RwLock::new(MemoryBudget::new(None)),
         })
     }
 
@@ -76,12 +77,15 @@ impl Session {
     /// ```
     pub fn set_config(&self, config: Config) -> Result<()> {
         config.check()?;
-        *self.config.write().unwrap_or_else(|e| e.into_inner()) = config;
+        let mut current = self.config.write().unwrap_or_else(|e| e.into_inner());
+        self.admission().budget().set_limit(config.session_memory_bytes);
+        *current = config;
         Ok(())
     }
 
     /// Makes queries that start from now on take their memory of `source`, an embedder's own budget; `None` = they ask nobody. `memory_bytes` bounds
-    /// each of them as before.
+    /// each of them as before, `session_memory_bytes` all together. Under the pool driver, a query begins when the source has something for it; else it
+    /// stands in line as long as others are at work, see [`Progress::is_waiting`](crate::Progress::is_waiting).
     ///
     /// ```
     /// use std::sync::Arc;
@@ -118,19 +122,23 @@ impl Session {
     /// ```
     pub fn set_memory_source(&self, source: Option<Arc<dyn MemorySource>>) {
         let budget = source.map_or_else(|| MemoryBudget::new(None), MemoryBudget::from_source);
-        // What is replaced is dropped after the lock: its source is told, and may call back into this session.
-        let replaced = std::mem::replace(&mut *self.memory.write().unwrap_or_else(|e| e.into_inner()), budget);
+        let config = self.config.read().unwrap_or_else(|e| e.into_inner());
+        budget.set_limit(config.session_memory_bytes);
+        let admission = Admission::over(budget);
+        let replaced = std::mem::replace(&mut *self.memory.write().unwrap_or_else(|e| e.into_inner()), admission);
+        // What is replaced is dropped after the locks: its source is told, and may call back into this session.
+        drop(config);
         drop(replaced);
     }
 
     /// Gives `bytes` of what queries took of the memory source back to it: first what they do not use, then what stands still and can go to disk. How many it
     /// got; when that is less, queries at work are asked to spill too, and give back what that frees within a batch.
     pub fn spill(&self, bytes: usize) -> usize {
-        self.memory().free(bytes)
+        self.admission().budget().free(bytes)
     }
 
-    /// The budget above those of queries that start now.
-    pub(crate) fn memory(&self) -> Arc<MemoryBudget> {
+    /// What queries that start now share.
+    pub(crate) fn admission(&self) -> Arc<Admission> {
         self.memory.read().unwrap_or_else(|e| e.into_inner()).clone()
     }
 

@@ -192,7 +192,7 @@ impl<'a> Statement<'a> {
             Source::Plan(_) => "a plan",
             Source::Substrait(_) => "a Substrait plan",
         };
-        Run { config, cancel: self.cancel.clone(), memory: self.session.memory(), text }
+        Run { config, cancel: self.cancel.clone(), admission: self.session.admission(), text }
     }
 
     fn settings(&self) -> Config {

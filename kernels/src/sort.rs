@@ -18,8 +18,9 @@ const RADIX_MIN_ELEMENTS: usize = 1024;
 /// Elements that counting passes handle inside the L2 cache; more are first split into buckets.
 const CACHED_ELEMENTS: usize = 1 << 16;
 
-/// Sorts `words` whose bits `low_bit..high_bit` are the key and whose bits below are ascending row numbers.
-pub fn sort_words<K: KeyWord>(words: &mut Vec<K>, low_bit: u32, high_bit: u32) {
+/// Sorts `words` whose bits `low_bit..high_bit` are the key and whose bits below are ascending row numbers. `stops` is asked now and then, at least once
+/// for each bucket that the cache does not hold: once it says so, the words are left in any order.
+pub fn sort_words<K: KeyWord>(words: &mut Vec<K>, low_bit: u32, high_bit: u32, stops: &dyn Fn() -> bool) {
     assert!(low_bit <= high_bit && high_bit <= K::BITS, "key bits {low_bit}..{high_bit}");
     if words.is_sorted() {
         return;
@@ -29,18 +30,18 @@ pub fn sort_words<K: KeyWord>(words: &mut Vec<K>, low_bit: u32, high_bit: u32) {
         return;
     }
     let mut scratch = vec![K::default(); words.len()];
-    sort_slice(words, &mut scratch, low_bit, high_bit);
+    sort_slice(words, &mut scratch, low_bit, high_bit, stops);
 }
 
 /// Sorts `words` in place with equally long `scratch`.
-fn sort_slice<K: KeyWord>(words: &mut [K], scratch: &mut [K], low_bit: u32, high_bit: u32) {
+fn sort_slice<K: KeyWord>(words: &mut [K], scratch: &mut [K], low_bit: u32, high_bit: u32, stops: &dyn Fn() -> bool) {
     let bits = high_bit.saturating_sub(low_bit);
     if words.len() < RADIX_MIN_ELEMENTS {
         words.sort_unstable();
     } else if bits == 0 {
         // Only rows differ, and those are in order.
     } else if words.len() > CACHED_ELEMENTS && bits > 16 {
-        sort_by_buckets(words, scratch, low_bit, high_bit);
+        sort_by_buckets(words, scratch, low_bit, high_bit, stops);
     } else if bits.div_ceil(8) > words.len().ilog2() / 2 {
         words.sort_unstable();
     } else {
@@ -49,18 +50,30 @@ fn sort_slice<K: KeyWord>(words: &mut [K], scratch: &mut [K], low_bit: u32, high
 }
 
 /// One pass by the most significant digit, then each bucket.
-fn sort_by_buckets<K: KeyWord>(words: &mut [K], scratch: &mut [K], low_bit: u32, high_bit: u32) {
+fn sort_by_buckets<K: KeyWord>(
+    words: &mut [K],
+    scratch: &mut [K],
+    low_bit: u32,
+    high_bit: u32,
+    stops: &dyn Fn() -> bool,
+) {
+    if stops() {
+        return;
+    }
     let shift = high_bit - 8;
     let counts = count_digits(words, shift);
     if counts.contains(&words.len()) {
-        return sort_slice(words, scratch, low_bit, shift);
+        return sort_slice(words, scratch, low_bit, shift, stops);
     }
     scatter(words, scratch, shift, &counts);
     words.copy_from_slice(scratch);
     let mut start = 0;
     for count in counts {
         let range = start..start + count;
-        sort_slice(&mut words[range.clone()], &mut scratch[range], low_bit, shift);
+        if count > CACHED_ELEMENTS && stops() {
+            return;
+        }
+        sort_slice(&mut words[range.clone()], &mut scratch[range], low_bit, shift, stops);
         start += count;
     }
 }
@@ -105,18 +118,22 @@ fn scatter<K: KeyWord>(from: &[K], to: &mut [K], shift: u32, counts: &[usize; 25
 
 /// Row numbers of `rows` in ascending order of their bytes.
 ///
-/// Sorts 12-byte prefixes as integers; rows with equal prefixes are sorted again by their next 12 bytes.
-pub fn sort_rows(rows: &ByteRows) -> Vec<u32> {
+/// Sorts 12-byte prefixes as integers; rows with equal prefixes are sorted again by their next 12 bytes. `stops` is asked before each such round: once it
+/// says so, the order is any.
+pub fn sort_rows(rows: &ByteRows, stops: &dyn Fn() -> bool) -> Vec<u32> {
     assert!(rows.len() <= u32::MAX as usize, "{} rows in one run", rows.len());
     let mut elements: Vec<u128> = (0..rows.len()).map(|i| i as u128).collect();
-    sort_rows_from(rows, &mut elements, 0);
+    sort_rows_from(rows, &mut elements, 0, stops);
     elements.into_iter().map(|e| e as u32).collect()
 }
 
 /// Below this many tied rows, whole-row comparisons are cheaper than another round of prefixes.
 const PREFIX_ROUND_MIN_ROWS: usize = 16;
 
-fn sort_rows_from(rows: &ByteRows, elements: &mut [u128], depth: usize) {
+fn sort_rows_from(rows: &ByteRows, elements: &mut [u128], depth: usize, stops: &dyn Fn() -> bool) {
+    if stops() {
+        return;
+    }
     let mut ended = true;
     for element in elements.iter_mut() {
         let row = *element as u32;
@@ -138,7 +155,7 @@ fn sort_rows_from(rows: &ByteRows, elements: &mut [u128], depth: usize) {
         }
         let ties = &mut elements[start..end];
         if ties.len() >= PREFIX_ROUND_MIN_ROWS {
-            sort_rows_from(rows, ties, depth + 12);
+            sort_rows_from(rows, ties, depth + 12, stops);
         } else if ties.len() > 1 {
             ties.sort_unstable_by(|&a, &b| {
                 rows.row(a as u32 as usize).cmp(rows.row(b as u32 as usize)).then(a.cmp(&b))
@@ -279,9 +296,9 @@ mod tests {
                 let mut wide: Vec<u128> = words.iter().map(|w| (*w as u128) << 50).collect();
                 let mut expected = words.clone();
                 expected.sort();
-                sort_words(&mut words, row_bits, row_bits + key_bits);
+                sort_words(&mut words, row_bits, row_bits + key_bits, &|| false);
                 assert_eq!(words, expected, "{len} elements of {key_bits} bits");
-                sort_words(&mut wide, row_bits + 50, row_bits + 50 + key_bits);
+                sort_words(&mut wide, row_bits + 50, row_bits + 50 + key_bits, &|| false);
                 assert!(wide.iter().zip(&expected).all(|(a, b)| *a == (*b as u128) << 50));
             }
         }
@@ -302,7 +319,7 @@ mod tests {
             let lengths: Vec<u32> = values.iter().map(|v| text_bytes(Some(v), order)).collect();
             let mut rows = ByteRows::with_lengths(&lengths);
             values.iter().enumerate().for_each(|(i, v)| rows.write_text(i, Some(v), order));
-            let sorted: Vec<&Vec<u8>> = sort_rows(&rows).iter().map(|&i| &values[i as usize]).collect();
+            let sorted: Vec<&Vec<u8>> = sort_rows(&rows, &|| false).iter().map(|&i| &values[i as usize]).collect();
             let mut expected: Vec<&Vec<u8>> = values.iter().collect();
             expected.sort();
             assert_eq!(sorted, expected);

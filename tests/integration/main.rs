@@ -1,5 +1,6 @@
 //! Every integration test in one binary: linking the engine is dear.
 
+mod admission;
 mod broken_input;
 mod faults;
 mod foreign_plans;

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
@@ -144,8 +143,8 @@ fn queries_that_spill_are_cancelled_at_every_point() {
 
 /// A host with a fixed amount of memory for all queries.
 #[derive(Debug)]
-struct Host {
-    left: AtomicUsize,
+pub(crate) struct Host {
+    pub(crate) left: AtomicUsize,
 }
 
 impl MemorySource for Host {
@@ -164,29 +163,39 @@ impl MemorySource for Host {
     }
 }
 
+/// What sixteen queries share.
+const MEMORY: usize = 12 << 20;
+
 #[test]
-fn sixteen_queries_share_one_small_budget_and_none_starves() {
-    const MEMORY: usize = 12 << 20;
+fn sixteen_queries_share_the_little_that_a_host_has() {
     let host = Arc::new(Host { left: AtomicUsize::new(MEMORY) });
     let session = Session::new(Config { threads: 2, ..Config::default() }).expect("valid configuration");
     session.set_memory_source(Some(host.clone()));
+    run_sixteen(&session);
+    assert_eq!(host.left.load(Ordering::Relaxed), MEMORY, "all is given back");
+}
+
+#[test]
+fn sixteen_queries_share_the_little_that_a_session_may_use() {
+    let config = Config { threads: 2, session_memory_bytes: Some(MEMORY), ..Config::default() };
+    run_sixteen(&Session::new(config).expect("valid configuration"));
+}
+
+/// Sixteen queries at once, all right, of which nothing is left.
+fn run_sixteen(session: &Session) {
     let expected: Vec<Vec<String>> =
         LARGE.iter().map(|sql| answer(sql, &Config::default()).expect("runs alone").0).collect();
-    let start = Instant::now();
-    let times: Vec<Duration> = std::thread::scope(|scope| {
-        let run = |index: usize| {
-            let (session, expected) = (&session, &expected[index % LARGE.len()]);
+    std::thread::scope(|scope| {
+        for index in 0..16 {
+            let expected = &expected[index % LARGE.len()];
             scope.spawn(move || {
-                let batches = session.sql(LARGE[index % LARGE.len()]).and_then(|query| query.collect());
-                let mut rows = rows_of(&batches.unwrap_or_else(|error| panic!("query {index}: {error}")));
+                let query = session.sql(LARGE[index % LARGE.len()]).expect("starts");
+                let memory = query.memory();
+                let mut rows = rows_of(&query.collect().unwrap_or_else(|error| panic!("query {index}: {error}")));
                 rows.sort_unstable();
                 assert!(rows == *expected, "query {index}: another answer");
-                start.elapsed()
-            })
-        };
-        let running: Vec<_> = (0..16).map(run).collect();
-        running.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+                assert_eq!((memory.used(), memory.granted()), (0, 0), "query {index}: bytes still reserved");
+            });
+        }
     });
-    assert_eq!(times.len(), 16);
-    assert_eq!(host.left.load(Ordering::Relaxed), MEMORY, "all is given back");
 }

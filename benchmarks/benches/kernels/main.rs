@@ -121,7 +121,11 @@ fn sorting(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(LARGE as u64));
     group.sample_size(10);
     group.bench_function("1 M random 44-bit keys", |b| {
-        b.iter_batched(|| packed.clone(), |mut words| sort_words(&mut words, 20, 64), criterion::BatchSize::LargeInput)
+        b.iter_batched(
+            || packed.clone(),
+            |mut words| sort_words(&mut words, 20, 64, &|| false),
+            criterion::BatchSize::LargeInput,
+        )
     });
     group.bench_function("1 M random 44-bit keys, standard library", |b| {
         b.iter_batched(|| packed.clone(), |mut words| words.sort_unstable(), criterion::BatchSize::LargeInput)

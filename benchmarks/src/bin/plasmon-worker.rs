@@ -1,16 +1,22 @@
 //! Runs statements for the peer benchmark: one JSON request a line on stdin, one JSON answer a line on stdout.
 //!
-//! Request `{"setup": "SQL"}` or `{"sql": "SQL"}`, with `"set": ["SQL", …]` for what runs before; answer `{"seconds": s, "peak_kilobytes": k, "reserved_bytes": b, "spilled_bytes": b, "columns": [...],
-//! "types": [...], "rows": [[...]]}` or `{"error": "...", "kind": "..."}`, the kind by its name in [`plasmon::Error`]. Values are texts; the time covers planning, running and receiving every batch, not the formatting of rows.
+//! Request `{"setup": "SQL"}`, answer `{}`. Request `{"sql": "SQL"}`, with `"set": ["SQL", …]` for what runs before, answer `{"seconds": s, "peak_kilobytes": k,
+//! "reserved_bytes": b, "spilled_bytes": b, "columns": [...], "types": [...], "rows": [[...]]}`. Request `{"sql": "SQL", "at_once": n}`, which runs the
+//! statement n times at once, answer `{"seconds": [...], "waited": [...], "rows": [count, ...], "reserved_bytes": most, "spilled_bytes": b,
+//! "peak_kilobytes": k}`. Any may be `{"error": "...", "kind": "..."}`, the kind by its name in [`plasmon::Error`].
+//! Values are texts; the time covers planning, running and receiving every batch, not the formatting of rows.
 
 use std::io::{BufRead, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use plasmon::{Config, Session};
 use serde_json::{Value, json};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How often a query is looked at while it stands in line.
+const LOOK: Duration = Duration::from_millis(2);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let threads = std::env::args().nth(1).map_or(Ok(2), |t| t.parse())?;
@@ -40,6 +46,9 @@ fn answer(session: &Session, request: &Value) -> Result<Value, Box<dyn std::erro
         session.sql(set)?.collect()?;
     }
     let sql = request["sql"].as_str().ok_or("a request needs \"setup\" or \"sql\"")?;
+    if let Some(count) = request["at_once"].as_u64() {
+        return at_once(session, sql, count);
+    }
     reset_peak();
     let start = Instant::now();
     let query = session.sql(sql)?;
@@ -67,6 +76,62 @@ fn answer(session: &Session, request: &Value) -> Result<Value, Box<dyn std::erro
         "seconds": seconds, "peak_kilobytes": peak_kilobytes, "reserved_bytes": memory.peak(), "spilled_bytes": spilled,
         "columns": columns, "types": types, "rows": rows
     }))
+}
+
+/// What one of several queries came to.
+struct Outcome {
+    seconds: f64,
+    /// How much of that it stood in line.
+    waited: f64,
+    rows: usize,
+    reserved_bytes: usize,
+    spilled_bytes: u64,
+}
+
+/// Runs a statement on `count` threads at the same time.
+fn at_once(session: &Session, sql: &str, count: u64) -> Result<Value, Box<dyn std::error::Error>> {
+    reset_peak();
+    let start = Instant::now();
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..count).map(|_| scope.spawn(|| run(session, sql, start))).collect();
+        running.into_iter().map(|thread| thread.join()).collect()
+    });
+    let outcomes = outcomes.into_iter().map(|outcome| outcome.map_err(|_| "a query's thread panicked"));
+    let outcomes = outcomes.collect::<Result<Vec<_>, _>>()?.into_iter().collect::<plasmon::Result<Vec<Outcome>>>()?;
+    Ok(json!({
+        "seconds": outcomes.iter().map(|o| o.seconds).collect::<Vec<_>>(),
+        "waited": outcomes.iter().map(|o| o.waited).collect::<Vec<_>>(),
+        "rows": outcomes.iter().map(|o| o.rows).collect::<Vec<_>>(),
+        "reserved_bytes": outcomes.iter().map(|o| o.reserved_bytes).max(),
+        "spilled_bytes": outcomes.iter().map(|o| o.spilled_bytes).sum::<u64>(),
+        "peak_kilobytes": peak_kilobytes(),
+    }))
+}
+
+fn run(session: &Session, sql: &str, start: Instant) -> plasmon::Result<Outcome> {
+    let query = session.sql(sql)?;
+    let (monitor, memory) = (query.monitor(), query.memory());
+    let (rows, waited) = std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut waited = 0.0;
+            // Its own thread puts it in line, when that has started.
+            std::thread::sleep(LOOK);
+            while monitor.progress().is_waiting {
+                waited = start.elapsed().as_secs_f64();
+                std::thread::sleep(LOOK);
+            }
+            waited
+        });
+        let rows = query.map(|batch| batch.map(|batch| batch.num_rows())).sum::<plasmon::Result<usize>>();
+        (rows, watch.join().unwrap_or_default())
+    });
+    Ok(Outcome {
+        seconds: start.elapsed().as_secs_f64(),
+        waited,
+        rows: rows?,
+        reserved_bytes: memory.peak(),
+        spilled_bytes: monitor.progress().bytes_spilled,
+    })
 }
 
 fn cell(column: &arrow::array::ArrayRef, row: usize) -> Result<Value, arrow::error::ArrowError> {

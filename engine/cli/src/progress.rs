@@ -78,7 +78,10 @@ fn watch(monitor: &Monitor, stop: &AtomicBool) {
             0 => String::new(),
             bytes => format!(", {:.0} MB spilled", bytes as f64 / 1e6),
         };
-        bar.set_message(format!("{:.1} M rows read, {memory:.0} MB{spilled}", progress.rows_read as f64 / 1e6));
+        bar.set_message(match progress.is_waiting {
+            true => "waits for memory".to_string(),
+            false => format!("{:.1} M rows read, {memory:.0} MB{spilled}", progress.rows_read as f64 / 1e6),
+        });
         bar.tick();
     }
     if let Some(bar) = bar {

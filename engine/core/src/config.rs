@@ -78,6 +78,11 @@ pub struct Config {
     pub threads: usize,
     /// Memory budget of a query in bytes; `None` = no limit (the default).
     pub memory_bytes: Option<usize>,
+    /// Which of the queries that stand in line for memory begins first: the one of the highest priority; default 0. Queries that run are equal.
+    pub priority: i32,
+    /// Memory that all queries of the session may reserve together, in bytes; `None` = no limit (the default), or what the host gives. A session's own
+    /// settings say it, those of one statement do not. Queries begin when there is some for them, and share it fairly.
+    pub session_memory_bytes: Option<usize>,
     /// Where a query writes what does not fit its memory: files without names, in these directories by turns; default: the system's temporary directory.
     pub spill_directories: Vec<PathBuf>,
     /// Most bytes that a query may have there at once; `None` = no limit (the default).
@@ -102,6 +107,8 @@ impl Default for Config {
         Config {
             threads: std::thread::available_parallelism().map_or(1, |n| n.get()),
             memory_bytes: None,
+            priority: 0,
+            session_memory_bytes: None,
             spill_directories: vec![std::env::temp_dir()],
             spill_bytes: None,
             spill_encryption: false,
@@ -144,6 +151,16 @@ impl Config {
             ),
             setting("hash_collisions", self.hash_collisions.to_string(), "test knob: every key hashes alike"),
             setting("memory_bytes", limit(self.memory_bytes), "memory that one query may reserve, or none"),
+            setting(
+                "priority",
+                self.priority.to_string(),
+                "of the queries that stand in line for memory, which begins first: the highest; a whole number",
+            ),
+            setting(
+                "session_memory_bytes",
+                limit(self.session_memory_bytes),
+                "memory that all queries of the session may reserve together, or none",
+            ),
             setting("spill_bytes", limit(self.spill_bytes), "disk that one query may use beside its memory, or none"),
             setting(
                 "spill_directories",
@@ -171,6 +188,12 @@ impl Config {
             "batch_rows" => self.batch_rows = number()?,
             "threads" => self.threads = number()?,
             "memory_bytes" => self.memory_bytes = limit()?,
+            "priority" => {
+                self.priority = value
+                    .parse()
+                    .map_err(|_| Error::user(format!("SET {name}: {value:?} is no whole number within 32 bits")))?
+            }
+            "session_memory_bytes" => self.session_memory_bytes = limit()?,
             "spill_bytes" => self.spill_bytes = limit()?,
             "spill_directories" => {
                 let directories: Vec<PathBuf> = items().map(PathBuf::from).collect();
@@ -278,5 +301,14 @@ mod tests {
         assert!(config.spill_encryption);
         config.spill_directories.clear();
         assert!(config.check().is_err());
+    }
+
+    #[test]
+    fn priorities_may_be_below_zero() {
+        let mut config = Config::default();
+        config.set("priority", "-3").unwrap();
+        assert_eq!(config.priority, -3);
+        let error = config.set("priority", "3000000000").unwrap_err().to_string();
+        assert_eq!(error, "SET priority: \"3000000000\" is no whole number within 32 bits");
     }
 }

@@ -3,11 +3,12 @@
 //! Modules in the order in which data flows:
 //! [`table`] what can be scanned → [`batch`] what flows → [`expression`] what is computed per batch →
 //! [`operators`] what transforms, breaks and ends a pipeline → [`pipeline`] how it is driven →
-//! [`memory`], [`spill`], [`metrics`], [`config`], [`error`] what surrounds it.
+//! [`admission`], [`memory`], [`spill`], [`metrics`], [`config`], [`error`] what surrounds it.
 
 // A bug in an operator is an error of the query, not the end of its host; tests/integration/tidy.rs holds this too.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod admission;
 pub mod batch;
 pub mod config;
 pub mod error;

@@ -35,6 +35,14 @@ pub trait MemorySource: Send + Sync + Debug {
     fn reclaim(&self, _bytes: usize) -> usize {
         0
     }
+    /// As [`MemorySource::reclaim`], before a refusal that may end a query.
+    fn reclaim_at_last(&self, bytes: usize) -> usize {
+        self.reclaim(bytes)
+    }
+    /// The most bytes that it gives to all; `None` = it does not know.
+    fn limit(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// State that nobody works on, and that can leave memory: a finished build side, rows that wait for their reader.
@@ -52,7 +60,9 @@ const FLOOR_SHARE: usize = 64;
 /// The memory that one query, or the queries of one session, may reserve, in bytes.
 #[derive(Debug)]
 pub struct MemoryBudget {
-    limit: usize,
+    limit: AtomicUsize,
+    /// What [`MemoryBudget::floor`] says: it does not change while a query runs.
+    floor: usize,
     source: Option<Arc<dyn MemorySource>>,
     /// What the source is asked for at least.
     chunk: usize,
@@ -60,7 +70,7 @@ pub struct MemoryBudget {
     peak: AtomicUsize,
     consumers: Mutex<Vec<Arc<Consumer>>>,
     /// Budgets that this one is the source of.
-    below: Mutex<Vec<Weak<MemoryBudget>>>,
+    below: Mutex<Vec<Below>>,
     /// A test's: growths left until one is refused; 0 refuses none.
     refuse_in: AtomicUsize,
     /// A test's: every so many growths of a consumer that can spill, it is told to; 0 = never.
@@ -73,8 +83,17 @@ struct Ledger {
     used: usize,
     /// Taken of the source.
     granted: usize,
+    /// What was taken for somebody to begin with, and is his until he has: idle or not, it does not go to others who are short.
+    kept: usize,
     /// Nobody will reserve any more: what is not used goes back at once.
     is_over: bool,
+}
+
+/// A budget that takes chunks, and what it took.
+#[derive(Debug, Clone)]
+struct Below {
+    budget: Weak<MemoryBudget>,
+    consumer: Arc<Consumer>,
 }
 
 #[derive(Debug)]
@@ -112,17 +131,21 @@ impl MemoryBudget {
 
     /// A budget of `limit` bytes that takes chunks of this one, under `name`.
     pub fn below(self: &Arc<Self>, name: &str, limit: Option<usize>) -> Arc<Self> {
-        let source = Arc::new(Above(self.reservation(name)));
-        let budget = Arc::new(MemoryBudget::of(limit, Some(source), QUERY_CHUNK_BYTES));
+        let above = Above(self.reservation(name));
+        let consumer = above.0.consumer.clone();
+        let budget = Arc::new(MemoryBudget::of(limit, Some(Arc::new(above)), QUERY_CHUNK_BYTES));
         let mut below = locked(&self.below);
-        below.retain(|other| other.strong_count() > 0);
-        below.push(Arc::downgrade(&budget));
+        below.retain(|other| other.budget.strong_count() > 0);
+        below.push(Below { budget: Arc::downgrade(&budget), consumer });
         budget
     }
 
     fn of(limit: Option<usize>, source: Option<Arc<dyn MemorySource>>, chunk: usize) -> Self {
+        let limit = limit.unwrap_or(usize::MAX);
+        let above = source.as_ref().and_then(|source| source.limit()).unwrap_or(usize::MAX);
         MemoryBudget {
-            limit: limit.unwrap_or(usize::MAX),
+            limit: AtomicUsize::new(limit),
+            floor: (limit.min(above) / FLOOR_SHARE).clamp(*FLOOR_BYTES.start(), *FLOOR_BYTES.end()),
             source,
             chunk,
             ledger: Mutex::default(),
@@ -133,6 +156,25 @@ impl MemoryBudget {
             spill_every: AtomicUsize::new(0),
             standing: Mutex::new(Vec::new()),
         }
+    }
+
+    /// The most bytes that may be reserved; `None` = no limit of its own.
+    pub fn limit(&self) -> Option<usize> {
+        Some(self.most()).filter(|&most| most < usize::MAX)
+    }
+
+    fn most(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Changes the limit. What is reserved beyond it stays, and nothing is added to it.
+    pub fn set_limit(&self, limit: Option<usize>) {
+        self.limit.store(limit.unwrap_or(usize::MAX), Ordering::Relaxed);
+    }
+
+    /// Whether there may be too little for all: there is a limit, or somebody to be asked.
+    pub fn is_bounded(&self) -> bool {
+        self.limit().is_some() || self.source.is_some()
     }
 
     /// Makes the budget refuse its `growth`-th growth, whatever is free.
@@ -169,7 +211,7 @@ impl MemoryBudget {
 
     /// Bytes that a consumer who can spill may hold although the budget is used up.
     pub fn floor(&self) -> usize {
-        (self.limit / FLOOR_SHARE).clamp(*FLOOR_BYTES.start(), *FLOOR_BYTES.end())
+        self.floor
     }
 
     /// Bytes reserved now.
@@ -191,8 +233,7 @@ impl MemoryBudget {
     /// many the source got.
     pub fn release_unused(&self, wanted: usize) -> usize {
         let before = self.granted();
-        let below: Vec<Arc<MemoryBudget>> = locked(&self.below).iter().filter_map(Weak::upgrade).collect();
-        for budget in below {
+        for (budget, _) in self.below_by_size() {
             if before.saturating_sub(self.granted()) >= wanted {
                 break;
             }
@@ -200,6 +241,22 @@ impl MemoryBudget {
         }
         self.release_surplus(locked(&self.ledger), 0, 0);
         before.saturating_sub(self.granted())
+    }
+
+    /// As [`MemoryBudget::release_unused`] of a budget that has none below, but for what it keeps to begin with.
+    fn release_idle(&self) {
+        let ledger = locked(&self.ledger);
+        let kept = ledger.kept.saturating_sub(ledger.used);
+        self.release_surplus(ledger, kept, kept);
+    }
+
+    /// The budgets below and their own consumers, who took most first.
+    fn below_by_size(&self) -> Vec<(Arc<MemoryBudget>, Arc<Consumer>)> {
+        let below = locked(&self.below).clone();
+        let alive = |below: Below| Some((below.budget.upgrade()?, below.consumer));
+        let mut below: Vec<_> = below.into_iter().filter_map(alive).collect();
+        below.sort_by_cached_key(|(_, consumer)| std::cmp::Reverse(consumer.held()));
+        below
     }
 
     /// As [`MemoryBudget::release_unused`]; when that is not enough, what stands still in the budgets below is spilled, and their working consumers are
@@ -210,20 +267,80 @@ impl MemoryBudget {
             return 0;
         }
         let mut freed = self.release_unused(wanted);
-        let below: Vec<Arc<MemoryBudget>> = locked(&self.below).iter().filter_map(Weak::upgrade).collect();
-        for budget in below {
+        for (budget, _) in self.below_by_size() {
             if freed >= wanted {
                 break;
             }
-            // A query whose disk fails tells so itself when it spills; whoever wants memory asks the next one.
-            if budget.spill_standing(wanted - freed).is_ok_and(|spilled| spilled > 0) {
-                freed += self.release_unused(wanted - freed);
-            }
-            if freed < wanted {
-                budget.ask(None, wanted - freed);
-            }
+            freed += budget.make_way(wanted - freed);
         }
         freed
+    }
+
+    /// Frees `wanted` bytes for the budget below that takes its own as `asking`: what others do not use, then what they hold over an equal share, as
+    /// long as `asking` does not. How many there are by now. With `all`, the whole of what others hold.
+    fn make_room(&self, asking: &Arc<Consumer>, wanted: usize, all: bool) -> usize {
+        let before = self.used();
+        let missing = || wanted.saturating_sub(before.saturating_sub(self.used()));
+        let others = || self.below_by_size().into_iter().filter(|(_, other)| !Arc::ptr_eq(other, asking));
+        for (budget, _) in others() {
+            if missing() == 0 {
+                break;
+            }
+            if all {
+                budget.release_unused(missing());
+            } else {
+                budget.release_idle();
+            }
+        }
+        let share = self.share_beside(asking);
+        if all || asking.held() + missing() <= share {
+            for (budget, _) in others().filter(|(_, other)| all || other.held() > share) {
+                if missing() == 0 {
+                    break;
+                }
+                budget.make_way(missing());
+            }
+        }
+        before.saturating_sub(self.used())
+    }
+
+    /// What each would hold if all who hold something, and `asking`, held the same.
+    fn share_beside(&self, asking: &Arc<Consumer>) -> usize {
+        let below = self.below_by_size();
+        let held: usize = below.iter().map(|(_, consumer)| consumer.held()).sum();
+        let count = below.iter().filter(|(_, other)| other.held() > 0 || Arc::ptr_eq(other, asking)).count();
+        held / count.max(1)
+    }
+
+    /// Spills `wanted` bytes of what stands still, and has somebody who works spill for what that leaves, at his next step. How many bytes the source
+    /// got by now.
+    fn make_way(&self, wanted: usize) -> usize {
+        // A query whose disk fails tells so itself when it spills; whoever wants memory asks the next one.
+        let spilled = self.spill_standing(wanted).is_ok_and(|spilled| spilled > 0);
+        let freed = if spilled { self.release_unused(wanted) } else { 0 };
+        if freed < wanted {
+            self.ask(None, wanted - freed);
+        }
+        freed
+    }
+
+    /// Takes `bytes` of the source before anybody reserves them, if they are not there; whether they are. They stay until they are used for the first time,
+    /// or [`MemoryBudget::has_begun`]; a host may always have them back.
+    pub fn prepare(&self, bytes: usize) -> bool {
+        let missing = bytes.saturating_sub(self.granted());
+        let Some(source) = self.source.as_deref().filter(|_| missing > 0) else { return true };
+        let taken = source.reserve(missing).is_ok() || (source.reclaim(missing) > 0 && source.reserve(missing).is_ok());
+        if taken {
+            let mut ledger = locked(&self.ledger);
+            ledger.granted += missing;
+            ledger.kept = bytes;
+        }
+        taken
+    }
+
+    /// What was taken to begin with is for others as well from now on, when it is not used.
+    pub fn has_begun(&self) {
+        locked(&self.ledger).kept = 0;
     }
 
     /// Nobody will reserve any more: what is held still, by those who outlive a query, goes back as soon as they let go of it.
@@ -250,7 +367,7 @@ impl MemoryBudget {
         if self.refuses_by_test() {
             return Err(self.refusal(&consumer.name, bytes, None));
         }
-        let Err(why) = self.take_or_spill_standing(consumer, bytes)? else { return Ok(()) };
+        let Err(why) = self.take_or_spill_standing(consumer, bytes, true)? else { return Ok(()) };
         if consumer.spills && self.overdraw(consumer, bytes) {
             return Ok(());
         }
@@ -273,7 +390,7 @@ impl MemoryBudget {
         if asked || told || self.refuses_by_test() {
             return Ok(false);
         }
-        if self.take_or_spill_standing(consumer, bytes)?.is_ok() {
+        if self.take_or_spill_standing(consumer, bytes, false)?.is_ok() {
             return Ok(true);
         }
         self.ask(Some(consumer), bytes);
@@ -281,16 +398,21 @@ impl MemoryBudget {
     }
 
     /// As [`MemoryBudget::take`], once more after what stands still was spilled.
-    fn take_or_spill_standing(&self, consumer: &Consumer, bytes: usize) -> Result<Result<(), Option<String>>> {
-        let taken = self.take(consumer, bytes);
-        if taken.is_err() && self.spill_standing(bytes)? > 0 && self.take(consumer, bytes).is_ok() {
+    fn take_or_spill_standing(
+        &self,
+        consumer: &Consumer,
+        bytes: usize,
+        is_last: bool,
+    ) -> Result<Result<(), Option<String>>> {
+        let taken = self.take(consumer, bytes, is_last);
+        if taken.is_err() && self.spill_standing(bytes)? > 0 && self.take(consumer, bytes, is_last).is_ok() {
             return Ok(Ok(()));
         }
         Ok(taken)
     }
 
-    /// Reserves `bytes`; or changes nothing and gives the source's reason, if it was the source that refused.
-    fn take(&self, consumer: &Consumer, bytes: usize) -> Result<(), Option<String>> {
+    /// Reserves `bytes`; or changes nothing and gives the source's reason, if it was the source that refused. `is_last` = who asks cannot do without.
+    fn take(&self, consumer: &Consumer, bytes: usize, is_last: bool) -> Result<(), Option<String>> {
         // Nothing is there for everybody, also over a budget that is overdrawn.
         if bytes == 0 {
             return Ok(());
@@ -298,14 +420,17 @@ impl MemoryBudget {
         // The bytes count as used while the source is asked for them, so that nobody gives them back meanwhile as idle ones.
         let (total, missing) = {
             let mut ledger = locked(&self.ledger);
-            let Some(total) = ledger.used.checked_add(bytes).filter(|&total| total <= self.limit) else {
+            let Some(total) = ledger.used.checked_add(bytes).filter(|&total| total <= self.most()) else {
                 return Err(None);
             };
             ledger.used = total;
+            if total >= ledger.kept {
+                ledger.kept = 0;
+            }
             (total, total.saturating_sub(ledger.granted).min(bytes))
         };
         if let Some(source) = self.source.as_deref().filter(|_| missing > 0) {
-            match self.obtain(source, missing) {
+            match self.obtain(source, missing, is_last) {
                 Ok(given) => locked(&self.ledger).granted += given,
                 Err(why) => {
                     locked(&self.ledger).used -= bytes;
@@ -359,7 +484,7 @@ impl MemoryBudget {
     }
 
     /// A chunk of the source, or what is missing; when it refuses, once more after what is idle here, and then what the source can free, was freed.
-    fn obtain(&self, source: &dyn MemorySource, missing: usize) -> Result<usize, String> {
+    fn obtain(&self, source: &dyn MemorySource, missing: usize, is_last: bool) -> Result<usize, String> {
         if self.chunk > missing && source.reserve(self.chunk).is_ok() {
             return Ok(self.chunk);
         }
@@ -370,7 +495,8 @@ impl MemoryBudget {
         if still == 0 || (still < missing && source.reserve(still).is_ok()) {
             return Ok(still);
         }
-        if source.reclaim(still) > 0 { source.reserve(still).map(|()| still) } else { Err(why) }
+        let freed = if is_last { source.reclaim_at_last(still) } else { source.reclaim(still) };
+        if freed > 0 { source.reserve(still).map(|()| still) } else { Err(why) }
     }
 
     /// Bytes that count as used, and are being asked for.
@@ -406,7 +532,7 @@ impl MemoryBudget {
             let ledger = locked(&self.ledger);
             (ledger.used, ledger.granted)
         };
-        let limit = if why.is_some() { granted } else { self.limit };
+        let limit = if why.is_some() { granted } else { self.most() };
         holders.extend(why.map(|why| format!(" ({why})")));
         let available = limit.saturating_sub(used);
         Error::OutOfMemory { consumer: consumer.to_string(), requested, available, limit, holders }
@@ -444,7 +570,15 @@ impl MemorySource for Above {
     }
 
     fn reclaim(&self, bytes: usize) -> usize {
-        self.0.budget.free(bytes)
+        self.0.budget.make_room(&self.0.consumer, bytes, false)
+    }
+
+    fn reclaim_at_last(&self, bytes: usize) -> usize {
+        self.0.budget.make_room(&self.0.consumer, bytes, true)
+    }
+
+    fn limit(&self) -> Option<usize> {
+        self.0.budget.limit()
     }
 }
 

@@ -58,6 +58,14 @@ impl Collect {
         (Collect { way: Mutex::new(Some(Way::Inline(queue.clone()))) }, queue)
     }
 
+    /// Whether nothing more can come before the reader takes something.
+    pub fn is_full(&self) -> bool {
+        match &*self.way.lock().unwrap_or_else(|e| e.into_inner()) {
+            Some(Way::Channel(sender)) => sender.is_full(),
+            Some(Way::Inline(_)) | None => false,
+        }
+    }
+
     /// No more batches will come: whoever drove the graph says so, after success and failure alike.
     pub fn close(&self) {
         self.way.lock().unwrap_or_else(|e| e.into_inner()).take();

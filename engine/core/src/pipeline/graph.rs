@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::{CancelToken, Flow, Next};
 use crate::batch::Batch;
@@ -188,6 +189,16 @@ impl Graph {
     pub fn add_pipeline(&mut self, pipeline: Pipeline) -> PipelineId {
         self.pipelines.push(pipeline);
         PipelineId(self.pipelines.len() - 1)
+    }
+
+    /// Batches that moved from any part to the next one so far.
+    pub fn moved(&self) -> u64 {
+        let taken = |metrics: &OperatorMetrics| metrics.batches_in.load(Relaxed);
+        let inside = self.pipelines.iter().map(|pipeline| {
+            let given = pipeline.source.metrics.batches_out.load(Relaxed);
+            given + pipeline.operators.iter().map(|operator| taken(&operator.metrics)).sum::<u64>()
+        });
+        inside.chain(self.sinks.iter().map(|sink| taken(&sink.metrics))).sum()
     }
 }
 

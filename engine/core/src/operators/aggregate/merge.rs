@@ -341,6 +341,7 @@ impl Partitions {
             if matches!(self.merge(part, &mut share)?, Merged::Whole) {
                 let (groups, step) = (share.groups.len(), self.task.config.batch_rows);
                 for start in (0..groups).step_by(step) {
+                    self.task.cancel.check()?;
                     visit(share.groups.keys(start..(start + step).min(groups))?)?;
                 }
             }

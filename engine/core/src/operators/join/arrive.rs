@@ -365,6 +365,7 @@ impl BuildRows {
             return Ok(false);
         }
         for batch in self.whole.iter_mut().chain(self.pieces.iter_mut().flatten()).filter(|b| b.words.is_none()) {
+            self.writer.check()?;
             batch.words = Some(self.keys.build_words(&batch.keys, &mut self.bounds)?);
             batch.bytes += batch.rows * row;
         }

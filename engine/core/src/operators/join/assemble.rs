@@ -20,7 +20,7 @@ use crate::batch::{Bitmap, Column, arrow::null_column};
 use crate::error::{Error, Result};
 use crate::memory::{Reservation, granted};
 use crate::metrics::OperatorMetrics;
-use crate::pipeline::{FinalizeTask, TaskContext};
+use crate::pipeline::{CancelToken, FinalizeTask, TaskContext};
 
 /// Fewer rows are not worth a second thread.
 const ROWS_PER_TASK: usize = 1 << 16;
@@ -41,6 +41,8 @@ pub(super) struct Building {
     /// For what arrived, and for what is made of it.
     reservation: Reservation,
     metrics: Option<Arc<OperatorMetrics>>,
+    /// Asked at every batch: a task may go through all of them.
+    cancel: CancelToken,
 }
 
 /// One batch of the build side, by and by taken apart.
@@ -108,6 +110,7 @@ impl Building {
             publishes,
             reservation,
             metrics,
+            cancel: task.cancel.clone(),
         })
     }
 
@@ -133,7 +136,10 @@ impl Building {
     pub(super) fn run_stage(&mut self, stage: usize, task: &TaskContext) -> Result<bool> {
         let works = self.works(stage, task)?;
         let is_over = works.is_empty() && stage > 0;
-        works.into_iter().try_for_each(|(work, range)| work(self, range))?;
+        for (work, range) in works {
+            self.cancel.check()?;
+            work(self, range)?;
+        }
         Ok(is_over)
     }
 
@@ -194,6 +200,7 @@ impl Building {
     /// Words that depend on what other batches brought: one thread makes them.
     fn encode(&mut self) -> Result<()> {
         for part in &self.parts {
+            self.cancel.check()?;
             let words = self.keys.encode(&part.batch().keys, part.rows)?;
             let _ = part.words.set(words);
         }
@@ -203,7 +210,7 @@ impl Building {
     fn publish_filter(&self, filter: std::ops::Range<usize>) -> Result<()> {
         let (key, filter) = &self.shared.publishes[filter.start];
         let columns: Vec<Column> = self.parts.iter().map(|part| part.batch().keys[*key].clone()).collect();
-        filter.publish(publish::key_filter(&columns, self.rows));
+        filter.publish(publish::key_filter(&columns, self.rows, &self.cancel)?);
         Ok(())
     }
 
@@ -226,13 +233,18 @@ impl Building {
     }
 
     fn count(&self, shard: std::ops::Range<usize>) -> Result<()> {
-        self.table()?.count(shard.start, &mut self.parts.iter().map(Part::keys));
-        Ok(())
+        self.table()?.count(shard.start, &mut self.keys_of_parts());
+        self.cancel.check()
     }
 
     fn scatter(&self, shard: std::ops::Range<usize>) -> Result<()> {
-        self.table()?.scatter(shard.start, &mut self.parts.iter().map(Part::keys));
-        Ok(())
+        self.table()?.scatter(shard.start, &mut self.keys_of_parts());
+        self.cancel.check()
+    }
+
+    /// Of all parts, or of some when the query is stopped: whoever takes them checks that in the end.
+    fn keys_of_parts(&self) -> impl Iterator<Item = KeyPart<'_>> {
+        self.parts.iter().map_while(|part| self.cancel.check().ok().map(|()| part.keys()))
     }
 
     fn table(&self) -> Result<&JoinTableBuilder> {

@@ -19,7 +19,7 @@ use crate::batch::{Batch, Bitmap, Column, Encoding, Selection, Values};
 use crate::error::Result;
 use crate::expression::{evaluate, select};
 use crate::metrics::OperatorMetrics;
-use crate::pipeline::{Flow, Operator, OperatorState, TaskContext};
+use crate::pipeline::{CancelToken, Flow, Operator, OperatorState, TaskContext};
 
 #[derive(Debug)]
 pub(super) struct JoinProbe {
@@ -45,7 +45,7 @@ impl Operator for JoinProbe {
 
     fn open(&self, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn OperatorState>> {
         let built = self.shared.built()?;
-        let mut state = ProbeState::new(&self.shared, built, task.config.batch_rows);
+        let mut state = ProbeState::new(&self.shared, built, task);
         state.diversion = Diversion::of(&self.shared, task, metrics);
         Ok(Box::new(state))
     }
@@ -60,6 +60,8 @@ pub(super) struct ProbeState {
     /// Batches are done at once.
     is_unique: bool,
     batch_rows: usize,
+    /// Asked at every step: of a batch that meets much and gives nothing there are many.
+    cancel: CancelToken,
     current: Option<Current>,
     /// Where rows go whose build rows are on disk; `None` = none are.
     diversion: Option<Diversion>,
@@ -121,13 +123,14 @@ impl OperatorState for ProbeState {
 
 impl ProbeState {
     /// Nothing is diverted, and `built` is all that there is to meet.
-    pub(super) fn new(shared: &Arc<JoinShared>, built: Arc<Built>, batch_rows: usize) -> Self {
+    pub(super) fn new(shared: &Arc<JoinShared>, built: Arc<Built>, task: &TaskContext) -> Self {
         ProbeState {
             keys: built.keys.clone(),
             is_unique: unique::applies(shared, &built),
             shared: shared.clone(),
             built,
-            batch_rows: batch_rows.max(1),
+            batch_rows: task.config.batch_rows.max(1),
+            cancel: task.cancel.clone(),
             current: None,
             diversion: None,
             is_partial: false,
@@ -136,8 +139,8 @@ impl ProbeState {
     }
 
     /// As [`ProbeState::new`], when there are more build rows to meet than those of `built`.
-    pub(super) fn partial(shared: &Arc<JoinShared>, built: Arc<Built>, batch_rows: usize) -> Self {
-        ProbeState { is_unique: false, is_partial: true, ..ProbeState::new(shared, built, batch_rows) }
+    pub(super) fn partial(shared: &Arc<JoinShared>, built: Arc<Built>, task: &TaskContext) -> Self {
+        ProbeState { is_unique: false, is_partial: true, ..ProbeState::new(shared, built, task) }
     }
 
     /// Of the last batch, when partial: which of its selected rows have a match.
@@ -209,6 +212,7 @@ impl ProbeState {
                 self.current = None;
                 return Ok(rest.map_or(Flow::NeedInput, Flow::Output));
             }
+            self.cancel.check()?;
             let pairs = collect_pairs(&self.shared, &self.built, current, self.batch_rows);
             let output = self.pairs_output(pairs)?;
             if let Some(batch) = output {

@@ -8,7 +8,7 @@ use crate::batch::{Column, Values};
 use crate::error::Result;
 use crate::memory::{Reservation, granted};
 use crate::operators::runtime_filter::{KeyFilter, RuntimeFilter};
-use crate::pipeline::TaskContext;
+use crate::pipeline::{CancelToken, TaskContext};
 
 /// A key of the build side, and where its filter is published.
 pub(super) type Publish = (usize, Arc<RuntimeFilter>);
@@ -29,37 +29,37 @@ const SKETCH_FLOORS: usize = 16;
 const SKETCH_BYTES_MAX: usize = 16 << 20;
 
 /// Of one key's columns, those of all `rows` rows of the build side.
-pub(super) fn key_filter(columns: &[Column], rows: usize) -> KeyFilter {
+pub(super) fn key_filter(columns: &[Column], rows: usize, cancel: &CancelToken) -> Result<KeyFilter> {
     if rows == 0 {
-        return KeyFilter::Empty;
+        return Ok(KeyFilter::Empty);
     }
     let (mut min, mut max, mut keys) = (i64::MAX, i64::MIN, 0u64);
     let mut integers = true;
-    each_key(columns, &mut integers, |value| {
+    each_key_of(columns, cancel, &mut integers, |value| {
         min = min.min(value);
         max = max.max(value);
         keys += 1;
-    });
+    })?;
     match (integers, keys) {
-        (false, _) => return KeyFilter::All,
-        (true, 0) => return KeyFilter::Empty,
+        (false, _) => return Ok(KeyFilter::All),
+        (true, 0) => return Ok(KeyFilter::Empty),
         _ => {}
     }
     let span = max.wrapping_sub(min) as u64;
     if span < BITMAP_BITS_ALWAYS.max(keys.saturating_mul(BITMAP_BITS_PER_KEY)).min(BITMAP_BITS_MAX) {
         let mut bits = vec![0u64; (span / 64 + 1) as usize];
-        each_key(columns, &mut integers, |value| {
+        each_key_of(columns, cancel, &mut integers, |value| {
             let bit = value.wrapping_sub(min) as u64;
             bits[(bit / 64) as usize] |= 1 << (bit % 64);
-        });
-        return KeyFilter::Bitmap { min, max, bits };
+        })?;
+        return Ok(KeyFilter::Bitmap { min, max, bits });
     }
     if keys > BLOOM_KEYS_MAX {
-        return KeyFilter::Range { min, max };
+        return Ok(KeyFilter::Range { min, max });
     }
     let mut words = bloom_words(keys as usize);
-    each_key(columns, &mut integers, |value| bloom_insert(&mut words, value));
-    KeyFilter::Bloom { min, max, words }
+    each_key_of(columns, cancel, &mut integers, |value| bloom_insert(&mut words, value))?;
+    Ok(KeyFilter::Bloom { min, max, words })
 }
 
 /// What is known of the keys of a build side of which rows go to disk, one sketch a filter; all workers share them.
@@ -142,7 +142,7 @@ impl KeySketch {
     fn add(&mut self, column: &Column) {
         let mut integers = true;
         let KeySketch { bounds, keys, words, .. } = self;
-        each_key(std::slice::from_ref(column), &mut integers, |value| {
+        each_key(column, &mut integers, |value| {
             let (min, max) = bounds.unwrap_or((value, value));
             *bounds = Some((min.min(value), max.max(value)));
             *keys += 1;
@@ -176,20 +176,32 @@ fn sketch_bytes(count: usize, task: &TaskContext) -> usize {
     1 << bytes.ilog2()
 }
 
-/// Calls `visit` for every valid integer key; clears `integers` when the keys are of another kind.
-fn each_key(columns: &[Column], integers: &mut bool, mut visit: impl FnMut(i64)) {
+/// As [`each_key`], of many columns, unless the query is stopped.
+fn each_key_of(
+    columns: &[Column],
+    cancel: &CancelToken,
+    integers: &mut bool,
+    mut visit: impl FnMut(i64),
+) -> Result<()> {
     for column in columns {
-        let mut each = |row: usize, value: i64| {
-            if column.is_valid(row) {
-                visit(value);
-            }
-        };
-        match column.flat_values() {
-            Values::Int64(v) => v.iter().enumerate().for_each(|(row, &x)| each(row, x)),
-            Values::Int32(v) => v.iter().enumerate().for_each(|(row, &x)| each(row, x as i64)),
-            Values::Int16(v) => v.iter().enumerate().for_each(|(row, &x)| each(row, x as i64)),
-            Values::Int8(v) => v.iter().enumerate().for_each(|(row, &x)| each(row, x as i64)),
-            _ => *integers = false,
+        cancel.check()?;
+        each_key(column, integers, &mut visit);
+    }
+    Ok(())
+}
+
+/// Calls `visit` for every valid integer key; clears `integers` when the keys are of another kind.
+fn each_key(column: &Column, integers: &mut bool, mut visit: impl FnMut(i64)) {
+    let mut each = |row: usize, value: i64| {
+        if column.is_valid(row) {
+            visit(value);
         }
+    };
+    match column.flat_values() {
+        Values::Int64(v) => v.iter().enumerate().for_each(|(row, &x)| each(row, x)),
+        Values::Int32(v) => v.iter().enumerate().for_each(|(row, &x)| each(row, x as i64)),
+        Values::Int16(v) => v.iter().enumerate().for_each(|(row, &x)| each(row, x as i64)),
+        Values::Int8(v) => v.iter().enumerate().for_each(|(row, &x)| each(row, x as i64)),
+        _ => *integers = false,
     }
 }

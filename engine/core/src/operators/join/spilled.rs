@@ -393,12 +393,11 @@ impl Worker {
             return Ok(Step::Build(pass, building, stage + 1));
         }
         let built = Arc::new(building.finish()?);
-        let batch_rows = self.task.config.batch_rows;
         let probe = match &mut pass.marks {
-            None => ProbeState::new(&self.shared, built.clone(), batch_rows),
+            None => ProbeState::new(&self.shared, built.clone(), &self.task),
             Some(marks) => {
                 marks.at = 0;
-                ProbeState::partial(&self.shared, built.clone(), batch_rows)
+                ProbeState::partial(&self.shared, built.clone(), &self.task)
             }
         };
         Ok(Step::Probe(pass, Box::new(Probing { built, probe, block: 0, is_busy: false })))

@@ -104,6 +104,7 @@ impl RecursiveState {
 
     /// Reads the next batch of the round.
     fn read(&mut self) -> Result<()> {
+        self.task.cancel.check()?;
         let Some(arrived) = &mut self.round.arrived else { return Ok(()) };
         let fresh = match (arrived.next()?, &mut self.seen) {
             (Next::Blocked, _) => return Err(Error::internal("materialized rows never block")),

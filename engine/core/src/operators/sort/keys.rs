@@ -17,6 +17,7 @@ use plasmon_kernels::sort_key::{
 use crate::batch::arrow::export_column;
 use crate::batch::{Bitmap, Column, Physical, Values, Views, physical_type};
 use crate::error::{Error, Result};
+use crate::pipeline::CancelToken;
 
 /// Keys of at most this many bits are packed into one integer with the row number; longer ones become byte rows.
 const PACKED_BITS_MAX: u32 = 96;
@@ -450,13 +451,15 @@ impl Part {
 }
 
 impl Keys {
-    /// Brings the keys into ascending order.
-    pub(crate) fn sort(&mut self) {
+    /// Brings the keys into ascending order, unless the query is stopped.
+    pub(crate) fn sort(&mut self, cancel: &CancelToken) -> Result<()> {
+        let stops = || cancel.check().is_err();
         match self {
-            Keys::Narrow { words, row_bits, key_bits } => sort_words(words, *row_bits, *row_bits + *key_bits),
-            Keys::Wide { words, key_bits } => sort_words(words, 32, 32 + *key_bits),
-            Keys::Rows { rows, order } => *order = sort_rows(rows),
+            Keys::Narrow { words, row_bits, key_bits } => sort_words(words, *row_bits, *row_bits + *key_bits, &stops),
+            Keys::Wide { words, key_bits } => sort_words(words, 32, 32 + *key_bits, &stops),
+            Keys::Rows { rows, order } => *order = sort_rows(rows, &stops),
         }
+        cancel.check()
     }
 
     /// Keys in row order rearranged so that the one of row `order[i]` is at `i`.

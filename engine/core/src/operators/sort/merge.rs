@@ -17,6 +17,8 @@ use crate::pipeline::{FinalizeTask, TaskContext};
 
 /// A slice of the output should hold at least this many rows to be worth a task.
 const SLICE_ROWS_MIN: usize = 1 << 14;
+/// Nor should it hold many more than this, so that a query can be stopped between two.
+const SLICE_ROWS_MAX: usize = 1 << 20;
 /// Slices per thread, so that an unlucky split does not leave threads idle.
 const SLICES_PER_THREAD: usize = 4;
 /// Sampled rows per slice from which the splits are chosen.
@@ -59,12 +61,13 @@ pub(super) fn finalize(shared: &Arc<Shared>, task: &TaskContext) -> Result<Optio
         return Ok(None);
     }
     keep(&runs, output, shared);
-    let runs = with_one_layout(runs, shared)?;
+    let runs = with_one_layout(runs, shared, task)?;
     let columns = (0..shared.run.payload)
         .map(|c| RowSources::new(runs.iter().map(|r| r.columns[c].clone()).collect(), &shared.run.types[c]))
         .collect();
     let merge = Arc::new(Merge { runs, columns, wanted: start..end, batch_rows: task.config.batch_rows });
-    let slices = (total / SLICE_ROWS_MIN).clamp(1, task.config.threads * SLICES_PER_THREAD);
+    let most = (task.config.threads * SLICES_PER_THREAD).max(total / SLICE_ROWS_MAX);
+    let slices = (total / SLICE_ROWS_MIN).clamp(1, most);
     let cuts = merge.cuts(slices);
     shared.state().slices = vec![Vec::new(); cuts.len() - 1];
     let tasks = (0..cuts.len() - 1)
@@ -98,16 +101,18 @@ fn keep(runs: &[Run], output: Reservation, shared: &Shared) {
 }
 
 /// Re-encodes keys where runs were given different layouts.
-fn with_one_layout(runs: Vec<Run>, shared: &Shared) -> Result<Vec<Run>> {
+fn with_one_layout(runs: Vec<Run>, shared: &Shared, task: &TaskContext) -> Result<Vec<Run>> {
     let Some((first, rest)) = runs.split_first() else { return Ok(runs) };
     if rest.iter().all(|run| run.layout == first.layout) {
         return Ok(runs);
     }
     let stats = rest.iter().fold(first.stats.clone(), |all, run| all.union(&run.stats));
     let layout = shared.run.layout(&stats)?;
-    runs.into_iter()
-        .map(|run| if run.layout == layout { Ok(run) } else { run.with_layout(&shared.run, &layout) })
-        .collect()
+    let encode = |run: Run| {
+        task.cancel.check()?;
+        if run.layout == layout { Ok(run) } else { run.with_layout(&shared.run, &layout) }
+    };
+    runs.into_iter().map(encode).collect()
 }
 
 fn fill_slice(

@@ -11,6 +11,7 @@ use crate::batch::{Column, Physical, physical_type};
 use crate::error::Result;
 use crate::expression::Expression;
 use crate::memory::Reservation;
+use crate::pipeline::CancelToken;
 
 /// Bytes per row while rows are sorted: keys of 16 bytes with their scratch, which is also a second copy of one column at a time.
 const SORTING_BYTES: usize = 32;
@@ -109,7 +110,7 @@ impl RunSpec {
 
     /// Sorts `rows`, keeping the keys of the first `keep`, within what [`RunSpec::bytes`] says. `several` runs will be merged: choose a layout that others
     /// can share.
-    pub(super) fn sort(&self, rows: Rows, keep: Option<usize>, several: bool) -> Result<Run> {
+    pub(super) fn sort(&self, rows: Rows, keep: Option<usize>, several: bool, cancel: &CancelToken) -> Result<Run> {
         let count = rows.len();
         let columns = rows.concat(&self.types)?;
         let parts = self.key_parts(&columns, count)?;
@@ -117,7 +118,7 @@ impl RunSpec {
         let layout = Layout::new(&parts, &stats);
         let mut keys = layout.encode(&parts)?;
         drop(parts);
-        keys.sort();
+        keys.sort(cancel)?;
         if let Some(keep) = keep {
             keys.truncate(keep);
         }

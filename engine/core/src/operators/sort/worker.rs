@@ -135,7 +135,8 @@ impl SortState {
 
     /// The rows so far as a run: as many of the first as are wanted; `several` will be merged in memory.
     fn sort(&mut self, several: bool) -> Result<Run> {
-        self.shared.run.sort(std::mem::take(&mut self.rows), self.shared.spec.rows_to_sort(), several)
+        let keep = self.shared.spec.rows_to_sort();
+        self.shared.run.sort(std::mem::take(&mut self.rows), keep, several, &self.task.cancel)
     }
 
     /// Top-N: keeps the first `top` of the rows so far, and publishes the last one's first key.

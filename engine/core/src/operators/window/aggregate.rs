@@ -110,7 +110,7 @@ impl<'a> Call<'a> {
         let parts = KeyParts::new(self.arguments.iter().map(|(c, t)| (c, t, KeyOrder::ANY)), len)?;
         let layout = Layout::new(&parts, &parts.stats()?);
         let mut keys = layout.encode(&parts)?;
-        keys.sort();
+        keys.sort(&self.rows.cancel)?;
         let starts = keys.group_starts(0);
         let order = keys.rows(0, len);
         let mut ids = vec![NO_ROW; len];

@@ -81,6 +81,7 @@ impl Evaluation<'_> {
         let mut results = Vec::new();
         let mut next = 0;
         while next < frames.len() {
+            self.call.rows.cancel.check()?;
             let first = next;
             let (mut rows, mut groups) = (Vec::new(), Vec::new());
             while next < frames.len()
@@ -104,6 +105,7 @@ impl Evaluation<'_> {
         let mut state: Option<Vec<ArrayRef>> = None;
         let (mut start, mut reached) = (0, 0);
         while next < frames.len() {
+            self.call.rows.cancel.check()?;
             if frames[next].0 != start || next == 0 {
                 (start, reached, state) = (frames[next].0, frames[next].0, None);
             }

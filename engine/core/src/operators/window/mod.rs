@@ -263,7 +263,7 @@ fn finalize_sorted(shared: &Arc<Shared>, stage: usize, task: &TaskContext) -> Re
         let (shared, metrics) = (shared.clone(), metrics.clone());
         Box::new(move |task: &TaskContext| {
             let mut sorting = shared.sorted()?.sink.open(task, &metrics)?;
-            worker.hand_over(sorting.as_mut())?;
+            worker.hand_over(sorting.as_mut(), &task.cancel)?;
             sorting.combine()
         }) as FinalizeTask
     };
@@ -335,7 +335,7 @@ impl WindowState {
         }
         let mut sorting = self.shared.sorted()?.sink.open(&self.task, &self.metrics)?;
         if let Some(reservation) = self.reservation.take() {
-            stream::hand_over(std::mem::take(&mut self.rows), &reservation, sorting.as_mut())?;
+            stream::hand_over(std::mem::take(&mut self.rows), &reservation, sorting.as_mut(), &self.task.cancel)?;
         }
         self.sorting = Some(sorting);
         Ok(())
@@ -349,7 +349,7 @@ fn row_width(spec: &WindowSpec) -> usize {
 
 /// Computes all functions over one group of partitions.
 fn compute_group(shared: &Shared, group: partition::Group, task: &TaskContext) -> Result<Vec<Batch>> {
-    let sorted = rows::SortedRows::new(group, shared)?;
+    let sorted = rows::SortedRows::new(group, shared, &task.cancel)?;
     let mut computed = Vec::with_capacity(shared.spec.functions.len());
     for (function, columns) in shared.spec.functions.iter().zip(&shared.collected.functions) {
         task.cancel.check()?;

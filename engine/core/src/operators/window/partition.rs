@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::expression::{Expression, Kind, Scalar};
 use crate::memory::Reservation;
 use crate::operators::sort::{KeyOrder, KeyParts, RowSources, Rows, shared_bytes};
-use crate::pipeline::SinkState;
+use crate::pipeline::{CancelToken, SinkState};
 
 /// Rows are dealt to this many buckets by the highest bits of their partition key's hash.
 const BUCKETS: usize = 64;
@@ -138,8 +138,9 @@ impl WorkerRows {
     }
 
     /// Gives all rows to a share of a sort: as copies, since these columns go only when all are copied.
-    pub(super) fn hand_over(self, to: &mut dyn SinkState) -> Result<()> {
+    pub(super) fn hand_over(self, to: &mut dyn SinkState, cancel: &CancelToken) -> Result<()> {
         for start in (0..self.len()).step_by(BATCH_ROWS_DEFAULT) {
+            cancel.check()?;
             let positions: Vec<u32> = (start..self.len().min(start + BATCH_ROWS_DEFAULT)).map(|p| p as u32).collect();
             let columns = self.columns.iter().map(|c| c.gather(&positions).own_strings()).collect();
             to.push(Batch::new(columns, positions.len()))?;

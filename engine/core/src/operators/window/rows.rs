@@ -12,7 +12,7 @@ use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
 use crate::expression::Scalar;
 use crate::operators::sort::{KeyOrder, KeyParts, Keys, Layout};
-use crate::pipeline::TaskContext;
+use crate::pipeline::{CancelToken, TaskContext};
 
 /// Rows sorted by partition and order key.
 pub(super) struct SortedRows<'a> {
@@ -28,11 +28,13 @@ pub(super) struct SortedRows<'a> {
     pub(super) peers: Vec<u32>,
     /// Collected columns in sorted order, once gathered.
     columns: RefCell<HashMap<usize, Column>>,
+    /// Asked between the pieces of what takes long.
+    pub(super) cancel: CancelToken,
 }
 
 impl<'a> SortedRows<'a> {
     /// Sorts a group.
-    pub(super) fn new(group: Group, shared: &'a Shared) -> Result<Self> {
+    pub(super) fn new(group: Group, shared: &'a Shared, cancel: &CancelToken) -> Result<Self> {
         let collected = &shared.collected;
         let (runs, rows) = group.rows();
         let order: Vec<(usize, KeyOrder)> =
@@ -46,6 +48,7 @@ impl<'a> SortedRows<'a> {
             partitions: vec![0, len as u32],
             peers: vec![0, len as u32],
             columns: RefCell::default(),
+            cancel: cancel.clone(),
         };
         if !order.is_empty() {
             sorted.sort(&order)?;
@@ -69,7 +72,7 @@ impl<'a> SortedRows<'a> {
         let parts = key(0, order.len())?;
         let layout = Layout::new(&parts, &parts.stats()?);
         let mut keys = layout.encode(&parts)?;
-        keys.sort();
+        keys.sort(&self.cancel)?;
         let sorted = keys.rows(0, len);
         let peers = keys.group_starts(0);
         let partition_keys = self.collected.partition.len();

@@ -20,7 +20,7 @@ use crate::expression::{Expression, Scalar, SortKey};
 use crate::memory::{Reservation, granted};
 use crate::operators::Breaker;
 use crate::operators::sort::{KeyOrder, KeyParts, Layout, Rows, SortSpec, retained_bytes, sort_for};
-use crate::pipeline::{Next, SinkState, SourceState, TaskContext};
+use crate::pipeline::{CancelToken, Next, SinkState, SourceState, TaskContext};
 
 /// Whole partitions are computed together once they have this many rows.
 const TOGETHER_ROWS: usize = 1 << 14;
@@ -46,9 +46,15 @@ pub(super) fn sorted(collected: &Collected) -> Result<Breaker> {
 }
 
 /// Gives what a worker holds to its share of the sort, each batch with its memory.
-pub(super) fn hand_over(rows: Rows, reservation: &Reservation, to: &mut dyn SinkState) -> Result<()> {
+pub(super) fn hand_over(
+    rows: Rows,
+    reservation: &Reservation,
+    to: &mut dyn SinkState,
+    cancel: &CancelToken,
+) -> Result<()> {
     let mut left = rows.len();
     for batch in rows.into_batches() {
+        cancel.check()?;
         // The sort reserves it now.
         reservation.shrink(reservation.held() / left.max(1) * batch.rows());
         left -= batch.rows();
