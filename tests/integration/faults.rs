@@ -121,3 +121,16 @@ fn a_budget_of_any_size_gives_the_answer_or_its_error() {
         }
     }
 }
+
+/// One batch may meet all of the other side, and give nothing.
+#[test]
+fn a_batch_that_takes_long_can_be_stopped() {
+    let sql =
+        "SELECT count(*) FROM generate_series(1, 4000) a JOIN generate_series(1, 4000) b ON a.value + b.value < 0";
+    for driver in [Driver::Inline, Driver::Pool] {
+        let config = Config { driver, threads: 2, ..Config::default() };
+        assert_eq!(answer(sql, &config).expect("runs").0, ["0"]);
+        let stopped = answer(sql, &Config { fault: Some(Fault::Cancel(1_000)), ..config });
+        assert!(matches!(stopped, Err(Error::Cancelled)), "{:?}", stopped.map(|(rows, _)| rows));
+    }
+}

@@ -10,6 +10,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -66,7 +67,6 @@ impl Admission {
 }
 
 /// One query, before it begins and while it runs.
-#[derive(Debug)]
 pub struct Place {
     admission: Arc<Admission>,
     graph: Arc<Graph>,
@@ -74,6 +74,12 @@ pub struct Place {
     task: TaskContext,
     is_waiting: AtomicBool,
     is_hurried: AtomicBool,
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").field("is_waiting", &self.is_waiting).finish_non_exhaustive()
+    }
 }
 
 impl Place {
