@@ -602,7 +602,7 @@ impl Reservation {
 
     /// Whether `bytes` more are within the limit now, by what the budget itself knows: nobody is asked for anything.
     pub fn has_room(&self, bytes: usize) -> bool {
-        self.budget.used().checked_add(bytes).is_some_and(|total| total <= self.budget.limit)
+        self.budget.used().checked_add(bytes).is_some_and(|total| total <= self.budget.most())
     }
 
     /// As [`Reservation::resize`], for state that can spill: `false` = spill, then call `resize`.

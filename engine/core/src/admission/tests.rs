@@ -219,7 +219,7 @@ fn run(admission: &Arc<Admission>, rows: &Arc<Vec<Batch>>, sorts: bool) -> (Vec<
     let (mut graph, state, sink) = (Graph::default(), state_of(sorts), Arc::new(sink));
     let kept = graph.add_sink(state.sink, 0);
     let given = graph.add_sink(sink.clone(), 1);
-    let source: Arc<dyn Source> = Arc::new(operators::values::Values::shared(rows.clone()));
+    let source: Arc<dyn Source> = Arc::new(operators::values::Values::new(rows.to_vec()));
     for (source, sink, waits) in [(source, kept, vec![]), (state.source, given, vec![Wait::Sink(kept)])] {
         graph.add_pipeline(Pipeline { source: Part::new(source, 0), operators: vec![], sink, waits });
     }
