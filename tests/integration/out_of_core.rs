@@ -12,7 +12,7 @@ use plasmon::{Config, Driver, Error, Fault, Session};
 use crate::faults::QUERIES;
 
 /// Queries whose state is some megabytes, in any order of rows: one for each kind of state.
-const LARGE: [&str; 9] = [
+const LARGE: [&str; 12] = [
     "SELECT a.value % 90001 AS k, count(*), sum(a.value), min(CAST(a.value AS VARCHAR)) FROM generate_series(1, 200000) a GROUP BY 1",
     "SELECT DISTINCT 'a text of some length ' || CAST(a.value % 50021 AS VARCHAR) FROM generate_series(1, 100000) a",
     "SELECT count(DISTINCT a.value % 70001), count(DISTINCT CAST(a.value % 30011 AS VARCHAR)) FROM generate_series(1, 150000) a",
@@ -21,6 +21,9 @@ const LARGE: [&str; 9] = [
     "SELECT a.value FROM generate_series(1, 100000) a WHERE a.value NOT IN (SELECT 2 * b.value FROM generate_series(1, 90000) b)",
     "SELECT a.value, 'a text of some length ' || CAST(a.value AS VARCHAR) AS t FROM generate_series(1, 100000) a ORDER BY a.value % 1013 DESC, t",
     "SELECT a.value, row_number() OVER (PARTITION BY a.value % 97 ORDER BY a.value), sum(a.value) OVER (PARTITION BY a.value % 97 ORDER BY a.value) FROM generate_series(1, 100000) a",
+    "SELECT a.value, lead(a.value, 3) OVER w, ntile(7) OVER w, percent_rank() OVER w, last_value(a.value) OVER (ORDER BY a.value ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) FROM generate_series(1, 100000) a WINDOW w AS (ORDER BY a.value)",
+    "SELECT a.value, sum(a.value) OVER (), cume_dist() OVER (ORDER BY a.value % 3), min(a.value) OVER (ORDER BY a.value % 7 GROUPS BETWEEN 1 PRECEDING AND 2 FOLLOWING) FROM generate_series(1, 100000) a",
+    "WITH RECURSIVE c(i, t) AS (SELECT CAST(1 AS BIGINT), 'a text of some length ' UNION SELECT (c.i * k.value + 1) % 40009, 'a text of some length ' || CAST((c.i * k.value + 1) % 40009 AS VARCHAR) FROM c, generate_series(3, 5) k) SELECT i, t FROM c",
     "WITH c AS (SELECT a.value AS v, 'a text of some length ' || CAST(a.value AS VARCHAR) AS t FROM generate_series(1, 60000) a WHERE random() < 2) SELECT l.v, r.t FROM c l JOIN c r ON l.v = r.v + 1",
 ];
 

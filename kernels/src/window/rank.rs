@@ -38,16 +38,22 @@ pub fn distribute_rows(partitions: &[u32], peers: &[u32], output: &mut Vec<f64>)
 
 /// Numbers of `buckets` equal parts (1-based); the first ones take one row more when rows do not divide evenly. `buckets` ≥ 1.
 pub fn split_rows(partitions: &[u32], buckets: u64, output: &mut Vec<u64>) {
+    ranges(partitions).for_each(|p| split_range(0..p.len() as u64, p.len() as u64, buckets, output));
+}
+
+/// As [`split_rows`], for some rows of a partition that has `rows`.
+pub fn split_range(some: std::ops::Range<u64>, rows: u64, buckets: u64, output: &mut Vec<u64>) {
     assert!(buckets > 0, "no bucket");
-    for partition in ranges(partitions) {
-        let rows = partition.len() as u64;
-        let (small, larger) = (rows / buckets, rows % buckets);
-        // The first `larger` buckets hold `small + 1` rows.
-        let boundary = larger * (small + 1);
-        output.extend((0..rows).map(|row| {
-            if row < boundary { row / (small + 1) + 1 } else { larger + (row - boundary) / small.max(1) + 1 }
-        }));
-    }
+    let (small, larger) = (rows / buckets, rows % buckets);
+    // The first `larger` buckets hold `small + 1` rows.
+    let boundary = larger * (small + 1);
+    output.extend(
+        some.map(
+            |row| {
+                if row < boundary { row / (small + 1) + 1 } else { larger + (row - boundary) / small.max(1) + 1 }
+            },
+        ),
+    );
 }
 
 /// Calls `visit(partition, peer group, ordinal of the group in its partition)` for every group.

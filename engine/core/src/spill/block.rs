@@ -83,14 +83,31 @@ fn compressed(encoded: &[u8], table: &mut CompressTable, bytes: &mut Vec<u8>) ->
 
 /// The block that [`seal`] made these bytes of, or what is wrong with them.
 pub(super) fn open(bytes: &[u8], types: &Types) -> Result<Block, String> {
+    let (columns, rows) = open_where(bytes, types, |_| true)?;
+    Ok(Block { columns: columns.into_iter().flatten().collect(), rows })
+}
+
+/// As [`open`], only the columns `wanted`, in that order; the others are not decoded.
+pub(super) fn open_some(bytes: &[u8], types: &Types, wanted: &[usize]) -> Result<Block, String> {
+    let (columns, rows) = open_where(bytes, types, |index| wanted.contains(&index))?;
+    let column = |&index: &usize| columns.get(index).cloned().flatten().ok_or(format!("it has no column {index}"));
+    Ok(Block { columns: wanted.iter().map(column).collect::<Result<_, _>>()?, rows })
+}
+
+/// The columns whose number `is_wanted`, and the rows.
+fn open_where(
+    bytes: &[u8],
+    types: &Types,
+    is_wanted: impl Fn(usize) -> bool,
+) -> Result<(Vec<Option<Column>>, usize), String> {
     let (sum, content) = bytes.split_first_chunk().ok_or("its bytes end too early")?;
     if XxHash64::oneshot(0, content) != u64::from_ne_bytes(*sum) {
         return Err(CHANGED.into());
     }
     let mut rest = content;
     let (rows, columns) = (take(&mut rest)?, take(&mut rest)?);
-    let columns = (0..columns).map(|_| open_column(&mut rest, types)).collect::<Result<_, _>>()?;
-    Ok(Block { columns, rows })
+    let column = |index| open_column(&mut rest, types, is_wanted(index));
+    Ok(((0..columns).map(column).collect::<Result<_, _>>()?, rows))
 }
 
 fn take(bytes: &mut &[u8]) -> Result<usize, String> {
@@ -99,18 +116,22 @@ fn take(bytes: &mut &[u8]) -> Result<usize, String> {
     usize::try_from(u64::from_ne_bytes(*number)).map_err(|e| e.to_string())
 }
 
-fn open_column(bytes: &mut &[u8], types: &Types) -> Result<Column, String> {
+/// The next column, if it is wanted; it is passed in any case.
+fn open_column(bytes: &mut &[u8], types: &Types, is_wanted: bool) -> Result<Option<Column>, String> {
     let (len, encoded_len) = (take(bytes)?, take(bytes)?);
     let (column, rest) = bytes.split_at_checked(len).ok_or("its bytes end too early")?;
     *bytes = rest;
+    if !is_wanted {
+        return Ok(None);
+    }
     if len == encoded_len {
-        return decode(column, types);
+        return decode(column, types).map(Some);
     }
     if encoded_len / EXPANSION_MAX > len {
         return Err(format!("{len} bytes cannot become {encoded_len}"));
     }
     let encoded = decompress(column, encoded_len).map_err(|e| e.to_string())?;
-    decode(&encoded, types)
+    decode(&encoded, types).map(Some)
 }
 
 #[cfg(test)]
@@ -140,6 +161,10 @@ mod tests {
         let lengths: Vec<usize> = block.columns.iter().map(Column::len).collect();
         assert_eq!(lengths, [1000, 1000, 17]);
         assert!(open(&seal(&[], 5, &types).unwrap(), &types).unwrap().columns.is_empty());
+        let some = open_some(&seal(&columns, 77, &types).unwrap(), &types, &[2, 0, 2]).unwrap();
+        let lengths: Vec<usize> = some.columns.iter().map(Column::len).collect();
+        assert_eq!((lengths, some.rows), (vec![17, 1000, 17], 77));
+        assert!(open_some(&seal(&columns, 77, &types).unwrap(), &types, &[3]).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::SpillArea;
 use super::background::{Job, Slot};
-use super::block::{Block, open, seal};
+use super::block::{Block, open, open_some, seal};
 use super::cipher::Cipher;
 use super::codec::Types;
 use super::store::Store;
@@ -73,6 +73,12 @@ impl SpillFile {
     /// Block `index`.
     pub fn block(&self, index: usize) -> Result<Block> {
         self.open(index, &self.store.read(index)?)
+    }
+
+    /// The columns `wanted` of block `index`, in that order: all of its bytes are read and checked, the other columns are not decoded.
+    pub fn columns(&self, index: usize, wanted: &[usize]) -> Result<Block> {
+        let bytes = self.store.read(index)?;
+        open_some(&bytes, &self.types, wanted).map_err(|why| self.store.error_at("reading", index, why))
     }
 
     fn open(&self, index: usize, bytes: &[u8]) -> Result<Block> {

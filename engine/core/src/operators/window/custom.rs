@@ -4,6 +4,7 @@
 //! only grow and that would be quadratic, the state before a block of rows is computed once and merged into each row's group.
 
 use arrow_array::{ArrayRef, UInt32Array};
+use arrow_schema::DataType;
 use plasmon_kernels::window::frame::Frames;
 
 use super::aggregate::Call;
@@ -19,19 +20,11 @@ const BLOCK_ROWS: u32 = 32;
 
 /// The aggregate of each row's frame.
 pub(super) fn evaluate(aggregate: &dyn CustomAggregate, call: &Call<'_>) -> Result<Column> {
-    let arguments = call
-        .arguments
-        .iter()
-        .zip(aggregate.argument_types())
-        .map(|((column, from), to)| {
-            let array = export_column(column, from)?;
-            if array.data_type() == &to { Ok(array) } else { Ok(arrow_cast::cast(&array, &to)?) }
-        })
-        .collect::<Result<Vec<ArrayRef>>>()?;
+    let arguments = arrays(aggregate, &call.arguments)?;
     let evaluation = Evaluation { aggregate, arguments, call };
     let (frames, frame_of) = distinct_frames(call.frames);
     let rows: usize = frames.iter().map(|(s, e)| (e - s) as usize).sum();
-    let grows = call.frames.only_grow(&call.rows.partitions);
+    let grows = call.frames.only_grow(call.partitions);
     let results = if grows && rows > frames.len() * BLOCK_ROWS as usize * 2 {
         evaluation.growing(&frames)?
     } else {
@@ -39,6 +32,15 @@ pub(super) fn evaluate(aggregate: &dyn CustomAggregate, call: &Call<'_>) -> Resu
     };
     let expanded = arrow_select::take::take(&results, &UInt32Array::from(frame_of), None)?;
     import_column(&expanded)
+}
+
+/// Arguments as the aggregate takes them.
+pub(super) fn arrays(aggregate: &dyn CustomAggregate, arguments: &[(Column, DataType)]) -> Result<Vec<ArrayRef>> {
+    let array = |((column, from), to): (&(Column, DataType), DataType)| {
+        let array = export_column(column, from)?;
+        if array.data_type() == &to { Ok(array) } else { Ok(arrow_cast::cast(&array, &to)?) }
+    };
+    arguments.iter().zip(aggregate.argument_types()).map(array).collect()
 }
 
 /// The frames that differ from the one before, and which of them each row has.
@@ -81,7 +83,7 @@ impl Evaluation<'_> {
         let mut results = Vec::new();
         let mut next = 0;
         while next < frames.len() {
-            self.call.rows.cancel.check()?;
+            self.call.cancel.check()?;
             let first = next;
             let (mut rows, mut groups) = (Vec::new(), Vec::new());
             while next < frames.len()
@@ -105,7 +107,7 @@ impl Evaluation<'_> {
         let mut state: Option<Vec<ArrayRef>> = None;
         let (mut start, mut reached) = (0, 0);
         while next < frames.len() {
-            self.call.rows.cancel.check()?;
+            self.call.cancel.check()?;
             if frames[next].0 != start || next == 0 {
                 (start, reached, state) = (frames[next].0, frames[next].0, None);
             }

@@ -26,7 +26,7 @@ pub(super) fn frames(frame: &Frame, rows: &SortedRows<'_>) -> Result<Frames> {
 }
 
 /// A bound counted in rows or groups.
-fn counted(bound: &FrameBound) -> Result<Bound> {
+pub(super) fn counted(bound: &FrameBound) -> Result<Bound> {
     let distance = |value: &Scalar| match value {
         Scalar::UInt64(v) => Ok(i64::try_from(*v).unwrap_or(i64::MAX)),
         other => other.as_i64().filter(|&v| v >= 0).ok_or_else(|| {
@@ -42,17 +42,19 @@ fn counted(bound: &FrameBound) -> Result<Bound> {
     })
 }
 
+/// Whether a bound is a distance.
+pub(super) fn has_distance(frame: &Frame) -> bool {
+    [&frame.start, &frame.end].into_iter().any(|b| matches!(b, FrameBound::Preceding(_) | FrameBound::Following(_)))
+}
+
 fn ranges(frame: &Frame, rows: &SortedRows<'_>) -> Result<Frames> {
-    let has_distance = [&frame.start, &frame.end]
-        .into_iter()
-        .any(|b| matches!(b, FrameBound::Preceding(_) | FrameBound::Following(_)));
-    if !has_distance {
+    if !has_distance(frame) {
         let axis = Axis { positions: &[], nulls: None };
         let (start, end) = (range_bound(&frame.start, &[]), range_bound(&frame.end, &[]));
         return Ok(frame_by_range(&rows.partitions, &rows.peers, axis, start, end));
     }
-    let (column, data_type, descending) = rows.order_key()?;
-    let key = Key::new(&column, data_type)?;
+    let (column, data_type, order) = rows.order_key()?;
+    let (key, descending) = (Key::new(&column, data_type)?, order.descending);
     let positions = key.positions(descending);
     let (start_reach, end_reach) = (key.reach(&frame.start, descending)?, key.reach(&frame.end, descending)?);
     let nulls = column.validity().map(|v| Bitmap::new(v.words().iter().map(|w| !w).collect(), v.len()));
@@ -71,7 +73,7 @@ fn range_bound<'a>(bound: &FrameBound, reach: &'a [i128]) -> RangeBound<'a> {
 }
 
 /// The order key as numbers that distances add to.
-enum Key {
+pub(super) enum Key {
     /// Integers, decimals (unscaled).
     Numbers(Vec<i128>),
     Floats(Vec<f64>),
@@ -80,7 +82,7 @@ enum Key {
 }
 
 impl Key {
-    fn new(column: &Column, data_type: &DataType) -> Result<Key> {
+    pub(super) fn new(column: &Column, data_type: &DataType) -> Result<Key> {
         let time = |unit: i128| Ok(Key::Time(integers(column)?.into_iter().map(|v| v * unit).collect(), unit));
         match data_type {
             DataType::Float32 | DataType::Float64 => Ok(Key::Floats(floats(column)?)),
@@ -100,7 +102,7 @@ impl Key {
     }
 
     /// Positions that ascend in the key's order.
-    fn positions(&self, descending: bool) -> Vec<i128> {
+    pub(super) fn positions(&self, descending: bool) -> Vec<i128> {
         let sign = |v: i128| if descending { -v } else { v };
         match self {
             Key::Numbers(values) | Key::Time(values, _) => values.iter().map(|&v| sign(v)).collect(),
@@ -109,7 +111,7 @@ impl Key {
     }
 
     /// How far each row's frame reaches; empty for bounds without distance.
-    fn reach(&self, bound: &FrameBound, descending: bool) -> Result<Vec<i128>> {
+    pub(super) fn reach(&self, bound: &FrameBound, descending: bool) -> Result<Vec<i128>> {
         let (distance, following) = match bound {
             FrameBound::Preceding(distance) => (distance, false),
             FrameBound::Following(distance) => (distance, true),

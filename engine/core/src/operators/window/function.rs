@@ -13,6 +13,7 @@ use super::{WindowExpression, WindowFunction, aggregate, frame};
 use crate::batch::arrow::{export_column, import_column};
 use crate::batch::{Bitmap, Column, Physical, Values, physical_type};
 use crate::error::{Error, Result};
+use crate::expression::Scalar;
 use crate::operators::sort::RowSources;
 
 /// A function as EXPLAIN shows it.
@@ -46,9 +47,7 @@ pub(super) fn evaluate(
         WindowFunction::PercentRank => shared(&|output| rank_rows_relatively(partitions, peers, output)),
         WindowFunction::CumulativeDistribution => shared(&|output| distribute_rows(partitions, peers, output)),
         WindowFunction::Ntile => {
-            let buckets = number(argument(columns, 0, function)?, rows, function)?;
-            let buckets = u64::try_from(buckets).ok().filter(|&n| n > 0);
-            let buckets = buckets.ok_or_else(|| Error::user("ntile needs a number of buckets of at least 1"))?;
+            let buckets = buckets(rows.constant(argument(columns, 0, function)?)?, function)?;
             ranked(&|output| split_rows(partitions, buckets, output))
         }
         WindowFunction::Lag => shifted(function, columns, rows, -1),
@@ -56,7 +55,7 @@ pub(super) fn evaluate(
         WindowFunction::FirstValue => nth(function, columns, rows, 1),
         WindowFunction::LastValue => nth(function, columns, rows, -1),
         WindowFunction::NthValue => {
-            let n = number(argument(columns, 1, function)?, rows, function)?;
+            let n = number(rows.constant(argument(columns, 1, function)?)?, function)?;
             nth(function, columns, rows, n)
         }
         WindowFunction::Aggregate(aggregate) => {
@@ -66,7 +65,12 @@ pub(super) fn evaluate(
     }
 }
 
-fn argument<'a>(columns: &'a FunctionColumns, index: usize, function: &WindowExpression) -> Result<&'a Argument> {
+/// The argument of a number.
+pub(super) fn argument<'a>(
+    columns: &'a FunctionColumns,
+    index: usize,
+    function: &WindowExpression,
+) -> Result<&'a Argument> {
     columns
         .arguments
         .get(index)
@@ -74,9 +78,23 @@ fn argument<'a>(columns: &'a FunctionColumns, index: usize, function: &WindowExp
 }
 
 /// A constant whole number.
-fn number(argument: &Argument, rows: &SortedRows<'_>, function: &WindowExpression) -> Result<i64> {
-    let value = rows.constant(argument)?;
+pub(super) fn number(value: Scalar, function: &WindowExpression) -> Result<i64> {
     value.as_i64().ok_or_else(|| Error::user(format!("{:?} needs a whole number, not {value:?}", function.function)))
+}
+
+/// How many buckets ntile is to make.
+pub(super) fn buckets(value: Scalar, function: &WindowExpression) -> Result<u64> {
+    let buckets = u64::try_from(number(value, function)?).ok().filter(|&n| n > 0);
+    buckets.ok_or_else(|| Error::user("ntile needs a number of buckets of at least 1"))
+}
+
+/// How far lag (direction −1) and lead (1) look, in rows behind the current one.
+pub(super) fn offset(value: Option<Scalar>, function: &WindowExpression, direction: i64) -> Result<i64> {
+    let offset = match value {
+        Some(value) if !value.is_null() => number(value, function)?,
+        _ => 1,
+    };
+    Ok(offset.saturating_mul(direction))
 }
 
 /// Lag (direction −1) and lead (1).
@@ -87,11 +105,8 @@ fn shifted(
     direction: i64,
 ) -> Result<Column> {
     let (values, data_type) = rows.argument(argument(columns, 0, function)?)?;
-    let offset = match columns.arguments.get(1) {
-        Some(argument) if !rows.constant(argument)?.is_null() => number(argument, rows, function)?,
-        _ => 1,
-    };
-    let offset = offset.saturating_mul(direction);
+    let offset = columns.arguments.get(1).map(|argument| rows.constant(argument)).transpose()?;
+    let offset = self::offset(offset, function, direction)?;
     let mut targets = Vec::with_capacity(rows.len());
     if function.ignore_nulls {
         let valid = ValidRows::new(values.validity().map(Bitmap::words), rows.len());
@@ -99,8 +114,8 @@ fn shifted(
     } else {
         shift_rows(&rows.partitions, offset, &mut targets);
     }
-    match columns.arguments.get(2) {
-        Some(default) if !matches!(default, Argument::Constant(value, _) if value.is_null()) => {
+    match default(columns) {
+        Some(default) => {
             let (default, default_type) = rows.argument(default)?;
             let default = as_type(default, &default_type, &data_type)?;
             let sources = RowSources::new(vec![values.flatten().widen(physical_type(&data_type)), default], &data_type);
@@ -109,12 +124,17 @@ fn shifted(
                 targets.iter().enumerate().map(|(row, &t)| if t == NO_ROW { row as u32 } else { t }).collect();
             sources.gather(&runs, &positions)
         }
-        _ => Ok(gather_optional(&values, &targets)),
+        None => Ok(gather_optional(&values, &targets)),
     }
 }
 
+/// What lag and lead give where there is no row, unless it is null.
+pub(super) fn default(columns: &FunctionColumns) -> Option<&Argument> {
+    columns.arguments.get(2).filter(|default| !matches!(default, Argument::Constant(value, _) if value.is_null()))
+}
+
 /// A flat canonical column of type `to`, cast when needed.
-fn as_type(column: Column, from: &DataType, to: &DataType) -> Result<Column> {
+pub(super) fn as_type(column: Column, from: &DataType, to: &DataType) -> Result<Column> {
     let column =
         if from == to { column } else { import_column(&arrow_cast::cast(&export_column(&column, from)?, to)?)? };
     Ok(column.flatten().widen(physical_type(to)))

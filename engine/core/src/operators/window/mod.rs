@@ -6,16 +6,19 @@
 //! ```
 //!
 //! What grows: the rows, under one reservation per worker; the output under another. A worker that is told to spill gives its rows to a sort, as then all do,
-//! and the partitions are computed as they come out of it (`stream.rs`). Rows come out in any order. Groups of partitions are computed in parallel; without
-//! PARTITION BY there is one.
+//! and the partitions are computed as they come out of it (`stream.rs`), each on disk if it must be (`large/`). Rows come out in any order. Groups of partitions
+//! are computed in parallel; without PARTITION BY there is one.
 
 mod aggregate;
 mod custom;
+mod folded;
 mod frame;
 mod function;
+mod large;
 mod partition;
 mod pieces;
 mod rows;
+mod starts;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -381,7 +384,9 @@ impl Source for WindowScan {
     fn open(&self, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SourceState>> {
         if let Some(sorted) = self.shared.sorted.get() {
             let sorted = sorted.source.open(task, metrics)?;
-            return Ok(Box::new(stream::WindowStream::new(self.shared.clone(), sorted, task)));
+            // What goes to disk counts with what the sink wrote.
+            let metrics = self.shared.state().metrics.clone().unwrap_or_default();
+            return Ok(Box::new(stream::WindowStream::new(self.shared.clone(), sorted, task, &metrics)));
         }
         Ok(Box::new(WindowScanState { shared: self.shared.clone() }))
     }

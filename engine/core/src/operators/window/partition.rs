@@ -7,7 +7,7 @@ use arrow_schema::DataType;
 use super::{WindowFunction, WindowSpec};
 use crate::batch::{Batch, Column};
 use crate::config::BATCH_ROWS_DEFAULT;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expression::{Expression, Kind, Scalar};
 use crate::memory::Reservation;
 use crate::operators::sort::{KeyOrder, KeyParts, RowSources, Rows, shared_bytes};
@@ -75,6 +75,17 @@ impl Collected {
             collected.functions.push(FunctionColumns { arguments, filter });
         }
         collected
+    }
+
+    /// The one order key: its column, and how it is ordered.
+    pub(super) fn order_key(&self) -> Result<(usize, KeyOrder)> {
+        match self.order.as_slice() {
+            [key] => Ok(*key),
+            keys => Err(Error::user(format!(
+                "a RANGE frame with a distance needs exactly one ORDER BY key, not {}",
+                keys.len()
+            ))),
+        }
     }
 
     /// The collected column of an expression, added if it is new.

@@ -81,25 +81,28 @@ impl Carried {
     /// The batches of the next piece, as parts of the partition.
     pub(super) fn apply(&mut self, batches: Vec<Batch>, spec: &WindowSpec) -> Result<Vec<Batch>> {
         let payload = spec.types.len();
-        let mut output = Vec::with_capacity(batches.len());
-        for batch in batches {
-            let mut columns = batch.columns().to_vec();
-            for (index, (function, before)) in spec.functions.iter().zip(&self.values).enumerate() {
-                let column = &mut columns[payload + index];
-                *column = match carry(function) {
-                    Some(Carry::Rows) => add(column, &Scalar::Int64(self.rows as i64), &function.data_type)?,
-                    Some(Carry::Sum) => add(column, before, &function.data_type)?,
-                    _ => before.to_column(&function.data_type, batch.rows())?,
-                };
-            }
-            output.push(batch.with_columns(columns));
-        }
+        let output = batches.iter().map(|batch| self.continued(batch, spec)).collect::<Result<Vec<_>>>()?;
         self.rows += output.iter().map(Batch::rows).sum::<usize>();
         if let Some(last) = output.last() {
             let row = last.rows() - 1;
             self.values = last.columns()[payload..].iter().map(|column| Scalar::from_column(column, row)).collect();
         }
         Ok(output)
+    }
+
+    /// A batch of the piece behind those so far, as part of the partition.
+    pub(super) fn continued(&self, batch: &Batch, spec: &WindowSpec) -> Result<Batch> {
+        let payload = spec.types.len();
+        let mut columns = batch.columns().to_vec();
+        for (index, (function, before)) in spec.functions.iter().zip(&self.values).enumerate() {
+            let column = &mut columns[payload + index];
+            *column = match carry(function) {
+                Some(Carry::Rows) => add(column, &Scalar::Int64(self.rows as i64), &function.data_type)?,
+                Some(Carry::Sum) => add(column, before, &function.data_type)?,
+                _ => before.to_column(&function.data_type, batch.rows())?,
+            };
+        }
+        Ok(batch.with_columns(columns))
     }
 }
 

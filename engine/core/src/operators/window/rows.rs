@@ -9,7 +9,7 @@ use arrow_schema::DataType;
 use super::Shared;
 use super::partition::{Argument, Collected, Group, Input};
 use crate::batch::{Batch, Column};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::expression::Scalar;
 use crate::operators::sort::{KeyOrder, KeyParts, Keys, Layout};
 use crate::pipeline::{CancelToken, TaskContext};
@@ -122,15 +122,10 @@ impl<'a> SortedRows<'a> {
         }
     }
 
-    /// The one order key: its values in sorted order, its type, and whether it descends.
-    pub(super) fn order_key(&self) -> Result<(Column, &DataType, bool)> {
-        match self.collected.order.as_slice() {
-            [(index, order)] => Ok((self.column(*index)?, &self.collected.types[*index], order.descending)),
-            keys => Err(Error::user(format!(
-                "a RANGE frame with a distance needs exactly one ORDER BY key, not {}",
-                keys.len()
-            ))),
-        }
+    /// The one order key: its values in sorted order, its type and order.
+    pub(super) fn order_key(&self) -> Result<(Column, &DataType, KeyOrder)> {
+        let (index, order) = self.collected.order_key()?;
+        Ok((self.column(index)?, &self.collected.types[index], order))
     }
 
     /// The rows with the function columns behind the first `payload` collected columns.

@@ -2,24 +2,28 @@
 //!
 //! ```text
 //! worker's rows ──told to spill──▶ sort (which goes to disk) ──▶ batches in order ─cut where partitions start─▶ whole partitions ──▶ function columns
+//!                                                                       ╰─told to spill─▶ one partition on disk (large/) ──▶ function columns
 //! ```
 //! What grows: the rows of one partition, or of a few small ones, under a reservation. A partition that memory cannot hold is computed in pieces where its
-//! functions allow that (`pieces.rs`); else it is an error that says so.
+//! functions allow that (`pieces.rs`), and else on disk; where a function needs all its rows at once, it is an error that says so.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow_schema::DataType;
 
+use super::large::{LargePartition, Spool, in_memory_only};
 use super::partition::{Collected, WorkerRows, groups};
 use super::pieces::{Carried, Cuts, cuts};
+use super::starts::Starts;
 use super::{Shared, compute_group};
-use crate::batch::{Batch, Column};
+use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::expression::{Expression, Scalar, SortKey};
 use crate::memory::{Reservation, granted};
+use crate::metrics::OperatorMetrics;
 use crate::operators::Breaker;
-use crate::operators::sort::{KeyOrder, KeyParts, Layout, Rows, SortSpec, retained_bytes, sort_for};
+use crate::operators::sort::{KeyOrder, Rows, SortSpec, retained_bytes, sort_for};
 use crate::pipeline::{CancelToken, Next, SinkState, SourceState, TaskContext};
 
 /// Whole partitions are computed together once they have this many rows.
@@ -81,18 +85,30 @@ pub(super) struct WindowStream {
     cuts: Cuts,
     /// The waiting rows go on with a partition, of which pieces were computed.
     carried: Option<Carried>,
+    /// A partition, or the rest of one, that goes to disk: nothing waits then …
+    spool: Option<Spool>,
+    /// … and one that is there, and is given now.
+    large: Option<LargePartition>,
+    /// The function that forbids that.
+    in_memory_only: Option<String>,
     ready: VecDeque<Batch>,
     /// What those hold of the reservation.
     ready_bytes: usize,
     /// Batches, or parts of them, for which there was no memory yet; the next one is the last.
     arrived: Vec<Batch>,
     reservation: Reservation,
+    metrics: Arc<OperatorMetrics>,
     task: TaskContext,
 }
 
 impl WindowStream {
     /// Nothing is read yet.
-    pub(super) fn new(shared: Arc<Shared>, sorted: Box<dyn SourceState>, task: &TaskContext) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        sorted: Box<dyn SourceState>,
+        task: &TaskContext,
+        metrics: &Arc<OperatorMetrics>,
+    ) -> Self {
         let reservation = task.memory.spilling_reservation("Window partitions");
         let (collected, cuts) = (&shared.collected, cuts(&shared.spec));
         let partitions = Starts::new(collected.partition.clone());
@@ -105,6 +121,9 @@ impl WindowStream {
             peers,
             cuts,
             carried: None,
+            spool: None,
+            large: None,
+            in_memory_only: in_memory_only(&shared.spec.functions, !shared.spec.order_by.is_empty()),
             shared,
             sorted,
             is_over: false,
@@ -114,6 +133,7 @@ impl WindowStream {
             ready_bytes: 0,
             arrived: Vec::new(),
             reservation,
+            metrics: metrics.clone(),
             task: task.clone(),
         }
     }
@@ -123,13 +143,22 @@ impl WindowStream {
         if batch.rows() == 0 {
             return Ok(());
         }
+        if self.spool.is_some() {
+            return self.take_to_disk(batch);
+        }
         let bytes = self.bytes(&batch);
         if !self.reservation.try_grow(bytes)? {
             if self.whole > 0 || self.piece_rows() > 0 {
                 self.arrived.push(batch);
                 return if self.whole > 0 { self.compute() } else { self.compute_piece(self.piece_rows()) };
             }
-            batch = self.fitting(batch, bytes)?;
+            if !self.waiting.is_empty() && self.in_memory_only.is_none() {
+                return self.go_to_disk(batch);
+            }
+            match self.fitting(batch, bytes)? {
+                Fitting::Some(some) => batch = some,
+                Fitting::None(batch) => return self.go_to_disk(batch),
+            }
         }
         let types = &self.shared.collected.types;
         let starts = self.partitions.of(&batch, types)?;
@@ -149,17 +178,66 @@ impl WindowStream {
     }
 
     /// As many first rows of a batch of `bytes` as there is memory for, which is then reserved; the others arrive next.
-    fn fitting(&mut self, mut batch: Batch, mut bytes: usize) -> Result<Batch> {
+    fn fitting(&mut self, mut batch: Batch, mut bytes: usize) -> Result<Fitting> {
         while batch.rows() > LEAST_ROWS && !granted(self.reservation.grow(bytes))? {
             let half = batch.rows() / 2;
             self.arrived.push(batch.slice(half, batch.rows() - half)?);
             batch = batch.slice(0, half)?;
             bytes = self.bytes(&batch);
         }
-        if batch.rows() <= LEAST_ROWS {
-            self.reservation.grow(bytes).map_err(|error| self.too_large(error))?;
+        if batch.rows() > LEAST_ROWS {
+            return Ok(Fitting::Some(batch));
         }
-        Ok(batch)
+        match self.reservation.grow(bytes) {
+            Ok(()) => Ok(Fitting::Some(batch)),
+            Err(Error::OutOfMemory { .. }) if self.in_memory_only.is_none() => Ok(Fitting::None(batch)),
+            Err(error) => Err(self.too_large(error)),
+        }
+    }
+
+    /// Writes the waiting rows, all of one partition, and goes on with `batch`.
+    fn go_to_disk(&mut self, batch: Batch) -> Result<()> {
+        let (mut spool, rows) = (None, self.waiting.len().max(1));
+        let held = self.reservation.held() - self.ready_bytes;
+        // Half of it was for computing, and is needed on disk now.
+        self.reservation.shrink(held / 2);
+        for part in std::mem::take(&mut self.waiting).into_batches() {
+            let spool = match &mut spool {
+                Some(spool) => spool,
+                None => spool.insert(Spool::new(&self.shared, &part, &self.task, &self.metrics)?),
+            };
+            spool.push(&part)?;
+            self.reservation.shrink(held / 2 / rows * part.rows());
+        }
+        self.reservation.shrink(self.reservation.held() - self.ready_bytes);
+        self.last_peers = 0;
+        self.spool = match spool {
+            Some(spool) => Some(spool),
+            None => Some(Spool::new(&self.shared, &batch, &self.task, &self.metrics)?),
+        };
+        self.take_to_disk(batch)
+    }
+
+    /// Writes the rows of `batch` that belong to the partition on disk; behind them it is over.
+    fn take_to_disk(&mut self, batch: Batch) -> Result<()> {
+        let end = self.partitions.of(&batch, &self.shared.collected.types)?.first().copied();
+        let Some(spool) = &mut self.spool else { return Err(Error::internal("no partition goes to disk")) };
+        let Some(end) = end else { return spool.push(&batch) };
+        spool.push(&batch.slice(0, end)?)?;
+        self.arrived.push(batch.slice(end, batch.rows() - end)?);
+        // It starts a partition, whatever was before.
+        self.partitions.forget();
+        self.peers.iter_mut().for_each(Starts::forget);
+        self.compute_on_disk()
+    }
+
+    /// Computes the partition that is on disk.
+    fn compute_on_disk(&mut self) -> Result<()> {
+        if let Some(spool) = self.spool.take() {
+            self.metrics.add("partitions computed on disk", 1);
+            self.large = Some(LargePartition::new(spool, &self.shared, &self.task, &self.metrics)?);
+        }
+        Ok(())
     }
 
     /// How many of the waiting rows, all of one partition, may be computed as a piece.
@@ -176,8 +254,8 @@ impl WindowStream {
         let rest = batch.slice(first, batch.rows() - first)?;
         self.reservation.shrink(self.bytes(&rest));
         // It starts a partition, whatever was before.
-        self.partitions.before = None;
-        self.peers.iter_mut().for_each(|peers| peers.before = None);
+        self.partitions.forget();
+        self.peers.iter_mut().for_each(Starts::forget);
         self.arrived.push(rest);
         if first > 0 {
             self.waiting.push(batch.slice(0, first)?.into_columns(), first);
@@ -196,7 +274,9 @@ impl WindowStream {
     fn too_large(&self, error: Error) -> Error {
         match error {
             Error::OutOfMemory { requested, available, limit, holders, .. } => {
-                let consumer = format!("Window (a partition of more than {} rows)", self.waiting.len());
+                let why =
+                    self.in_memory_only.as_ref().map(|f| format!(", which {f} needs at once")).unwrap_or_default();
+                let consumer = format!("Window (a partition of more than {} rows{why})", self.waiting.len());
                 Error::OutOfMemory { consumer, requested, available, limit, holders }
             }
             other => other,
@@ -245,39 +325,12 @@ impl WindowStream {
     }
 }
 
-/// Finds the rows whose keys differ from the row before, batch after batch.
-struct Starts {
-    keys: Vec<usize>,
-    /// The last row's keys.
-    before: Option<Vec<Column>>,
-}
-
-impl Starts {
-    fn new(keys: Vec<usize>) -> Self {
-        Starts { keys, before: None }
-    }
-
-    /// The starts in `batch`, but for its first row when nothing was before.
-    fn of(&mut self, batch: &Batch, types: &[DataType]) -> Result<Vec<usize>> {
-        if self.keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        // The row before is in front, so that it is compared like all others.
-        let before = self.before.take();
-        let shift = usize::from(before.is_some());
-        let key = |(i, &column): (usize, &usize)| {
-            let parts: Vec<Column> =
-                before.iter().map(|key| key[i].clone()).chain([batch.column(column).clone()]).collect();
-            Ok((Column::concat(&parts, &types[column])?, &types[column]))
-        };
-        let keys = self.keys.iter().enumerate().map(key).collect::<Result<Vec<_>>>()?;
-        let rows = batch.rows() + shift;
-        let parts = KeyParts::new(keys.iter().map(|(column, t)| (column, *t, KeyOrder::ANY)), rows)?;
-        let starts = Layout::new(&parts, &parts.stats()?).encode(&parts)?.group_starts(0);
-        self.before = Some(keys.iter().map(|(column, _)| column.gather(&[rows as u32 - 1])).collect());
-        // The first is that of the row in front, the last one the end.
-        Ok(starts[1..starts.len() - 1].iter().map(|&start| start as usize - shift).collect())
-    }
+/// What memory there is for a batch.
+enum Fitting {
+    /// For these rows.
+    Some(Batch),
+    /// For none, not even for so few.
+    None(Batch),
 }
 
 impl SourceState for WindowStream {
@@ -287,6 +340,16 @@ impl SourceState for WindowStream {
                 return Ok(Next::Batch(batch));
             }
             self.reservation.shrink(std::mem::take(&mut self.ready_bytes));
+            if let Some(large) = &mut self.large {
+                match (large.next()?, &self.carried) {
+                    (Some(batch), Some(carried)) => {
+                        return Ok(Next::Batch(carried.continued(&batch, &self.shared.spec)?));
+                    }
+                    (Some(batch), None) => return Ok(Next::Batch(batch)),
+                    (None, _) => (self.large, self.carried) = (None, None),
+                }
+                continue;
+            }
             if self.is_over {
                 return Ok(Next::Finished);
             }
@@ -300,7 +363,9 @@ impl SourceState for WindowStream {
                 Next::Blocked => return Ok(Next::Blocked),
                 Next::Finished => {
                     self.is_over = true;
-                    if self.carried.is_some() {
+                    if self.spool.is_some() {
+                        self.compute_on_disk()?;
+                    } else if self.carried.is_some() {
                         self.compute_piece(self.waiting.len())?;
                     } else {
                         self.whole = self.waiting.len();
