@@ -14,9 +14,11 @@ pub struct OperatorMetrics {
     pub batches_out: AtomicU64,
     /// Time inside the operator, in nanoseconds of worker time.
     pub nanos: AtomicU64,
-    /// Peak bytes reserved by the operator, and bytes it spilled.
+    /// Peak bytes reserved by the operator, bytes it spilled …
     pub bytes_reserved: AtomicU64,
     pub bytes_spilled: AtomicU64,
+    /// … and bytes of these that it read back, once for each time.
+    pub bytes_read_back: AtomicU64,
     /// Adaptive choices and other facts, as `name → value`, in the order in which they were first noted.
     notes: Mutex<Vec<(String, String)>>,
 }

@@ -19,6 +19,8 @@ pub(super) struct Disk {
     ledger: Mutex<Ledger>,
     /// Files made: the next one goes to the next directory.
     files: AtomicUsize,
+    /// Bytes read of all files.
+    read: AtomicU64,
     fault: Option<Fault>,
     operations: AtomicUsize,
     reads: AtomicUsize,
@@ -42,6 +44,7 @@ impl Disk {
             quota: config.spill_bytes.map_or(u64::MAX, |bytes| bytes as u64),
             ledger: Mutex::default(),
             files: AtomicUsize::new(0),
+            read: AtomicU64::new(0),
             fault: config.fault,
             operations: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),
@@ -62,6 +65,11 @@ impl Disk {
     /// Bytes of all files there ever were.
     pub(super) fn written(&self) -> u64 {
         self.ledger().written
+    }
+
+    /// Bytes read of all files.
+    pub(super) fn read(&self) -> u64 {
+        self.read.load(Relaxed)
     }
 
     /// Counts `bytes` that `consumer` is about to write, unless they go over the quota.
@@ -236,6 +244,7 @@ impl Part {
         }
         let mut bytes = vec![0; len];
         self.file.read_exact_at(&mut bytes, at)?;
+        self.disk.read.fetch_add(len as u64, Relaxed);
         if let Some(Fault::SpillFlip(n)) = fault {
             let bit = n * 7919 % (len * 8);
             bytes[bit / 8] ^= 1 << (bit % 8);

@@ -78,10 +78,12 @@ impl SpillFile {
     /// The columns `wanted` of block `index`, in that order: all of its bytes are read and checked, the other columns are not decoded.
     pub fn columns(&self, index: usize, wanted: &[usize]) -> Result<Block> {
         let bytes = self.store.read(index)?;
+        self.metrics.bytes_read_back.fetch_add(bytes.len() as u64, Relaxed);
         open_some(&bytes, &self.types, wanted).map_err(|why| self.store.error_at("reading", index, why))
     }
 
     fn open(&self, index: usize, bytes: &[u8]) -> Result<Block> {
+        self.metrics.bytes_read_back.fetch_add(bytes.len() as u64, Relaxed);
         open(bytes, &self.types).map_err(|why| self.store.error_at("reading", index, why))
     }
 

@@ -16,8 +16,6 @@ mod codec;
 mod disk;
 #[cfg(test)]
 mod encryption_tests;
-#[cfg(test)]
-mod figure_tests;
 mod file;
 mod store;
 #[cfg(test)]
@@ -56,7 +54,7 @@ impl SpillArea {
         Arc::new(SpillArea { disk, background, is_encrypted: config.spill_encryption })
     }
 
-    /// A new, empty file, for `consumer` (shown in errors). Bytes written count as spilled in `metrics`. It takes nothing of the system before the first
+    /// A new, empty file, for `consumer` (shown in errors). Bytes written count as spilled in `metrics`, bytes read as read back. It takes nothing of the system before the first
     /// block, but its key; an error is that there is none.
     pub fn file(self: &Arc<Self>, consumer: &str, metrics: &Arc<OperatorMetrics>) -> Result<Arc<SpillFile>> {
         let cipher = self.is_encrypted.then(|| Cipher::new(consumer)).transpose()?;
@@ -82,6 +80,11 @@ impl SpillArea {
     /// Bytes of all that was spilled so far.
     pub fn written(&self) -> u64 {
         self.disk.written()
+    }
+
+    /// Bytes of all that was read back so far.
+    pub fn read(&self) -> u64 {
+        self.disk.read()
     }
 
     /// Bytes that files hold now.

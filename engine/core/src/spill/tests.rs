@@ -108,8 +108,14 @@ fn blocks_come_back_in_order_however_often_they_are_read() {
         assert_eq!(second.next().unwrap().map(|b| check(&b)), Some(0));
         assert!(file.block(100).is_err());
         assert_eq!((area.bytes(), metrics.bytes_spilled.load(Relaxed)), (file.bytes(), file.bytes()));
+        drop((first, second));
+        let before = metrics.bytes_read_back.load(Relaxed);
+        assert!(before > file.bytes(), "all blocks, and some more");
+        read_all(&file).unwrap();
+        assert_eq!(metrics.bytes_read_back.load(Relaxed) - before, file.bytes());
+        assert!(area.read() >= metrics.bytes_read_back.load(Relaxed), "what was read ahead for nobody counts here");
         let bytes = file.bytes();
-        drop((file, first, second));
+        drop(file);
         assert_eq!((area.bytes(), area.peak()), (0, bytes));
     }
 }
