@@ -1,15 +1,15 @@
 """What a memory budget costs: answers under small budgets, peak of the process, time against budget for Plasmon and DuckDB, sixteen queries in one budget.
 Started by benchmarks/run.
 
-Writes target/benchmarks/memory-sf<scale>.{json,svg}; with --publish also benchmarks/results/.
+Writes target/benchmarks/memory-sf<scale>.{json,svg} and memory-operators.json; with --publish also benchmarks/results/.
 """
 import argparse, datetime, json, os, pathlib, resource, statistics, subprocess, sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks/peers"))
-import curve, engine as report, speed  # noqa: E402
+import curve, engine as report, operators, speed  # noqa: E402
 
-PARTS = ["answers", "budgets", "fairness"]
+PARTS = ["operators", "answers", "budgets", "fairness"]
 MEGABYTE = 1 << 20
 #: What the process may take beside the budget: code, plans, buffers of files and of the reader.
 BESIDE_MEGABYTES = 150
@@ -177,6 +177,7 @@ def fairness(arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worker", required=True, type=pathlib.Path, help="the plasmon-worker program")
+    parser.add_argument("--operators", required=True, type=pathlib.Path, help="the plasmon-operators program")
     parser.add_argument("--plasmon", required=True, type=pathlib.Path, help="the plasmon program")
     parser.add_argument("--data", required=True, type=pathlib.Path, help="TPC-H data of the scale")
     parser.add_argument("--data-sf1", required=True, type=pathlib.Path, help="TPC-H data of scale 1, for the part fairness")
@@ -190,7 +191,7 @@ def main():
     lines = []
     for part in arguments.only.split(","):
         print(f"== {part}", flush=True)
-        lines += {"answers": answers, "budgets": budgets, "fairness": fairness}[part](arguments)
+        lines += {"operators": operators.measure, "answers": answers, "budgets": budgets, "fairness": fairness}[part](arguments)
     print()
     report.print_table(lines)
     sys.exit(0 if all(line[3] is not False for line in lines) else 1)
