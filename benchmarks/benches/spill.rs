@@ -60,24 +60,24 @@ fn lineitem() -> Vec<(&'static str, Column)> {
     ]
 }
 
-fn new_file(memory_bytes: Option<usize>) -> Arc<SpillFile> {
-    let area = SpillArea::new(&Config { memory_bytes, ..Config::default() });
+fn new_file(config: &Config) -> Arc<SpillFile> {
+    let area = SpillArea::new(config);
     area.file("benchmark", &OperatorMetrics::new()).expect("a file")
 }
 
-fn write_and_read(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, columns: &[Column], memory: Option<usize>) {
+fn write_and_read(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, columns: &[Column], config: &Config) {
     let bytes: usize = columns.iter().map(Column::memory_bytes).sum();
     group.throughput(Throughput::Bytes(bytes as u64)).sample_size(20);
-    let mut file = new_file(memory);
+    let mut file = new_file(config);
     group.bench_function(format!("{name}, write"), |b| {
         b.iter(|| {
             if file.blocks() >= BLOCKS {
-                file = new_file(memory);
+                file = new_file(config);
             }
             file.append(columns, ROWS).expect("written")
         })
     });
-    let file = new_file(memory);
+    let file = new_file(config);
     for _ in 0..BLOCKS {
         file.append(columns, ROWS).expect("written");
     }
@@ -98,16 +98,19 @@ fn write_and_read(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, columns:
 fn columns(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("spill column");
     // Without memory for anything under way, the worker writes and reads itself.
+    let alone = Config { memory_bytes: Some(0), ..Config::default() };
     lineitem().iter().for_each(|(name, column)| {
-        write_and_read(&mut group, name, std::slice::from_ref(column), Some(0));
+        write_and_read(&mut group, name, std::slice::from_ref(column), &alone);
     });
 }
 
 fn rows(criterion: &mut Criterion) {
     let all: Vec<Column> = lineitem().into_iter().map(|(_, column)| column).collect();
     let mut group = criterion.benchmark_group("spill rows");
-    write_and_read(&mut group, "by the worker", &all, Some(0));
-    write_and_read(&mut group, "with the thread", &all, None);
+    let alone = Config { memory_bytes: Some(0), ..Config::default() };
+    write_and_read(&mut group, "by the worker", &all, &alone);
+    write_and_read(&mut group, "by the worker, encrypted", &all, &Config { spill_encryption: true, ..alone });
+    write_and_read(&mut group, "with the thread", &all, &Config::default());
 }
 
 criterion_group!(benches, columns, rows);
