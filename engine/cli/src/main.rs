@@ -3,6 +3,7 @@
 mod arguments;
 mod complete;
 mod failure;
+mod frugal;
 mod output;
 mod progress;
 mod shell;
@@ -24,6 +25,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    frugal::restart(&arguments.engine);
     match run(arguments) {
         Ok(code) => code,
         Err(failure) => failure::report(&failure),
