@@ -11,7 +11,12 @@ const KEYS_PER_WORD: usize = 4;
 
 /// An empty filter for that many keys.
 pub fn bloom_words(keys: usize) -> Vec<u64> {
-    vec![0; keys.div_ceil(KEYS_PER_WORD).next_power_of_two()]
+    vec![0; bloom_word_count(keys)]
+}
+
+/// Words of a filter of so many keys.
+pub fn bloom_word_count(keys: usize) -> usize {
+    keys.div_ceil(KEYS_PER_WORD).next_power_of_two()
 }
 
 /// Makes a filter that holds `keys` keys as small as [`bloom_words`] would have made it, if it is larger: halves are laid over each other. It stays a superset.

@@ -10,6 +10,9 @@
 //! is idle, then what stands still ([`Spillable`]), then asks the smallest other consumer that has enough to spill at its next step, and spills itself.
 //! A consumer that can spill may always hold a little ([`MemoryBudget::floor`]), so that a budget used up by others slows it down but does not end it.
 //!
+//! What is there whatever the budget says, and goes by itself before long (pages of a scan), is only counted ([`MemoryBudget::counted`]): others spill
+//! earlier for it, and whoever cannot spill any more is not refused because of it.
+//!
 //! A budget that is not its own master takes bytes of a [`MemorySource`], a chunk at a time, and gives back what it does not use: when much of it
 //! is idle, when it is asked to ([`MemoryBudget::release_unused`]), and all of it at the end. No lock is held while a source is asked, so that a
 //! source may come back with any call.
@@ -57,6 +60,9 @@ const FLOOR_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=4 << 20;
 /// … and the share of the budget that it is in between.
 const FLOOR_SHARE: usize = 64;
 
+/// What is only counted takes at most such a part of the limit from those who ask.
+const COUNTED_SHARE: usize = 4;
+
 /// The memory that one query, or the queries of one session, may reserve, in bytes.
 #[derive(Debug)]
 pub struct MemoryBudget {
@@ -81,6 +87,8 @@ pub struct MemoryBudget {
 #[derive(Debug, Default)]
 struct Ledger {
     used: usize,
+    /// Of that, what was counted and not asked for.
+    counted: usize,
     /// Taken of the source.
     granted: usize,
     /// What was taken for somebody to begin with, and is his until he has: idle or not, it does not go to others who are short.
@@ -100,17 +108,26 @@ struct Below {
 struct Consumer {
     name: String,
     held: AtomicUsize,
-    /// Whether it can spill: it asks by [`Reservation::try_grow`].
-    spills: bool,
+    manner: Manner,
     /// Somebody needs what it holds.
     is_asked: AtomicBool,
     growths: AtomicUsize,
 }
 
+/// What a consumer can do when there is no memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Fails,
+    /// It asks by [`Reservation::try_grow`].
+    Spills,
+    /// Nothing: its bytes are there, and are counted.
+    Counts,
+}
+
 impl Consumer {
-    fn new(name: String, held: usize, spills: bool) -> Arc<Self> {
+    fn new(name: String, held: usize, manner: Manner) -> Arc<Self> {
         let (held, is_asked, growths) = (AtomicUsize::new(held), AtomicBool::new(false), AtomicUsize::new(0));
-        Arc::new(Consumer { name, held, spills, is_asked, growths })
+        Arc::new(Consumer { name, held, manner, is_asked, growths })
     }
 
     fn held(&self) -> usize {
@@ -189,12 +206,17 @@ impl MemoryBudget {
 
     /// An empty reservation of the consumer `name` (shown in errors, e.g. `HashJoin build`).
     pub fn reservation(self: &Arc<Self>, name: impl Into<String>) -> Reservation {
-        self.reserve_for(Consumer::new(name.into(), 0, false))
+        self.reserve_for(Consumer::new(name.into(), 0, Manner::Fails))
     }
 
     /// An empty reservation of the consumer `name`, who can spill: who asks by [`Reservation::try_grow`].
     pub fn spilling_reservation(self: &Arc<Self>, name: impl Into<String>) -> Reservation {
-        self.reserve_for(Consumer::new(name.into(), 0, true))
+        self.reserve_for(Consumer::new(name.into(), 0, Manner::Spills))
+    }
+
+    /// An empty count of the consumer `name`, whose bytes are there whatever the budget says.
+    pub fn counted(self: &Arc<Self>, name: impl Into<String>) -> Counted {
+        Counted(self.reserve_for(Consumer::new(name.into(), 0, Manner::Counts)))
     }
 
     fn reserve_for(self: &Arc<Self>, consumer: Arc<Consumer>) -> Reservation {
@@ -368,7 +390,11 @@ impl MemoryBudget {
             return Err(self.refusal(&consumer.name, bytes, None));
         }
         let Err(why) = self.take_or_spill_standing(consumer, bytes, true)? else { return Ok(()) };
-        if consumer.spills && self.overdraw(consumer, bytes) {
+        if consumer.manner == Manner::Spills && self.overdraw(consumer, bytes) {
+            return Ok(());
+        }
+        // What is only counted goes before long: it ends nobody.
+        if why.is_none() && self.take_beside_counted(consumer, bytes).is_ok() {
             return Ok(());
         }
         Err(self.refusal(&consumer.name, bytes, why))
@@ -411,8 +437,21 @@ impl MemoryBudget {
         Ok(taken)
     }
 
-    /// Reserves `bytes`; or changes nothing and gives the source's reason, if it was the source that refused. `is_last` = who asks cannot do without.
+    /// Reserves `bytes`; or changes nothing and gives the source's reason, if it was the source that refused. `is_last` = who asks cannot do without. What is
+    /// only counted takes a part of the limit, and no more: without anything left, everybody would spill all the time.
     fn take(&self, consumer: &Consumer, bytes: usize, is_last: bool) -> Result<(), Option<String>> {
+        let counted = locked(&self.ledger).counted;
+        self.take_within(consumer, bytes, counted.saturating_sub(self.most() / COUNTED_SHARE), is_last)
+    }
+
+    /// As [`MemoryBudget::take`], as if nothing was only counted.
+    fn take_beside_counted(&self, consumer: &Consumer, bytes: usize) -> Result<(), Option<String>> {
+        let counted = locked(&self.ledger).counted;
+        self.take_within(consumer, bytes, counted, true)
+    }
+
+    /// As [`MemoryBudget::take`], with a limit that is `more` bytes higher.
+    fn take_within(&self, consumer: &Consumer, bytes: usize, more: usize, is_last: bool) -> Result<(), Option<String>> {
         // Nothing is there for everybody, also over a budget that is overdrawn.
         if bytes == 0 {
             return Ok(());
@@ -420,7 +459,8 @@ impl MemoryBudget {
         // The bytes count as used while the source is asked for them, so that nobody gives them back meanwhile as idle ones.
         let (total, missing) = {
             let mut ledger = locked(&self.ledger);
-            let Some(total) = ledger.used.checked_add(bytes).filter(|&total| total <= self.most()) else {
+            let most = self.most().saturating_add(more);
+            let Some(total) = ledger.used.checked_add(bytes).filter(|&total| total <= most) else {
                 return Err(None);
             };
             ledger.used = total;
@@ -445,9 +485,22 @@ impl MemoryBudget {
 
     /// Reserves over the limit, and without the source, if `consumer` then holds no more than it always may.
     fn overdraw(&self, consumer: &Consumer, bytes: usize) -> bool {
-        if consumer.held() + bytes > self.floor() {
-            return false;
+        let may = consumer.held() + bytes <= self.floor();
+        if may {
+            self.add(consumer, bytes);
         }
+        may
+    }
+
+    /// Counts `bytes`, whatever the limit and the source say; the source is asked all the same.
+    fn count(&self, consumer: &Consumer, bytes: usize) {
+        if self.take(consumer, bytes, false).is_err() {
+            self.add(consumer, bytes);
+        }
+        locked(&self.ledger).counted += bytes;
+    }
+
+    fn add(&self, consumer: &Consumer, bytes: usize) {
         let total = {
             let mut ledger = locked(&self.ledger);
             ledger.used += bytes;
@@ -455,7 +508,6 @@ impl MemoryBudget {
         };
         consumer.held.fetch_add(bytes, Ordering::Relaxed);
         self.peak.fetch_max(total, Ordering::Relaxed);
-        true
     }
 
     /// Has `bytes` spilled of what stands still; how many were.
@@ -476,7 +528,7 @@ impl MemoryBudget {
         let floor = self.floor();
         let consumers = locked(&self.consumers);
         let is_other = |c: &Consumer| asking.is_none_or(|asking| !std::ptr::eq(c, asking));
-        let others = || consumers.iter().filter(|c| c.spills && c.held() > floor && is_other(c));
+        let others = || consumers.iter().filter(|c| c.manner == Manner::Spills && c.held() > floor && is_other(c));
         let sufficing = others().filter(|c| c.held() >= bytes).min_by_key(|c| c.held());
         if let Some(victim) = sufficing.or_else(|| others().max_by_key(|c| c.held())) {
             victim.is_asked.store(true, Ordering::Relaxed);
@@ -515,6 +567,7 @@ impl MemoryBudget {
         }
         let mut ledger = locked(&self.ledger);
         ledger.used -= bytes;
+        ledger.counted -= if consumer.manner == Manner::Counts { bytes } else { 0 };
         // A chunk is kept, so that what grows and shrinks by turns does not ask the source each time.
         let (most, kept) = if ledger.is_over { (0, 0) } else { (2 * self.chunk, self.chunk) };
         self.release_surplus(ledger, most, kept);
@@ -636,7 +689,7 @@ impl Reservation {
     pub fn split(&self, bytes: usize) -> Reservation {
         let moved = bytes.min(self.held());
         self.consumer.held.fetch_sub(moved, Ordering::Relaxed);
-        self.budget.reserve_for(Consumer::new(self.consumer.name.clone(), moved, self.consumer.spills))
+        self.budget.reserve_for(Consumer::new(self.consumer.name.clone(), moved, self.consumer.manner))
     }
 
     /// Takes over all that `other`, of the same budget, holds.
@@ -655,6 +708,26 @@ impl Reservation {
     /// Bytes held.
     pub fn held(&self) -> usize {
         self.consumer.held.load(Ordering::Relaxed)
+    }
+}
+
+/// Bytes that are counted and not asked for: they are there whatever the budget says. Forgotten when dropped.
+#[derive(Debug)]
+pub struct Counted(Reservation);
+
+impl Counted {
+    /// Says that there are `bytes` now.
+    pub fn set(&self, bytes: usize) {
+        let held = self.0.held();
+        match bytes.checked_sub(held) {
+            Some(more) => self.0.budget.count(&self.0.consumer, more),
+            None => self.0.shrink(held - bytes),
+        }
+    }
+
+    /// Bytes that there are.
+    pub fn bytes(&self) -> usize {
+        self.0.held()
     }
 }
 
@@ -814,6 +887,39 @@ mod tests {
         }
         drop((state, query));
         assert_eq!(host.given.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_is_counted_makes_others_spill_and_ends_nobody() {
+        let budget = MemoryBudget::new(Some(32 << 20));
+        let pages = budget.counted("pages");
+        pages.set(31 << 20);
+        let (sort, table) = (budget.spilling_reservation("sort"), budget.reservation("table"));
+        assert!(!sort.try_grow(2 << 20).unwrap(), "it is to spill");
+        sort.grow(2 << 20).unwrap();
+        table.grow(30 << 20).unwrap();
+        assert_eq!((budget.used(), budget.peak()), (63 << 20, 63 << 20));
+        assert!(table.grow(1).is_err(), "without the pages it would be refused, too");
+        pages.set(40 << 20);
+        assert_eq!((pages.bytes(), budget.used()), (40 << 20, 72 << 20));
+        drop((pages, table));
+        assert!(sort.try_grow(2 << 20).unwrap());
+        drop(sort);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_is_counted_is_overdrawn_when_the_host_refuses() {
+        let (host, session) = host(QUERY_CHUNK_BYTES, 0);
+        let query = session.below("query 1", None);
+        let pages = query.counted("pages");
+        pages.set(QUERY_CHUNK_BYTES + 1_000);
+        assert_eq!((query.used(), query.granted()), (QUERY_CHUNK_BYTES + 1_000, 0));
+        pages.set(1_000);
+        pages.set(2_000);
+        assert_eq!((query.used(), query.granted()), (2_000, QUERY_CHUNK_BYTES));
+        drop((pages, query));
+        assert_eq!(*host.given.lock().unwrap(), 0);
     }
 
     #[test]

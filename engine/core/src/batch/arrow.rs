@@ -160,7 +160,7 @@ fn import_dictionary(array: &ArrayRef, validity: Option<Bitmap>) -> Result<Colum
 }
 
 /// Bytes of the rows of an array: a slice of a large one counts as what it shows.
-pub(super) fn array_bytes(array: &dyn Array) -> usize {
+pub(crate) fn array_bytes(array: &dyn Array) -> usize {
     use DataType::*;
     let items = match array.data_type() {
         List(_) => item_bytes(array.as_list::<i32>().values().as_ref(), array.as_list::<i32>().offsets()),

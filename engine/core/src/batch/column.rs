@@ -106,7 +106,7 @@ impl Views {
             let value = value.as_ref();
             // Offsets are 32 bits wide: start a new buffer before one overflows.
             if bytes.len() + value.len() > i32::MAX as usize {
-                full.push(Buffer::from_vec(std::mem::take(&mut bytes)));
+                full.push(fitted(std::mem::take(&mut bytes)));
             }
             views.push(arrow_array::builder::make_view(value, full.len() as u32, bytes.len() as u32));
             if value.len() > 12 {
@@ -114,10 +114,16 @@ impl Views {
             }
         }
         if !bytes.is_empty() {
-            full.push(Buffer::from_vec(bytes));
+            full.push(fitted(bytes));
         }
         Views { views: ScalarBuffer::from(views), buffers: full.into() }
     }
+}
+
+/// A buffer without the room that its bytes were given to grow: nobody reserves that.
+fn fitted(mut bytes: Vec<u8>) -> Buffer {
+    bytes.shrink_to_fit();
+    Buffer::from_vec(bytes)
 }
 
 /// Bytes of strings by their views, which hold short ones.
@@ -452,6 +458,19 @@ impl Column {
             Encoding::Dictionary { dictionary, .. } if dictionary.values.len() > self.len => self.flatten(),
             _ => self.clone(),
         }
+    }
+
+    /// Whether somebody else holds the same buffer of values, or of codes.
+    pub fn is_shared(&self) -> bool {
+        let values = match &self.encoding {
+            Encoding::Dictionary { codes, .. } => return codes.inner().strong_count() > 1,
+            Encoding::Flat(values) | Encoding::Constant(values) => values,
+        };
+        with_fixed_width!(values, buffer, _variant => buffer.inner().strong_count() > 1, otherwise other => match other {
+            Values::View(views) => views.views.inner().strong_count() > 1,
+            Values::Nested(array) => Arc::strong_count(array) > 1,
+            _ => false,
+        })
     }
 
     /// The flat values, looking up or repeating where needed.

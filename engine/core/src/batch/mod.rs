@@ -17,6 +17,9 @@ pub use column::{Bounds, Column, Dictionary, Encoding, Physical, Values, Views, 
 pub(crate) use column::{long_bytes, string_bytes};
 pub use selection::Selection;
 
+/// A batch of which fewer rows count than this share is detached from the strings of the others.
+const SPARSE_SHARE: (usize, usize) = (3, 4);
+
 /// Columns of equal length, and which of their rows count.
 #[derive(Debug, Clone)]
 pub struct Batch {
@@ -99,10 +102,16 @@ impl Batch {
         Ok(Batch::new(columns.collect::<Result<_>>()?, rows))
     }
 
-    /// Compact, and without dictionaries that have more values than it has rows: for state that holds batches, each of which would keep its dictionary alive.
+    /// Compact, without dictionaries that have more values than it has rows, and with strings of its own when it has few of those that came: for state
+    /// that holds batches, each of which would keep all of that alive.
     pub fn detach(self) -> Batch {
+        let is_sparse = self.selected_rows() * SPARSE_SHARE.1 < self.rows * SPARSE_SHARE.0;
         let batch = self.compact();
-        let columns = batch.columns.iter().map(Column::detach).collect();
+        let detached = batch.columns.iter().map(Column::detach);
+        let columns = match is_sparse {
+            true => detached.map(|column| column.own_strings()).collect(),
+            false => detached.collect(),
+        };
         Batch { columns, ..batch }
     }
 
@@ -121,6 +130,11 @@ impl Batch {
                 selection: None,
             },
         })
+    }
+
+    /// Bytes of values that nobody else holds: a batch that an operator keeps, and gives on as well, has none.
+    pub fn own_bytes(&self) -> usize {
+        self.columns.iter().filter(|column| !column.is_shared()).map(Column::memory_bytes).sum()
     }
 
     /// Bytes that the batch's buffers hold (shared buffers counted in full).

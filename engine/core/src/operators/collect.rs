@@ -1,16 +1,17 @@
 //! Collect: hands a query's result to its reader through a queue.
 //!
 //! Under the pool driver the queue is bounded, so that workers wait for a slow reader instead of filling memory; under the inline driver the
-//! reader and the worker are one thread: the queue must not block, and needs no channel.
+//! reader and the worker are one thread: the queue must not block, and needs no channel. What waits in the bounded queue is counted, but for what others hold.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, SendTimeoutError, Sender, TrySendError, bounded, unbounded};
 
 use crate::batch::Batch;
 use crate::error::{Error, Result};
+use crate::memory::Counted;
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{CancelToken, Flow, Sink, SinkState, TaskContext};
 
@@ -22,6 +23,24 @@ const WAIT_MILLISECONDS: u64 = 20;
 pub struct Collect {
     /// Taken away by [`Collect::close`], so that the reader sees the end although the graph lives on for its counters.
     way: Mutex<Option<Way>>,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+/// Bytes of the batches in the queue, the oldest first; what the reader took is seen at the next batch.
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: VecDeque<usize>,
+    counted: Option<Counted>,
+}
+
+impl Waiting {
+    fn add(&mut self, bytes: usize, waiting: usize) {
+        self.bytes.push_back(bytes);
+        self.bytes.drain(..self.bytes.len().saturating_sub(waiting));
+        if let Some(counted) = &self.counted {
+            counted.set(self.bytes.iter().sum());
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -49,13 +68,13 @@ impl Collect {
     /// A sink and its reader's end; `capacity` batches wait at most (`None` = any number, never blocks).
     pub fn new(capacity: Option<usize>) -> (Self, Receiver<Batch>) {
         let (sender, receiver) = capacity.map_or_else(unbounded, bounded);
-        (Collect { way: Mutex::new(Some(Way::Channel(sender))) }, receiver)
+        (Collect { way: Mutex::new(Some(Way::Channel(sender))), waiting: Arc::default() }, receiver)
     }
 
     /// A sink whose reader drives the graph itself.
     pub fn inline() -> (Self, InlineQueue) {
         let queue = InlineQueue::default();
-        (Collect { way: Mutex::new(Some(Way::Inline(queue.clone()))) }, queue)
+        (Collect { way: Mutex::new(Some(Way::Inline(queue.clone()))), waiting: Arc::default() }, queue)
     }
 
     /// Whether nothing more can come before the reader takes something.
@@ -69,7 +88,12 @@ impl Collect {
     /// No more batches will come: whoever drove the graph says so, after success and failure alike.
     pub fn close(&self) {
         self.way.lock().unwrap_or_else(|e| e.into_inner()).take();
+        *waiting(&self.waiting) = Waiting::default();
     }
+}
+
+fn waiting(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
+    waiting.lock().unwrap_or_else(|e| e.into_inner())
 }
 
 impl Sink for Collect {
@@ -80,12 +104,14 @@ impl Sink for Collect {
     fn open(&self, task: &TaskContext, _metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn SinkState>> {
         let way = self.way.lock().unwrap_or_else(|e| e.into_inner()).clone();
         let way = way.ok_or_else(|| Error::internal("the result queue is closed"))?;
-        Ok(Box::new(CollectState { way, cancel: task.cancel.clone() }))
+        waiting(&self.waiting).counted.get_or_insert_with(|| task.memory.counted("Result"));
+        Ok(Box::new(CollectState { way, waiting: self.waiting.clone(), cancel: task.cancel.clone() }))
     }
 }
 
 struct CollectState {
     way: Way,
+    waiting: Arc<Mutex<Waiting>>,
     cancel: CancelToken,
 }
 
@@ -93,19 +119,26 @@ impl SinkState for CollectState {
     fn push(&mut self, batch: Batch) -> Result<Flow> {
         match &self.way {
             Way::Inline(queue) => queue.push(batch),
-            // A try first: waiting for a time reads the clock.
-            Way::Channel(sender) => match sender.try_send(batch) {
-                Ok(()) => {}
-                // The reader is gone: nobody wants more.
-                Err(TrySendError::Disconnected(_)) => return Ok(Flow::Finished),
-                Err(TrySendError::Full(batch)) => return wait(sender, batch, &self.cancel),
-            },
+            Way::Channel(sender) => {
+                waiting(&self.waiting).add(batch.own_bytes(), sender.len() + 1);
+                return send(sender, batch, &self.cancel);
+            }
         }
         Ok(Flow::NeedInput)
     }
 
     fn combine(&mut self) -> Result<()> {
         Ok(())
+    }
+}
+
+/// Hands over; a try first: waiting for a time reads the clock.
+fn send(sender: &Sender<Batch>, batch: Batch, cancel: &CancelToken) -> Result<Flow> {
+    match sender.try_send(batch) {
+        Ok(()) => Ok(Flow::NeedInput),
+        // The reader is gone: nobody wants more.
+        Err(TrySendError::Disconnected(_)) => Ok(Flow::Finished),
+        Err(TrySendError::Full(batch)) => wait(sender, batch, cancel),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Gather: joins batches into larger ones before what is dear to call, a function of the host's: a call of it costs the same for few rows and for many.
 //!
-//! What grows: up to [`BATCHES`] batches a worker. The first rows go on at once and later ones wait for ever more company, so that who wants only the
-//! first rows (a LIMIT, a reader of a slow stream) gets them early. Keeps order.
+//! What grows: up to [`BATCHES`] batches a worker, which are counted. The first rows go on at once and later ones wait for ever more company, so that who
+//! wants only the first rows (a LIMIT, a reader of a slow stream) gets them early. Keeps order.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use arrow_schema::DataType;
 use crate::batch::Batch;
 use crate::config::BATCH_ROWS_MAX;
 use crate::error::Result;
+use crate::memory::Counted;
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{Flow, Operator, OperatorState, TaskContext};
 
@@ -41,6 +42,7 @@ impl Operator for Gather {
             most: (task.config.batch_rows * BATCHES).min(BATCH_ROWS_MAX),
             held: Vec::new(),
             rows: 0,
+            counted: task.memory.counted("Gather"),
         }))
     }
 }
@@ -52,6 +54,7 @@ struct GatherState {
     most: usize,
     held: Vec<Batch>,
     rows: usize,
+    counted: Counted,
 }
 
 impl OperatorState for GatherState {
@@ -78,12 +81,14 @@ impl OperatorState for GatherState {
 impl GatherState {
     fn hold(&mut self, batch: Batch) {
         self.rows += batch.selected_rows();
+        self.counted.set(self.counted.bytes() + batch.memory_bytes());
         self.held.push(batch);
     }
 
     /// What is held, as one batch.
     fn take(&mut self) -> Result<Option<Batch>> {
         self.rows = 0;
+        self.counted.set(0);
         let held = std::mem::take(&mut self.held);
         if held.is_empty() { Ok(None) } else { Batch::join(held, &self.types).map(Some) }
     }

@@ -1,17 +1,21 @@
 //! Filters that appear while a query runs: a join's build keys for the probe side's scan, a top-N's threshold for its scan.
 //!
-//! A filter object is sealed before it is published and immutable afterwards; a scan that sees none yet reads unfiltered.
+//! A filter object is sealed before it is published and immutable afterwards; a scan that sees none yet reads unfiltered. What it holds is reserved as
+//! long as the filter lives.
 
 use std::sync::{Arc, OnceLock, RwLock};
 
 use plasmon_kernels::bloom::bloom_may_contain;
 
 use crate::expression::Scalar;
+use crate::memory::Reservation;
 
 /// The place where a build side publishes its keys.
 #[derive(Debug, Default)]
 pub struct RuntimeFilter {
     keys: OnceLock<Arc<KeyFilter>>,
+    /// For the keys.
+    held: OnceLock<Reservation>,
 }
 
 /// What is known of the build side's non-null keys: one column of integers (dates, decimals by unscaled 64-bit value).
@@ -38,6 +42,12 @@ impl RuntimeFilter {
     /// Publishes the sealed keys; the first publication stays.
     pub fn publish(&self, keys: KeyFilter) {
         let _ = self.keys.set(Arc::new(keys));
+    }
+
+    /// As [`RuntimeFilter::publish`], with the token for what the keys take.
+    pub fn publish_held(&self, keys: KeyFilter, held: Reservation) {
+        let _ = self.held.set(held);
+        self.publish(keys);
     }
 
     /// The keys, once published.

@@ -1,4 +1,6 @@
-//! Unnest: one output row per list element (of the longest list of the row), struct fields as columns. Holds one batch; keeps order.
+//! Unnest: one output row per list element (of the longest list of the row), struct fields as columns. Keeps order.
+//!
+//! Holds one batch, and what a few of its rows come to: as many as make some full batches, going by the rows before. Both are counted.
 
 use std::sync::Arc;
 
@@ -6,9 +8,10 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 
-use crate::batch::arrow::{export_column, import_column, null_column};
+use crate::batch::arrow::{array_bytes, export_column, import_column, null_column};
 use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
+use crate::memory::Counted;
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{Flow, Operator, OperatorState, TaskContext};
 
@@ -49,37 +52,77 @@ impl Operator for Unnest {
     }
 
     fn open(&self, task: &TaskContext, _metrics: &Arc<OperatorMetrics>) -> Result<Box<dyn OperatorState>> {
-        Ok(Box::new(UnnestState { plan: self.plan.clone(), batch_rows: task.config.batch_rows.max(1), waiting: None }))
+        Ok(Box::new(UnnestState {
+            plan: self.plan.clone(),
+            batch_rows: task.config.batch_rows.max(1),
+            input: None,
+            rows_at_once: FIRST_ROWS,
+            waiting: None,
+            held: task.memory.counted("Unnest"),
+        }))
     }
 }
+
+/// Rows that are unnested at once as long as nobody knows how long their lists are.
+const FIRST_ROWS: usize = 64;
+/// Full batches that rows unnested at once should make.
+const BATCHES: usize = 4;
 
 struct UnnestState {
     plan: Arc<UnnestPlan>,
     batch_rows: usize,
+    /// The batch at hand, and the row to go on from.
+    input: Option<(Batch, usize)>,
+    rows_at_once: usize,
     /// Output columns still to be given, and the row to go on from.
     waiting: Option<(Vec<ArrayRef>, usize)>,
+    held: Counted,
 }
 
 impl OperatorState for UnnestState {
     fn push(&mut self, batch: Batch) -> Result<Flow> {
-        let batch = batch.compact();
-        let columns = unnest(&self.plan, &batch)?;
-        self.waiting = Some((columns, 0));
+        self.input = Some((batch.compact(), 0));
         self.resume()
     }
 
     fn resume(&mut self) -> Result<Flow> {
-        let Some((columns, start)) = &mut self.waiting else { return Ok(Flow::NeedInput) };
-        let rows = columns.first().map_or(0, |c| c.len());
-        let len = self.batch_rows.min(rows - *start);
-        if len == 0 {
-            self.waiting = None;
-            return Ok(Flow::NeedInput);
+        loop {
+            if let Some((columns, start)) = &mut self.waiting {
+                let rows = columns.first().map_or(0, |c| c.len());
+                let len = self.batch_rows.min(rows - *start);
+                if len > 0 {
+                    let part = columns.iter().map(|c| import_column(&c.slice(*start, len)));
+                    let batch = Batch::new(part.collect::<Result<_>>()?, len);
+                    *start += len;
+                    return Ok(Flow::More(batch));
+                }
+                self.waiting = None;
+            }
+            if !self.go_on()? {
+                self.held.set(0);
+                return Ok(Flow::NeedInput);
+            }
         }
-        let batch =
-            Batch::new(columns.iter().map(|c| import_column(&c.slice(*start, len))).collect::<Result<_>>()?, len);
-        *start += len;
-        Ok(Flow::More(batch))
+    }
+}
+
+impl UnnestState {
+    /// Unnests the next rows; `false` = there are none.
+    fn go_on(&mut self) -> Result<bool> {
+        let Some((batch, row)) = &mut self.input else { return Ok(false) };
+        let rows = self.rows_at_once.min(batch.rows() - *row);
+        if rows == 0 {
+            self.input = None;
+            return Ok(false);
+        }
+        let columns = unnest(&self.plan, &batch.slice(*row, rows)?)?;
+        *row += rows;
+        let given = columns.first().map_or(0, |c| c.len());
+        let wanted = rows.saturating_mul(BATCHES * self.batch_rows) / given.max(1);
+        self.rows_at_once = wanted.clamp(1, FIRST_ROWS.max(2 * rows));
+        self.held.set(batch.memory_bytes() + columns.iter().map(|c| array_bytes(c.as_ref())).sum::<usize>());
+        self.waiting = Some((columns, 0));
+        Ok(true)
     }
 }
 
@@ -121,22 +164,20 @@ fn struct_field(array: &ArrayRef, field: usize) -> Result<ArrayRef> {
 /// Offsets and values of any list type: element range of each row.
 fn list_parts(array: &ArrayRef) -> Result<(Vec<(usize, usize)>, ArrayRef)> {
     let range = |row: usize, start: usize, end: usize| if array.is_null(row) { (0, 0) } else { (start, end) };
+    // Of a few rows, the elements of those.
+    let parts = |offsets: Vec<usize>, values: &ArrayRef| {
+        let (first, last) = (offsets[0], offsets[array.len()]);
+        let ranges = (0..array.len()).map(|r| range(r, offsets[r] - first, offsets[r + 1] - first)).collect();
+        (ranges, values.slice(first, last - first))
+    };
     match array.data_type() {
         DataType::List(_) => {
             let list = array.as_list::<i32>();
-            let offsets = list.value_offsets();
-            Ok((
-                (0..list.len()).map(|r| range(r, offsets[r] as usize, offsets[r + 1] as usize)).collect(),
-                list.values().clone(),
-            ))
+            Ok(parts(list.value_offsets().iter().map(|&o| o as usize).collect(), list.values()))
         }
         DataType::LargeList(_) => {
             let list = array.as_list::<i64>();
-            let offsets = list.value_offsets();
-            Ok((
-                (0..list.len()).map(|r| range(r, offsets[r] as usize, offsets[r + 1] as usize)).collect(),
-                list.values().clone(),
-            ))
+            Ok(parts(list.value_offsets().iter().map(|&o| o as usize).collect(), list.values()))
         }
         DataType::FixedSizeList(_, size) => {
             let list = array.as_fixed_size_list();

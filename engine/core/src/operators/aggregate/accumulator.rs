@@ -41,6 +41,10 @@ pub(super) trait Accumulator: Send {
     fn growth(&mut self, _columns: &[Column]) -> usize {
         0
     }
+    /// Rows that it should be given at once, so that what they add can be told.
+    fn rows_at_once(&self) -> usize {
+        usize::MAX
+    }
     /// Bytes held, and those that giving states or results away takes at once.
     fn footprint(&self) -> usize {
         self.memory_bytes()

@@ -11,8 +11,12 @@ use crate::batch::Column;
 use crate::batch::arrow::{export_column, import_column};
 use crate::error::Result;
 
-/// What an accumulator of one group, or one row of its own, takes about.
+/// What an accumulator of one group, or one row of its own, takes about, unless those that there are take more.
 const ROW_BYTES: usize = 256;
+/// Rows that come first, to see what a group takes.
+const FIRST_ROWS: usize = 32;
+/// Bytes by which rows taken at once may make the states grow: far more is reserved for them than the few that are new groups need.
+const GROWTH_BYTES: usize = 4 << 20;
 
 pub(super) struct Custom {
     function: Arc<dyn CustomAggregate>,
@@ -86,7 +90,11 @@ impl Accumulator for Custom {
 
     fn growth(&mut self, columns: &[Column]) -> usize {
         let rows = columns.first().map_or(0, Column::len);
-        columns.iter().map(Column::value_bytes).sum::<usize>() * 2 + rows * ROW_BYTES
+        columns.iter().map(Column::value_bytes).sum::<usize>() * 2 + rows * self.row_bytes()
+    }
+
+    fn rows_at_once(&self) -> usize {
+        if self.groups == 0 { FIRST_ROWS } else { (GROWTH_BYTES / self.row_bytes()).max(FIRST_ROWS) }
     }
 
     /// What is held exists twice when it is given away; asking for its size may cost a look at every group.
@@ -96,6 +104,11 @@ impl Accumulator for Custom {
 }
 
 impl Custom {
+    /// What a row that is a new group adds to the footprint, going by the groups so far.
+    fn row_bytes(&self) -> usize {
+        ROW_BYTES.max(2 * self.inner.memory_bytes() / self.groups.max(1))
+    }
+
     /// Bytes of states or results.
     fn taken_bytes(&self) -> usize {
         let states: usize = self.states.iter().flatten().map(Column::memory_bytes).sum();

@@ -12,6 +12,9 @@ use crate::batch::{Bitmap, Column, Values, Views};
 use crate::error::Result;
 use crate::expression::{Scalar, SortKey};
 
+/// Groups whose values become one column at a time.
+const COLUMN_GROUPS: usize = 1 << 10;
+
 /// The arguments are the value, then the values of the order keys.
 pub(super) struct FirstLast {
     last: bool,
@@ -67,10 +70,17 @@ impl FirstLast {
     }
 
     fn column(&self, groups: impl ExactSizeIterator<Item = usize>) -> Result<Column> {
-        let values = groups
-            .map(|g| self.best[g].as_ref().map_or(&Scalar::Null, |(_, v)| v).to_column(&self.data_type, 1))
-            .collect::<Result<Vec<_>>>()?;
-        Column::concat(&values, &self.data_type)
+        let mut values =
+            groups.map(|g| self.best[g].as_ref().map_or(&Scalar::Null, |(_, v)| v).to_column(&self.data_type, 1));
+        let mut columns = Vec::new();
+        loop {
+            // A column of one value takes many times what the value does.
+            let some = values.by_ref().take(COLUMN_GROUPS).collect::<Result<Vec<_>>>()?;
+            if some.is_empty() {
+                return Column::concat_owned(columns, &self.data_type);
+            }
+            columns.push(Column::concat(&some, &self.data_type)?);
+        }
     }
 }
 

@@ -151,6 +151,11 @@ impl Share {
         of_groups + of_values.sum::<usize>()
     }
 
+    /// Rows that it should be given at once.
+    pub(super) fn rows_at_once(&self) -> usize {
+        self.accumulators.iter().map(|accumulator| accumulator.rows_at_once()).min().unwrap_or(usize::MAX)
+    }
+
     /// [`Share::growth`] of merging a piece.
     pub(super) fn growth_of(&mut self, piece: &Piece) -> usize {
         let states = (0..self.accumulators.len()).map(|index| piece.states(index).0);

@@ -41,6 +41,20 @@ impl AggregateState {
         })
     }
 
+    /// Takes all rows, a few at a time where states ask for it.
+    fn take_all(&mut self, share: &mut Share, rows: &Rows) -> Result<()> {
+        let mut start = 0;
+        while start < rows.count {
+            let end = rows.count.min(start.saturating_add(share.rows_at_once()));
+            match end - start == rows.count {
+                true => self.take(share, rows)?,
+                false => self.take(share, &rows.slice(start..end))?,
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
     /// Takes some rows, once there is memory for what they may add; a part of them at a time, down to one, when there is not enough for all.
     fn take(&mut self, share: &mut Share, rows: &Rows) -> Result<()> {
         let sets = self.shared.spec.grouping_sets.len().max(1);
@@ -130,7 +144,7 @@ impl SinkState for AggregateState {
         let mut share = self.share.take().ok_or_else(fed_late)?;
         let keys = keys(&self.shared.spec, &batch)?;
         let inputs = inputs(&self.shared, &batch, &share)?;
-        self.take(&mut share, &Rows { keys, inputs, count: batch.selected_rows() })?;
+        self.take_all(&mut share, &Rows { keys, inputs, count: batch.selected_rows() })?;
         self.metrics.reserved(share.reservation.held());
         if share.is_full() {
             self.empty(&mut share)?;

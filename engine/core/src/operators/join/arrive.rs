@@ -74,6 +74,8 @@ pub(super) struct BuildRows {
     /// Knows which rows take part.
     keys: JoinKeys,
     hashing: Hashing,
+    /// Bytes that are cut at a time: the pieces are there before what they are cut from is gone.
+    cut_bytes: usize,
     /// Rows that match nothing and were dealt to some partition.
     dealt: u64,
     writer: Writer,
@@ -96,6 +98,7 @@ impl BuildRows {
             unsketched: Vec::new(),
             keys: JoinKeys::new(&shared.spec, task.config.hash_collisions)?,
             hashing: Hashing::first(task),
+            cut_bytes: memory.floor(),
             dealt: 0,
             writer: Writer::new(&shared.layout.build_types, task, metrics),
             reservation: if can_spill {
@@ -187,13 +190,15 @@ impl BuildRows {
     fn cut_all(&mut self) -> Result<()> {
         self.whole_rows = 0;
         let mut small: Vec<BuildBatch> = Vec::new();
+        let cut_bytes = self.cut_bytes;
+        let is_large = |rows: usize, bytes: usize| rows > CUT_ROWS || bytes > cut_bytes;
         for batch in std::mem::take(&mut self.whole) {
-            if batch.rows > CUT_ROWS / 2 {
+            if is_large(2 * batch.rows, 2 * batch.bytes) {
                 self.cut(&batch)?;
                 continue;
             }
             small.push(batch);
-            if small.iter().map(|b| b.rows).sum::<usize>() > CUT_ROWS {
+            if is_large(small.iter().map(|b| b.rows).sum(), small.iter().map(|b| b.bytes).sum()) {
                 self.cut_together(std::mem::take(&mut small))?;
             }
         }

@@ -210,7 +210,9 @@ impl Building {
     fn publish_filter(&self, filter: std::ops::Range<usize>) -> Result<()> {
         let (key, filter) = &self.shared.publishes[filter.start];
         let columns: Vec<Column> = self.parts.iter().map(|part| part.batch().keys[*key].clone()).collect();
-        filter.publish(publish::key_filter(&columns, self.rows, &self.cancel)?);
+        let held = self.reservation.split(0);
+        let keys = publish::key_filter(&columns, self.rows, &self.cancel, |bytes| held.try_grow(bytes))?;
+        filter.publish_held(keys, held.passive());
         Ok(())
     }
 

@@ -178,7 +178,7 @@ fn arrived(shared: &JoinShared, keys: &JoinKeys, batch: Batch) -> Result<BuildBa
         }
     }
     let key_bytes = of_rows.iter().map(Column::memory_bytes).sum();
-    let bytes = columns.iter().map(Column::memory_bytes).sum::<usize>() + key_bytes;
+    let bytes = columns.iter().map(Column::memory_bytes).sum::<usize>() + shared.layout.own_key_bytes(&of_rows);
     let valid = keys.taking_part(&of_rows);
     Ok(BuildBatch { columns, keys: of_rows, words: None, valid, rows, bytes, key_bytes })
 }

@@ -86,10 +86,18 @@ impl Layout {
         }
     }
 
+    /// Bytes of keys that are no columns which are kept anyway.
+    pub(super) fn own_key_bytes(&self, keys: &[Column]) -> usize {
+        self.own_keys(keys).map(Column::memory_bytes).sum()
+    }
+
+    fn own_keys<'a>(&'a self, keys: &'a [Column]) -> impl Iterator<Item = &'a Column> {
+        keys.iter().zip(&self.right_keys).filter(|(_, from)| matches!(from, KeySource::Own)).map(|(key, _)| key)
+    }
+
     /// What of a build batch is stored.
     pub(super) fn build_columns(&self, batch: &BuildBatch) -> Vec<Column> {
-        let own = batch.keys.iter().zip(&self.right_keys).filter(|(_, from)| matches!(from, KeySource::Own));
-        kept(&batch.columns, &self.right_read).chain(own.map(|(key, _)| key)).cloned().collect()
+        kept(&batch.columns, &self.right_read).chain(self.own_keys(&batch.keys)).cloned().collect()
     }
 
     /// A build batch of what was stored.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use plasmon_kernels::bloom::{bloom_insert, bloom_shrink, bloom_words};
+use plasmon_kernels::bloom::{bloom_insert, bloom_shrink, bloom_word_count, bloom_words};
 
 use crate::batch::{Column, Values};
 use crate::error::Result;
@@ -28,8 +28,13 @@ const SKETCH_FLOORS: usize = 16;
 /// … and most bytes of one.
 const SKETCH_BYTES_MAX: usize = 16 << 20;
 
-/// Of one key's columns, those of all `rows` rows of the build side.
-pub(super) fn key_filter(columns: &[Column], rows: usize, cancel: &CancelToken) -> Result<KeyFilter> {
+/// Of one key's columns, those of all `rows` rows of the build side; `has_room` says whether there is memory for so many bytes.
+pub(super) fn key_filter(
+    columns: &[Column],
+    rows: usize,
+    cancel: &CancelToken,
+    has_room: impl FnOnce(usize) -> Result<bool>,
+) -> Result<KeyFilter> {
     if rows == 0 {
         return Ok(KeyFilter::Empty);
     }
@@ -46,16 +51,19 @@ pub(super) fn key_filter(columns: &[Column], rows: usize, cancel: &CancelToken) 
         _ => {}
     }
     let span = max.wrapping_sub(min) as u64;
-    if span < BITMAP_BITS_ALWAYS.max(keys.saturating_mul(BITMAP_BITS_PER_KEY)).min(BITMAP_BITS_MAX) {
-        let mut bits = vec![0u64; (span / 64 + 1) as usize];
+    let is_dense = span < BITMAP_BITS_ALWAYS.max(keys.saturating_mul(BITMAP_BITS_PER_KEY)).min(BITMAP_BITS_MAX);
+    let words = if is_dense { (span / 64 + 1) as usize } else { bloom_word_count(keys as usize) };
+    // A filter is worth having, not worth spilling for.
+    if !is_dense && keys > BLOOM_KEYS_MAX || !has_room(words * size_of::<u64>())? {
+        return Ok(KeyFilter::Range { min, max });
+    }
+    if is_dense {
+        let mut bits = vec![0u64; words];
         each_key_of(columns, cancel, &mut integers, |value| {
             let bit = value.wrapping_sub(min) as u64;
             bits[(bit / 64) as usize] |= 1 << (bit % 64);
         })?;
         return Ok(KeyFilter::Bitmap { min, max, bits });
-    }
-    if keys > BLOOM_KEYS_MAX {
-        return Ok(KeyFilter::Range { min, max });
     }
     let mut words = bloom_words(keys as usize);
     each_key_of(columns, cancel, &mut integers, |value| bloom_insert(&mut words, value))?;
