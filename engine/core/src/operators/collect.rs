@@ -120,7 +120,10 @@ impl SinkState for CollectState {
         match &self.way {
             Way::Inline(queue) => queue.push(batch),
             Way::Channel(sender) => {
-                waiting(&self.waiting).add(batch.own_bytes(), sender.len() + 1);
+                // Who asks for a queue without bounds keeps the result.
+                if sender.capacity().is_some() {
+                    waiting(&self.waiting).add(batch.own_bytes(), sender.len() + 1);
+                }
                 return send(sender, batch, &self.cancel);
             }
         }

@@ -50,6 +50,11 @@ impl RuntimeFilter {
         self.publish(keys);
     }
 
+    /// Bytes that are reserved for the keys.
+    pub fn reserved_bytes(&self) -> usize {
+        self.held.get().map_or(0, Reservation::held)
+    }
+
     /// The keys, once published.
     pub fn keys(&self) -> Option<&Arc<KeyFilter>> {
         self.keys.get()

@@ -116,7 +116,7 @@ fn recursive_rows() {
 fn rows_that_wait_for_their_reader() {
     let mut waiting = None;
     measure("collect", None, |plan| {
-        let (sink, queue) = Collect::new(None);
+        let (sink, queue) = Collect::new(Some(64));
         let sink = plan.graph.add_sink(Arc::new(sink), 0);
         let input = plan.input(64, rows as Make);
         plan.pipeline(input, Vec::new(), sink, Vec::new());
