@@ -7,13 +7,13 @@ use arrow_array::builder::{Int64Builder, ListBuilder};
 use arrow_schema::{DataType, Field};
 use plasmon_core::batch::{Column, arrow::import_column};
 use plasmon_core::expression::Expression;
+use plasmon_core::operators::Breaker;
 use plasmon_core::operators::collect::Collect;
 use plasmon_core::operators::exchange::{Distribution, Exchange, ExchangeSpec};
 use plasmon_core::operators::gather::Gather;
 use plasmon_core::operators::materialize::Materialize;
 use plasmon_core::operators::recursive::Recursive;
 use plasmon_core::operators::unnest::{Unnest, UnnestOutput};
-use plasmon_core::operators::Breaker;
 use plasmon_core::pipeline::{Graph, Part, Pipeline, Wait};
 
 use crate::harness::{Make, ROWS, breaker, codes, integers, measure, mixed, texts};

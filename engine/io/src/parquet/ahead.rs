@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use plasmon_core::Result;
 use plasmon_core::expression::Expression;
-use plasmon_core::pipeline::CancelToken;
+use plasmon_core::memory::Counted;
+use plasmon_core::pipeline::TaskContext;
 use plasmon_core::table::ScanRequest;
 
 use super::{Morsel, ParquetFile, page_index};
@@ -24,6 +25,8 @@ struct Started {
     /// Morsels before this one have been started.
     next: usize,
     sources: HashMap<usize, Arc<dyn ByteSource>>,
+    /// For what these have.
+    held: Option<Counted>,
 }
 
 impl ReadAhead {
@@ -34,8 +37,9 @@ impl ReadAhead {
         morsels: &[Morsel],
         files: &[ParquetFile],
         columns: &[&str],
-        cancel: &CancelToken,
+        task: &TaskContext,
     ) -> Result<Arc<dyn ByteSource>> {
+        let cancel = &task.cancel;
         let mut started = self.0.lock().unwrap_or_else(|e| e.into_inner());
         for morsel in started.next..morsels.len().min(index + 1 + GROUPS_AHEAD) {
             let file = &files[morsels[morsel].file];
@@ -46,7 +50,10 @@ impl ReadAhead {
             started.sources.insert(morsel, source);
             started.next = morsel + 1;
         }
-        match started.sources.remove(&index) {
+        let taken = started.sources.remove(&index);
+        let held = started.sources.values().map(|source| source.held()).sum();
+        started.held.get_or_insert_with(|| task.memory.counted("Parquet read ahead")).set(held);
+        match taken {
             Some(source) => Ok(source),
             None => files[morsels[index].file].file.open(Some(cancel)),
         }

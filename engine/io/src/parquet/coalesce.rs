@@ -41,6 +41,11 @@ impl Coalescer {
         }
     }
 
+    /// Bytes of what is held.
+    pub(super) fn held(&self) -> usize {
+        self.held.iter().chain(&self.ready).map(Batch::memory_bytes).sum()
+    }
+
     /// The next batch that is large enough.
     pub(super) fn take(&mut self) -> Option<Batch> {
         self.ready.pop_front()
@@ -57,7 +62,10 @@ impl Coalescer {
             self.ready.push_back(batch);
             return Ok(());
         }
-        self.held.push(batch.compact());
+        let batch = batch.compact();
+        // The next rows may come only pages later: these must not keep theirs alive.
+        let columns = batch.columns().iter().map(Column::own_strings).collect();
+        self.held.push(batch.with_columns(columns));
         self.rows += rows;
         if self.rows * ENOUGH_FRACTION >= self.batch_rows { self.flush() } else { Ok(()) }
     }
@@ -71,15 +79,10 @@ impl Coalescer {
     /// Makes a batch of what is held.
     pub(super) fn flush(&mut self) -> Result<()> {
         (self.rows, self.passed) = (0, 0);
-        let mut held = std::mem::take(&mut self.held);
-        if held.len() <= 1 {
-            self.ready.extend(held.pop());
-            return Ok(());
+        let held = std::mem::take(&mut self.held);
+        if !held.is_empty() {
+            self.ready.push_back(Batch::join(held, &self.types)?);
         }
-        let joined = Batch::join(held, &self.types)?;
-        // A few texts must not keep alive the pages that they came from.
-        let columns = joined.columns().iter().map(Column::own_strings).collect();
-        self.ready.push_back(Batch::new(columns, joined.rows()));
         Ok(())
     }
 }
@@ -90,6 +93,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::datatypes::{Field, Schema};
+    use arrow_buffer::Buffer;
     use plasmon_core::batch::{Bounds, Selection, Values, Views};
     use plasmon_core::expression::Scalar;
 
@@ -141,6 +145,18 @@ mod tests {
         assert_eq!(rows, [3, 90, 51, 24, 60, 5]);
         assert_eq!(batches[2].column(0).bounds, Some(Bounds { min: 94, max: 145 }), "the bounds of all pieces");
         check(&sizes, batches);
+    }
+
+    #[test]
+    fn rows_that_wait_keep_no_page_alive() {
+        let page: Buffer = vec![b'x'; 1 << 20].into();
+        let buffers: Arc<[Buffer]> = Arc::from([page]);
+        let view = arrow::array::builder::make_view(&[b'x'; 100], 0, 5000);
+        let column = Column::flat(Values::View(Views { views: vec![view; 3].into(), buffers: buffers.clone() }));
+        let schema = Arc::new(Schema::new(vec![Field::new("text", DataType::Utf8View, false)]));
+        let mut coalescer = Coalescer::new(&schema, &[0], 1000, None);
+        coalescer.push(Batch::new(vec![column], 3)).unwrap();
+        assert_eq!((Arc::strong_count(&buffers), coalescer.held()), (1, 3 * 116));
     }
 
     #[test]

@@ -28,7 +28,12 @@ pub(super) struct LibraryScan {
     file: usize,
     /// The last dictionary of each output column, so that batches of one row group share one.
     dictionaries: HashMap<usize, (ArrayRef, Arc<Dictionary>)>,
+    /// About what the library has in memory.
+    held: usize,
 }
+
+/// What the library has of one column: a page as stored and decompressed, of the size that writers aim at.
+const PAGES_BYTES: i64 = 2 << 20;
 
 impl LibraryScan {
     /// The scan of a morsel.
@@ -69,7 +74,19 @@ impl LibraryScan {
                 builder.with_row_filter(RowFilter::new(predicates)).build()
             }
         })?;
-        Ok(LibraryScan { reader, context: context.clone(), file: index, dictionaries: HashMap::new() })
+        let chunks = file.metadata.metadata().row_group(group).columns().iter();
+        let read = chunks.filter(|chunk| {
+            let root = chunk.column_path().parts().first();
+            let columns = context.request.projection.iter();
+            root.is_some_and(|root| columns.map(|&c| context.schema.field(c).name()).any(|name| name == root))
+        });
+        let held = read.map(|chunk| chunk.uncompressed_size().clamp(0, PAGES_BYTES) as usize).sum();
+        Ok(LibraryScan { reader, context: context.clone(), file: index, dictionaries: HashMap::new(), held })
+    }
+
+    /// Bytes in memory, about: the library does not tell.
+    pub(super) fn held(&self) -> usize {
+        self.held + self.dictionaries.values().map(|(_, dictionary)| dictionary.values.memory_bytes()).sum::<usize>()
     }
 
     /// The next batch with a surviving row; `None` behind the last.

@@ -9,8 +9,9 @@ use arrow::datatypes::SchemaRef;
 use plasmon_core::Result;
 use plasmon_core::batch::Column;
 use plasmon_core::expression::Scalar;
+use plasmon_core::memory::Counted;
 use plasmon_core::metrics::OperatorMetrics;
-use plasmon_core::pipeline::{CancelToken, Next, Source, SourceState, TaskContext};
+use plasmon_core::pipeline::{Next, Source, SourceState, TaskContext};
 use plasmon_core::table::ScanRequest;
 
 use super::ahead::{ReadAhead, needed_columns};
@@ -109,10 +110,11 @@ impl Source for ParquetScan {
         Ok(Box::new(ScanState {
             shared: self.shared.clone(),
             metrics: metrics.clone(),
-            cancel: task.cancel.clone(),
+            task: task.clone(),
             reading: None,
             handle: None,
-            pool: Arc::default(),
+            pool: BufferPool::within(task.config.memory_bytes),
+            held: task.memory.counted("Parquet scan"),
             rates: PassRates::new(),
             coalescer: Coalescer::new(schema, &request.projection, request.batch_rows, request.fetch),
         }))
@@ -122,12 +124,14 @@ impl Source for ParquetScan {
 struct ScanState {
     shared: Arc<ScanShared>,
     metrics: Arc<OperatorMetrics>,
-    cancel: CancelToken,
+    task: TaskContext,
     reading: Option<Reading>,
     /// The file that was opened last.
     handle: Option<(usize, Arc<dyn ByteSource>)>,
     /// Buffers for the bytes of chunks and pages.
     pool: Arc<BufferPool>,
+    /// For pages, dictionaries, chunks, and what waits to become a batch.
+    held: Counted,
     rates: PassRates,
     coalescer: Coalescer,
 }
@@ -148,11 +152,24 @@ impl SourceState for ScanState {
                 format!("{} near row group {}", shared.context.files[morsel.file].name(), morsel.group)
             })
         };
-        contain(context, || self.advance())
+        let next = contain(context, || self.advance());
+        self.count();
+        next
     }
 }
 
 impl ScanState {
+    /// Counts what is in memory between two batches. What a batch keeps alive of pages that were left is for whoever keeps the batch.
+    fn count(&self) {
+        let reading = self.reading.as_ref().map_or(0, |reading| match reading {
+            Reading::Native(group) => group.held(),
+            Reading::Library(group) => group.held(),
+        });
+        let held = reading + self.pool.kept() + self.coalescer.held();
+        self.held.set(held);
+        self.metrics.reserved(held);
+    }
+
     fn advance(&mut self) -> Result<Next> {
         loop {
             if let Some(batch) = self.coalescer.take() {
@@ -239,12 +256,12 @@ impl ScanState {
         let ScanContext { files, schema, request } = &*shared.context;
         let index = morsels[morsel].file;
         if files[index].file.is_remote() {
-            return shared.ahead.take(morsel, morsels, files, &needed_columns(request, schema), &self.cancel);
+            return shared.ahead.take(morsel, morsels, files, &needed_columns(request, schema), &self.task);
         }
         if let Some((_, handle)) = self.handle.as_ref().filter(|(known, _)| *known == index) {
             return Ok(handle.clone());
         }
-        let handle = files[index].file.open(Some(&self.cancel))?;
+        let handle = files[index].file.open(Some(&self.task.cancel))?;
         self.handle = Some((index, handle.clone()));
         Ok(handle)
     }

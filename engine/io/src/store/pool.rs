@@ -1,18 +1,21 @@
 //! Byte buffers used again: a column chunk's bytes and its decompressed pages take the place of those of the row group before, so that a
 //! steady scan neither allocates nor clears memory.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use plasmon_core::Result;
 
 /// Bytes kept for later at most; what comes back beyond is freed.
 const KEPT_BYTES_MAX: usize = 24 << 20;
+/// The share of a query's memory that one worker keeps so: what lies idle is nobody else's.
+const KEPT_SHARE: usize = 64;
 
 /// Buffers that nobody reads. One per worker of a scan; the bytes it hands out may outlive it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct BufferPool {
     free: Mutex<Vec<Vec<u8>>>,
+    kept_most: usize,
 }
 
 /// A buffer that returns to its pool when the last `Bytes` over it is dropped.
@@ -31,14 +34,33 @@ impl AsRef<[u8]> for Pooled {
 impl Drop for Pooled {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);
-        let mut free = self.pool.free.lock().unwrap_or_else(|e| e.into_inner());
-        if free.iter().map(Vec::capacity).sum::<usize>() + buffer.capacity() <= KEPT_BYTES_MAX {
+        let mut free = self.pool.free();
+        if capacity(&free) + buffer.capacity() <= self.pool.kept_most {
             free.push(buffer);
         }
     }
 }
 
+fn capacity(buffers: &[Vec<u8>]) -> usize {
+    buffers.iter().map(Vec::capacity).sum()
+}
+
 impl BufferPool {
+    /// An empty pool for a worker of a query that may use so many bytes of memory; `None` = no limit.
+    pub(crate) fn within(memory_bytes: Option<usize>) -> Arc<Self> {
+        let share = memory_bytes.map_or(KEPT_BYTES_MAX, |memory| memory / KEPT_SHARE);
+        Arc::new(BufferPool { free: Mutex::default(), kept_most: share.min(KEPT_BYTES_MAX) })
+    }
+
+    /// Bytes of the buffers that nobody reads.
+    pub(crate) fn kept(&self) -> usize {
+        capacity(&self.free())
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.free.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
     /// `len` bytes written by `fill`, which finds arbitrary ones.
     pub(crate) fn overwrite(self: &Arc<Self>, len: usize, fill: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<Bytes> {
         let mut buffer = self.take(len);
@@ -64,7 +86,7 @@ impl BufferPool {
 
     /// The smallest kept buffer with room for `capacity` bytes, or a new one.
     fn take(&self, capacity: usize) -> Vec<u8> {
-        let mut free = self.free.lock().unwrap_or_else(|e| e.into_inner());
+        let mut free = self.free();
         let fitting = free.iter().enumerate().filter(|(_, b)| b.capacity() >= capacity);
         match fitting.min_by_key(|(_, b)| b.capacity()).map(|(index, _)| index) {
             Some(index) => free.swap_remove(index),
@@ -84,7 +106,7 @@ mod tests {
 
     #[test]
     fn buffers_come_back_when_their_last_reader_goes() {
-        let pool = Arc::new(BufferPool::default());
+        let pool = BufferPool::within(None);
         let fill = |value: u8| {
             move |bytes: &mut [u8]| {
                 bytes.fill(value);
@@ -108,6 +130,15 @@ mod tests {
         assert_eq!((third.as_ptr(), third.len(), third[899]), (address, 900, 3));
         drop((second, third));
         assert_eq!(pool.free.lock().unwrap().len(), 2);
+        assert!((1900..4000).contains(&pool.kept()), "{}", pool.kept());
         assert!(pool.overwrite(5000, |_| Err(plasmon_core::Error::internal("x"))).is_err());
+    }
+
+    #[test]
+    fn little_memory_keeps_little() {
+        let pool = BufferPool::within(Some(64 * 1500));
+        let buffers = [(); 3].map(|()| pool.overwrite(1000, |_| Ok(())).unwrap());
+        drop(buffers);
+        assert!((1000..=1500).contains(&pool.kept()), "{}", pool.kept());
     }
 }

@@ -40,6 +40,11 @@ impl SourceReader {
         }
     }
 
+    /// Bytes that a reader has in memory at most, with those fetched ahead of an object.
+    pub(crate) fn bytes(is_remote: bool) -> usize {
+        (BLOCK_BYTES * if is_remote { 1 + BLOCKS_AHEAD } else { 1 }) as usize
+    }
+
     /// A reader that fetches little and nothing ahead: for headers.
     fn small(source: Arc<dyn ByteSource>, start: u64) -> Self {
         let end = source.size();

@@ -32,6 +32,11 @@ pub(crate) trait ByteSource: Send + Sync + Debug {
 
     /// Says that nothing before `offset` will be read again.
     fn forget_before(&self, _offset: u64) {}
+
+    /// Bytes that it has in memory, and those on their way there.
+    fn held(&self) -> usize {
+        0
+    }
 }
 
 /// Refuses ranges that the source does not have: malformed files point anywhere.

@@ -19,6 +19,7 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use plasmon_core::batch::arrow::import_column;
 use plasmon_core::batch::{Batch, Column};
 use plasmon_core::expression::{Expression, Scalar, select};
+use plasmon_core::memory::Counted;
 use plasmon_core::metrics::OperatorMetrics;
 use plasmon_core::pipeline::{CancelToken, Next, Source, SourceState, TaskContext};
 use plasmon_core::table::{ScanRequest, Table};
@@ -28,7 +29,7 @@ use crate::contain;
 use crate::format::{Format, Options};
 use crate::partition::{NameColumns, file_may_pass};
 use crate::schema::{check_names, merged};
-use crate::store::DataFile;
+use crate::store::{DataFile, SourceReader};
 pub(crate) use csv::CsvOptions;
 use piece::{Extent, Piece};
 
@@ -262,6 +263,7 @@ impl Source for TextScan {
             cancel: task.cancel.clone(),
             current: None,
             waiting: None,
+            held: task.memory.counted("File scan"),
         }))
     }
 }
@@ -273,13 +275,20 @@ struct TextScanState {
     current: Option<(usize, Batches)>,
     /// A batch larger than asked for, its file, and the row to go on from.
     waiting: Option<(RecordBatch, usize, usize)>,
+    /// For that, and for what is read of the file.
+    held: Counted,
 }
 
 impl SourceState for TextScanState {
     fn next(&mut self) -> Result<Next> {
         let plan = self.plan.clone();
         let at = self.current.as_ref().map_or(0, |(file, _)| *file);
-        contain(|| plan.table.files[at].file.name.clone(), || self.advance())
+        let next = contain(|| plan.table.files[at].file.name.clone(), || self.advance());
+        let reader =
+            self.current.as_ref().map(|(file, _)| SourceReader::bytes(plan.table.files[*file].file.is_remote()));
+        let batch = self.waiting.as_ref().map_or(0, |(batch, ..)| batch.get_array_memory_size());
+        self.held.set(reader.unwrap_or(0) + batch);
+        next
     }
 }
 

@@ -94,6 +94,14 @@ impl ColumnReader {
         Ok(column.with_bounds(self.bounds))
     }
 
+    /// Bytes in memory: of the chunk or the page at hand, and of the dictionary.
+    pub(super) fn held(&self) -> usize {
+        let dictionary = self.dictionary.as_ref().map_or(0, |dictionary| dictionary.values.memory_bytes());
+        let waiting = self.waiting.as_ref().map_or(0, |(page, _)| page.bytes());
+        let page = self.page.as_ref().map_or(0, |page| page.values.bytes());
+        self.pages.held() + dictionary + waiting + page
+    }
+
     /// Whether the dictionary has so many values that codes tell little: they are best looked up at once.
     pub(super) fn is_near_unique(&self) -> bool {
         self.is_near_unique

@@ -147,6 +147,12 @@ impl GroupScan {
         is_next
     }
 
+    /// Bytes that its readers and the source of their bytes have in memory.
+    pub(super) fn held(&self) -> usize {
+        let readers = self.columns.values().filter_map(|(_, _, reader)| reader.as_ref());
+        readers.map(ColumnReader::held).sum::<usize>() + self.file.held()
+    }
+
     /// Whether some row may pass, going by dictionaries; so a row group is left before any page of it is read.
     pub(super) fn may_pass(&mut self) -> Result<bool> {
         let rows: usize = self.ranges.iter().map(|r| r.len()).sum();

@@ -78,6 +78,13 @@ pub(super) struct DataPage {
     is_compressed: bool,
 }
 
+impl DataPage {
+    /// Bytes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.body.len()
+    }
+}
+
 /// The pages of a column chunk, in order.
 pub(super) struct Pages {
     reader: SerializedPageReader<ChunkBytes>,
@@ -88,6 +95,8 @@ pub(super) struct Pages {
     is_snappy: bool,
     /// Plain values are 8 bytes long: they have a decoder of their own.
     are_eights: bool,
+    /// Bytes of the chunk, when all were read at once.
+    held: usize,
     pool: Arc<BufferPool>,
     context: String,
 }
@@ -112,6 +121,7 @@ impl Pages {
             })?;
             ChunkBytes::Whole { start, bytes }
         };
+        let held = if let ChunkBytes::Whole { bytes, .. } = &source { bytes.len() } else { 0 };
         let is_snappy = chunk.compression() == Compression::SNAPPY;
         let reader = super::super::guarded(&context, || {
             let raw = if is_snappy {
@@ -121,7 +131,12 @@ impl Pages {
             };
             SerializedPageReader::new(Arc::new(source), &raw, rows, locations.map(<[PageLocation]>::to_vec))
         })?;
-        Ok(Pages { reader, is_indexed: locations.is_some(), is_snappy, are_eights, pool: pool.clone(), context })
+        Ok(Pages { reader, is_indexed: locations.is_some(), is_snappy, are_eights, held, pool: pool.clone(), context })
+    }
+
+    /// Bytes of the chunk in memory, beside the page at hand.
+    pub(super) fn held(&self) -> usize {
+        self.held
     }
 
     /// The dictionary page's body, number of values and encoding, when the chunk begins with one.

@@ -92,6 +92,12 @@ impl PageValues {
         Ok(PageValues { layout, body, form })
     }
 
+    /// Bytes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let views = if let Form::Views { views, .. } = &self.form { size_of_val(&views[..]) } else { 0 };
+        self.body.len() + views
+    }
+
     /// Passes over `count` values.
     pub(super) fn skip(&mut self, pages: &Pages, count: usize) -> Result<()> {
         let passed = match &mut self.form {
