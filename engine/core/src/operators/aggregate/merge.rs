@@ -29,12 +29,21 @@ const PARTITION_GROUPS: usize = 1 << 16;
 const PARTITIONS_MAX: usize = 256;
 /// One key in this many is looked at to choose the ranges of partitions.
 const SAMPLE_STEP: usize = 1 << 10;
-/// Partitions of a cut that was made because memory was short …
-const SPILL_PARTITIONS: std::ops::RangeInclusive<usize> = 8..=32;
-/// … and the least bytes of blocks in their files, and the most.
-const BLOCK_BYTES: std::ops::RangeInclusive<usize> = 8 << 10..=128 << 10;
+/// Partitions of a cut that was made because memory was short: so many that twenty times the memory need hardly be cut again, although a table takes
+/// several times what its groups take on disk.
+const SPILL_PARTITIONS: std::ops::RangeInclusive<usize> = 8..=256;
+/// Of the floor, the bytes that make one partition more …
+const FLOOR_OF_PARTITION: usize = 1 << 10;
+/// … and the floors that blocks take while they wait to be full (`worker.rs` reserves for them).
+const FLOORS_OF_BLOCKS: usize = 4;
+/// Least bytes of blocks in their files, and most.
+const BLOCK_BYTES: std::ops::RangeInclusive<usize> = 4 << 10..=128 << 10;
+/// Parts that a partition is cut into when it is too large.
+const CUT_PARTITIONS: std::ops::RangeInclusive<usize> = 4..=64;
 /// Bytes that are cut at a time when memory is short.
-const SLICE_BYTES: std::ops::RangeInclusive<usize> = 16 << 10..=1 << 20;
+const SLICE_BYTES: std::ops::RangeInclusive<usize> = 16 << 10..=4 << 20;
+/// Floors ([`crate::memory::MemoryBudget::floor`]) of a budget.
+const FLOORS: usize = 64;
 /// Files of one cut.
 const FILES_MAX: usize = 8;
 /// Cuts in a row that a part comes out of as a whole, the last of them into as many as possible, after which it is taken for one group.
@@ -62,6 +71,8 @@ pub(super) struct Partitions {
     reservation: Reservation,
     /// Readers that have a table now.
     turns: AtomicUsize,
+    /// Most bytes of a group in a table that was dealt.
+    group_bytes: AtomicUsize,
     task: TaskContext,
     metrics: Arc<OperatorMetrics>,
 }
@@ -73,13 +84,12 @@ impl Partitions {
         task: &TaskContext,
         metrics: &Arc<OperatorMetrics>,
     ) -> Result<Self> {
-        let keys = key_types(&spec).len();
+        let keys = key_types(&spec);
+        let cuts_alone = if keys.is_empty() { ATOM_CUTS } else { 0 };
         let layout = Layout::of(&Share::new(&spec, task)?, keys);
         let level = cut.level();
         // Without keys there is nothing to cut by.
-        let parts = (0..cut.partitions())
-            .map(|_| Mutex::new(Part::new(level, if keys == 0 { ATOM_CUTS } else { 0 })))
-            .collect();
+        let parts = (0..cut.partitions()).map(|_| Mutex::new(Part::new(level, cuts_alone))).collect();
         let reservation = task.memory.spilling_reservation("Aggregate");
         let (task, metrics) = (task.clone(), metrics.clone());
         // Further cuts are one worker's.
@@ -94,6 +104,7 @@ impl Partitions {
             waiting: Mutex::default(),
             reservation,
             turns: AtomicUsize::new(0),
+            group_bytes: AtomicUsize::new(0),
             task,
             metrics,
         })
@@ -105,8 +116,8 @@ impl Partitions {
         task: &TaskContext,
         metrics: &Arc<OperatorMetrics>,
     ) -> Result<Self> {
-        let fitting = task.memory.floor() / BLOCK_BYTES.start();
-        let partitions = fitting.clamp(*SPILL_PARTITIONS.start(), *SPILL_PARTITIONS.end());
+        let partitions =
+            (task.memory.floor() / FLOOR_OF_PARTITION).clamp(*SPILL_PARTITIONS.start(), *SPILL_PARTITIONS.end());
         let partitions = if key_types(&spec).is_empty() { 1 } else { partitions };
         Partitions::new(spec, Cut::Hashes { partitions, level: 0 }, task, metrics)
     }
@@ -184,6 +195,7 @@ impl Partitions {
 
     fn deal_share(&self, share: &mut Share, most: usize) -> Result<()> {
         share.resize()?;
+        self.group_bytes.fetch_max(share.footprint() / share.groups.len().max(1), Ordering::Relaxed);
         let slice = self.slice_bytes();
         let copies = self.task.memory.spilling_reservation("Aggregate");
         copies.grow(slice)?;
@@ -216,17 +228,17 @@ impl Partitions {
         let held = part.held();
         let shared = &self.files[partition % self.files.len()];
         let file = || self.task.spill.file("Aggregate", &self.metrics);
-        part.write(self.block_bytes(), shared, file)?;
+        part.write(self.block_bytes(), &self.layout, shared, file)?;
         self.reservation.shrink(held - unreserved.min(held));
         Ok(())
     }
 
     fn block_bytes(&self) -> usize {
-        (self.task.memory.floor() / self.parts.len()).clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end())
+        (FLOORS_OF_BLOCKS * self.task.memory.floor() / self.parts.len()).clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end())
     }
 
     fn slice_bytes(&self) -> usize {
-        (self.task.memory.floor() / 4).clamp(*SLICE_BYTES.start(), *SLICE_BYTES.end())
+        self.task.memory.floor().clamp(*SLICE_BYTES.start(), *SLICE_BYTES.end())
     }
 
     /// The next part to be merged; `cursor` counts the partitions that were taken.
@@ -236,6 +248,17 @@ impl Partitions {
         }
         let part = self.parts.get(cursor.fetch_add(1, Ordering::Relaxed))?;
         Some(locked(part).take())
+    }
+
+    /// The part, if its table, which doubles as it grows, may fit beside those of other readers; else it waits, before anything of it is read.
+    pub(super) fn beside_others(&self, part: Part) -> Option<Part> {
+        let readers = self.turns.load(Ordering::SeqCst);
+        let table = 2 * part.groups() * self.group_bytes.load(Ordering::Relaxed);
+        if readers <= 1 || readers * table <= FLOORS * self.task.memory.floor() {
+            return Some(part);
+        }
+        locked(&self.waiting).push(part);
+        None
     }
 
     /// Merges a part into an empty share.
@@ -286,9 +309,9 @@ impl Partitions {
     fn cut_again(&self, share: &mut Share, piece: Piece, pieces: Pieces) -> Result<()> {
         // As many that the table, which held what was merged so far, will hold any of them.
         let fitting = 2 * pieces.total / pieces.taken.max(1);
-        let most = *SPILL_PARTITIONS.end();
+        let most = *CUT_PARTITIONS.end();
         // Groups that a few partitions did not part may still be parted by many.
-        let partitions = if pieces.cuts_alone > 0 { most } else { fitting.clamp(4, most) };
+        let partitions = if pieces.cuts_alone > 0 { most } else { fitting.clamp(*CUT_PARTITIONS.start(), most) };
         self.metrics.add("partitions cut again", 1);
         let level = pieces.level + 1;
         self.deal_again(share, piece, pieces, Cut::Hashes { partitions, level })

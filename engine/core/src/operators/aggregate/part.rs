@@ -38,6 +38,12 @@ impl Part {
         self.held
     }
 
+    /// Groups of all pieces: those that are in several count as often.
+    pub(super) fn groups(&self) -> usize {
+        let in_memory: usize = self.pieces.iter().map(|piece| piece.groups).sum();
+        in_memory + self.blocks.as_ref().map_or(0, |blocks| blocks.rows() as usize)
+    }
+
     pub(super) fn keep(&mut self, piece: Piece) {
         self.held += piece.memory_bytes();
         self.pieces.push(piece);
@@ -48,10 +54,12 @@ impl Part {
         std::mem::replace(self, Part::new(self.level, self.cuts_alone))
     }
 
-    /// Appends the pieces in memory to a file, which is made by `create` at first, several in a block of about `block` bytes.
+    /// Appends the pieces in memory to a file, which is made by `create` at first, joined to blocks of about `block` bytes: each small piece would
+    /// cost as much beside its groups, and again whenever it is read and cut.
     pub(super) fn write(
         &mut self,
         block: usize,
+        layout: &Layout,
         file: &SharedFile,
         create: impl FnOnce() -> Result<Arc<SpillFile>>,
     ) -> Result<()> {
@@ -65,17 +73,24 @@ impl Part {
         };
         *shared = Arc::downgrade(&file);
         let blocks = self.blocks.get_or_insert_with(|| Blocks::of(&file));
-        let (mut columns, mut groups, mut bytes): (Vec<Column>, usize, usize) = (Vec::new(), 0, 0);
+        let mut append = |pieces: &mut Vec<Piece>| -> Result<()> {
+            let run = Run::join(std::mem::take(pieces), layout)?;
+            let groups = run.groups;
+            let columns: Vec<Column> = run.into_columns().collect();
+            blocks.append(&columns, groups)?;
+            Ok(())
+        };
+        let (mut together, mut bytes) = (Vec::new(), 0);
         for piece in self.pieces.drain(..).flat_map(|piece| piece.parts(block)) {
-            (groups, bytes) = (groups + piece.groups, bytes + piece.memory_bytes());
-            columns.extend(piece.into_columns());
+            bytes += piece.memory_bytes();
+            together.push(piece);
             if bytes >= block {
-                blocks.append(&std::mem::take(&mut columns), std::mem::take(&mut groups))?;
+                append(&mut together)?;
                 bytes = 0;
             }
         }
-        if !columns.is_empty() {
-            blocks.append(&columns, groups)?;
+        if !together.is_empty() {
+            append(&mut together)?;
         }
         self.held = 0;
         Ok(())

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use arrow_array::Array;
 use arrow_row::{RowConverter, SortField};
+use arrow_schema::DataType;
 use plasmon_kernels::hash::hash_word;
 use plasmon_kernels::partition::partition_of;
 
@@ -33,15 +34,15 @@ struct StateRows {
     owners: Option<Vec<u32>>,
 }
 
-/// Numbers of columns of a run: keys, and states of each aggregate.
+/// Types of the columns of a run: keys, and states of each aggregate.
 pub(super) struct Layout {
-    keys: usize,
-    states: Vec<usize>,
+    keys: Vec<DataType>,
+    states: Vec<Vec<DataType>>,
 }
 
 impl Layout {
-    pub(super) fn of(share: &Share, keys: usize) -> Self {
-        Layout { keys, states: share.accumulators.iter().map(|a| a.state_types().len()).collect() }
+    pub(super) fn of(share: &Share, keys: Vec<DataType>) -> Self {
+        Layout { keys, states: share.accumulators.iter().map(|a| a.state_types()).collect() }
     }
 }
 
@@ -216,6 +217,33 @@ impl Run {
         Run { groups: groups.len(), keys: slice(&self.keys, &groups), states }
     }
 
+    /// One run of all the groups of several; groups of equal keys stay apart.
+    pub(super) fn join(mut runs: Vec<Run>, layout: &Layout) -> Result<Run> {
+        if runs.len() == 1
+            && let Some(run) = runs.pop()
+        {
+            return Ok(run);
+        }
+        let concat = |types: &[DataType], of: &dyn Fn(&Run, usize) -> Option<Column>| -> Result<Vec<Column>> {
+            let column = |(index, data_type)| {
+                Column::concat(&runs.iter().filter_map(|run| of(run, index)).collect::<Vec<_>>(), data_type)
+            };
+            types.iter().enumerate().map(column).collect()
+        };
+        let states = layout.states.iter().enumerate().map(|(aggregate, types)| {
+            let of = |run: &Run, index: usize| {
+                let states = &run.states[aggregate];
+                (states.len() > 0).then(|| states.columns[index].clone())
+            };
+            Ok(StateRows { columns: concat(types, &of)?, owners: joined_owners(&runs, aggregate) })
+        });
+        let states = states.collect::<Result<_>>()?;
+        let keys = concat(&layout.keys, &|run, index| Some(run.keys[index].clone()))?;
+        // Without keys there is one group.
+        let groups = if layout.keys.is_empty() { 1 } else { runs.iter().map(|run| run.groups).sum() };
+        Ok(Run { groups, keys, states })
+    }
+
     /// As columns of a spill file: keys, then each aggregate's states and their owners.
     pub(super) fn into_columns(self) -> impl Iterator<Item = Column> {
         let states = self.states.into_iter().flat_map(|states| {
@@ -227,11 +255,11 @@ impl Run {
 
     /// The next run of columns that [`Run::into_columns`] gave.
     pub(super) fn from_columns(columns: &mut impl Iterator<Item = Column>, layout: &Layout) -> Result<Run> {
-        let keys: Vec<Column> = columns.take(layout.keys).collect();
+        let keys: Vec<Column> = columns.take(layout.keys.len()).collect();
         // Without keys there is one group.
         let groups = keys.first().map_or(1, Column::len);
-        let states = layout.states.iter().map(|&count| {
-            let of_state: Vec<Column> = columns.take(count).collect();
+        let states = layout.states.iter().map(|types| {
+            let of_state: Vec<Column> = columns.take(types.len()).collect();
             let owners = columns.next().ok_or_else(|| Error::internal("a spilled run is too short"))?;
             let owners = group_ids(&owners)?.to_vec();
             let is_plain = owners.is_empty() && of_state.first().is_some_and(|c| c.len() == groups);
@@ -290,6 +318,24 @@ impl StateRows {
     fn slice(&self, rows: &Range<usize>) -> Self {
         StateRows { columns: slice(&self.columns, rows), owners: None }
     }
+}
+
+/// The groups of the state rows of an aggregate in several runs, one after the other.
+fn joined_owners(runs: &[Run], aggregate: usize) -> Option<Vec<u32>> {
+    // Without keys all states are of one group.
+    let is_one = runs.iter().all(|run| run.keys.is_empty());
+    if !is_one && runs.iter().all(|run| run.states[aggregate].owners.is_none()) {
+        return None;
+    }
+    let (mut owners, mut first) = (Vec::new(), 0);
+    for run in runs {
+        match &run.states[aggregate].owners {
+            Some(own) => owners.extend(own.iter().map(|owner| owner + first)),
+            None => owners.extend(first..first + run.states[aggregate].len() as u32),
+        }
+        first += if is_one { 0 } else { run.groups as u32 };
+    }
+    Some(owners)
 }
 
 fn slice(columns: &[Column], rows: &Range<usize>) -> Vec<Column> {

@@ -114,6 +114,11 @@ impl AggregateSourceState {
                 (self.merged, self.turn) = (None, None);
                 return Ok(Next::Finished);
             };
+            self.turn.get_or_insert_with(|| Turn::new(partitions));
+            let Some(part) = partitions.beside_others(part) else {
+                (self.merged, self.turn, self.must_wait) = (None, None, true);
+                return Ok(Next::Blocked);
+            };
             // The last partition's table is used again.
             let mut share = match self.merged.take() {
                 Some((mut share, _)) => {
@@ -122,7 +127,6 @@ impl AggregateSourceState {
                 }
                 None => Share::new(spec, &self.task)?,
             };
-            self.turn.get_or_insert_with(|| Turn::new(partitions));
             let groups = match partitions.merge(part, &mut share)? {
                 Merged::Whole => share.groups.len(),
                 Merged::Cut => 0,

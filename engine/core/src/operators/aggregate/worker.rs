@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{Flow, SinkState, TaskContext};
 
+/// One in so many bytes held is reserved beside them, for blocks that wait to be full while all is dealt to the partitions.
+const DEALING_SHARE: usize = 8;
+
 pub(super) struct AggregateState {
     shared: Arc<Shared>,
     /// Its reservation is for the runs too.
@@ -62,7 +65,8 @@ impl AggregateState {
             share.growth(&rows.keys, rows.inputs.iter().map(|input| &input.columns[..]), rows.count, sets)
         };
         let mut more = growth(share);
-        if !share.reservation.try_resize(share.footprint() + self.run_bytes + more)? {
+        let held = share.footprint() + self.run_bytes;
+        if !share.reservation.try_resize(held + held / DEALING_SHARE + more)? {
             // A dictionary counts when it is met first, which it was although its values are not there yet; in an emptied table it counts again.
             if !self.is_empty(share) {
                 self.spill(share)?;
@@ -127,6 +131,7 @@ impl AggregateState {
             return Ok(());
         }
         let partitions = self.shared.spilled(&self.task, &self.metrics)?;
+        share.give_back(self.run_bytes);
         for run in std::mem::take(&mut self.runs) {
             let bytes = run.memory_bytes();
             partitions.spill_run(run)?;
