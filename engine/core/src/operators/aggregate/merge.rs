@@ -233,8 +233,10 @@ impl Partitions {
         Ok(())
     }
 
+    /// A block is read as a whole, so that it must also leave room for the table within the floor.
     fn block_bytes(&self) -> usize {
-        (FLOORS_OF_BLOCKS * self.task.memory.floor() / self.parts.len()).clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end())
+        let floor = self.task.memory.floor();
+        (FLOORS_OF_BLOCKS * floor / self.parts.len()).min(floor / 4).clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end())
     }
 
     fn slice_bytes(&self) -> usize {

@@ -143,10 +143,13 @@ impl Share {
         let rows = rows * times;
         let groups = self.groups.len() + rows;
         let of_groups = self.groups.growth(keys, rows);
-        let of_values = self.accumulators.iter_mut().zip(inputs).map(|(accumulator, columns)| {
+        let apart = &self.apart;
+        let of_values = self.accumulators.iter_mut().zip(inputs).enumerate().map(|(index, (accumulator, columns))| {
             let moves =
                 if groups > accumulator.room() { 2 * accumulator.memory_bytes() + rows * STATE_BYTES } else { 0 };
-            moves + accumulator.growth(columns) * times
+            // Members that are put apart are not kept here.
+            let is_apart = matches!(apart.get(index), Some(Some(_)));
+            moves + if is_apart { 0 } else { accumulator.growth(columns) * times }
         });
         of_groups + of_values.sum::<usize>()
     }

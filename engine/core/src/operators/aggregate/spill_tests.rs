@@ -21,10 +21,11 @@ use crate::batch::{Batch, Column, Values, Views};
 use crate::config::{Config, Fault};
 use crate::error::{Error, Result};
 use crate::expression::{Expression, Scalar};
+use crate::memory::MemoryBudget;
 use crate::metrics::OperatorMetrics;
 use crate::operators::Breaker;
 use crate::operators::random_rows::{Random, batch, scalars, types};
-use crate::pipeline::{Next, TaskContext};
+use crate::pipeline::{CancelToken, Next, TaskContext};
 
 /// Drives a breaker with workers and readers in threads of their own; also gives the bytes spilled.
 fn drive(breaker: &Breaker, batches: Vec<Batch>, workers: usize, task: &TaskContext) -> Result<(Vec<Batch>, u64)> {
@@ -191,9 +192,12 @@ fn grouped(group_by: &[DataType], aggregates: Vec<AggregateExpression>, phase: A
 
 /// Sorted rows of an aggregation; nested values by their items.
 fn rows(spec: &AggregateSpec, batches: &[Batch], workers: usize, config: Config) -> (Vec<String>, u64) {
-    let task = TaskContext::new(config);
+    rows_under(spec, batches, workers, &TaskContext::new(config))
+}
+
+fn rows_under(spec: &AggregateSpec, batches: &[Batch], workers: usize, task: &TaskContext) -> (Vec<String>, u64) {
     let breaker = aggregate(spec.clone()).expect("an aggregation");
-    let (output, spilled) = drive(&breaker, batches.to_vec(), workers, &task).expect("aggregated");
+    let (output, spilled) = drive(&breaker, batches.to_vec(), workers, task).expect("aggregated");
     let show = |value: &Scalar| match value {
         Scalar::Nested(array) => {
             let mut items: Vec<String> = arrow_items(array);
@@ -274,6 +278,23 @@ fn distinct_members_of_one_group_may_be_more_than_memory_holds() {
     assert_eq!(found, [format!("{:?}|{:?}", Scalar::Int64(expected[1].len() as i64), Scalar::Int64(sum))]);
     same(&spec, &batches, 3 << 19);
     same(&grouped(&[DataType::Int64], aggregates, AggregatePhase::Single), &batches, 3 << 19);
+}
+
+/// Not even what the query may have is there: others have it.
+#[test]
+fn distinct_members_of_one_group_do_with_next_to_nothing() {
+    let batches = pairs(8, 30_000, u64::MAX >> 20);
+    let spec = grouped(
+        &[],
+        vec![distinct_of(1, AggregateFunction::Count), distinct_of(0, AggregateFunction::Count)],
+        AggregatePhase::Single,
+    );
+    let (expected, _) = rows(&spec, &batches, 1, config(1, None, None));
+    for left in [0, 50_000, 200_000] {
+        let memory = MemoryBudget::new(Some(left)).below("query 1", Some(1 << 20));
+        let task = TaskContext::with_memory(config(2, Some(1 << 20), None), CancelToken::default(), memory);
+        assert_eq!(rows_under(&spec, &batches, 2, &task).0, expected, "{left} bytes are left");
+    }
 }
 
 fn lists() -> AggregateExpression {
