@@ -11,5 +11,6 @@ mod slt;
 mod stores;
 mod substrait;
 mod tidy;
+mod together;
 mod waits;
 mod wire;

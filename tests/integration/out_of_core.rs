@@ -12,7 +12,7 @@ use plasmon::{Config, Driver, Error, Fault, Session};
 use crate::faults::QUERIES;
 
 /// Queries whose state is some megabytes, in any order of rows: one for each kind of state.
-const LARGE: [&str; 12] = [
+pub(crate) const LARGE: [&str; 12] = [
     "SELECT a.value % 90001 AS k, count(*), sum(a.value), min(CAST(a.value AS VARCHAR)) FROM generate_series(1, 200000) a GROUP BY 1",
     "SELECT DISTINCT 'a text of some length ' || CAST(a.value % 50021 AS VARCHAR) FROM generate_series(1, 100000) a",
     "SELECT count(DISTINCT a.value % 70001), count(DISTINCT CAST(a.value % 30011 AS VARCHAR)) FROM generate_series(1, 150000) a",
@@ -27,7 +27,7 @@ const LARGE: [&str; 12] = [
     "WITH c AS (SELECT a.value AS v, 'a text of some length ' || CAST(a.value AS VARCHAR) AS t FROM generate_series(1, 60000) a WHERE random() < 2) SELECT l.v, r.t FROM c l JOIN c r ON l.v = r.v + 1",
 ];
 
-fn rows_of(batches: &[RecordBatch]) -> Vec<String> {
+pub(crate) fn rows_of(batches: &[RecordBatch]) -> Vec<String> {
     let mut rows = Vec::new();
     for batch in batches {
         for row in 0..batch.num_rows() {
@@ -56,7 +56,7 @@ fn drivers(config: &Config) -> [Config; 2] {
     [Config { threads: 2, ..config.clone() }, Config { driver: Driver::Inline, ..config.clone() }]
 }
 
-fn nothing_in(directory: &Path) {
+pub(crate) fn nothing_in(directory: &Path) {
     let left: Vec<_> = std::fs::read_dir(directory).expect("a directory").collect();
     assert!(left.is_empty(), "{left:?} is left");
 }
@@ -147,7 +147,18 @@ fn queries_that_spill_are_cancelled_at_every_point() {
 /// A host with a fixed amount of memory for all queries.
 #[derive(Debug)]
 pub(crate) struct Host {
-    pub(crate) left: AtomicUsize,
+    left: AtomicUsize,
+}
+
+impl Host {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Host { left: AtomicUsize::new(bytes) }
+    }
+
+    /// Bytes that nobody has.
+    pub(crate) fn left(&self) -> usize {
+        self.left.load(Ordering::Relaxed)
+    }
 }
 
 impl MemorySource for Host {
@@ -171,11 +182,11 @@ const MEMORY: usize = 12 << 20;
 
 #[test]
 fn sixteen_queries_share_the_little_that_a_host_has() {
-    let host = Arc::new(Host { left: AtomicUsize::new(MEMORY) });
+    let host = Arc::new(Host::new(MEMORY));
     let session = Session::new(Config { threads: 2, ..Config::default() }).expect("valid configuration");
     session.set_memory_source(Some(host.clone()));
     run_sixteen(&session);
-    assert_eq!(host.left.load(Ordering::Relaxed), MEMORY, "all is given back");
+    assert_eq!(host.left(), MEMORY, "all is given back");
 }
 
 #[test]
@@ -188,8 +199,8 @@ fn sixteen_queries_share_the_little_that_a_session_may_use() {
 fn run_sixteen(session: &Session) {
     let expected: Vec<Vec<String>> =
         LARGE.iter().map(|sql| answer(sql, &Config::default()).expect("runs alone").0).collect();
-    std::thread::scope(|scope| {
-        for index in 0..16 {
+    let memories: Vec<_> = std::thread::scope(|scope| {
+        let run = |index: usize| {
             let expected = &expected[index % LARGE.len()];
             scope.spawn(move || {
                 let query = session.sql(LARGE[index % LARGE.len()]).expect("starts");
@@ -197,8 +208,14 @@ fn run_sixteen(session: &Session) {
                 let mut rows = rows_of(&query.collect().unwrap_or_else(|error| panic!("query {index}: {error}")));
                 rows.sort_unstable();
                 assert!(rows == *expected, "query {index}: another answer");
-                assert_eq!((memory.used(), memory.granted()), (0, 0), "query {index}: bytes still reserved");
-            });
-        }
+                memory
+            })
+        };
+        let running: Vec<_> = (0..16).map(run).collect();
+        running.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
+    // Only now: while one is spilled by another, that one holds a little of it beyond its end.
+    for (index, memory) in memories.iter().enumerate() {
+        assert_eq!((memory.used(), memory.granted()), (0, 0), "query {index}: bytes still reserved");
+    }
 }

@@ -1,6 +1,7 @@
 //! Runs every `tests/slt/**/*.slt` under several settings.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -24,6 +25,7 @@ impl sqllogictest::DB for Database {
             Way::Sql => self.0.sql(sql)?,
             Way::Plan => through_the_wire(&self.0, sql)?,
             Way::Substrait => through_substrait(&self.0, sql)?,
+            Way::Refused(round) => with_refused_memory(&self.0, sql, round)?,
         };
         let columns = query.schema().fields().len();
         let batches = query.collect()?;
@@ -48,6 +50,19 @@ enum Way {
     Plan,
     /// As a Substrait plan, where it is a query that has one.
     Substrait,
+    /// As it is; queries are refused memory once, at points that differ from round to round.
+    Refused(usize),
+}
+
+fn with_refused_memory(session: &Session, sql: &str, round: usize) -> Result<Query, Error> {
+    let mut hasher = DefaultHasher::new();
+    (sql, round).hash(&mut hasher);
+    let number = hasher.finish() as usize;
+    let point = 1 + (number >> 8) % (1 << (number % 9));
+    // Tables are made as they are, so that a wrong answer is the query's own.
+    let is_query = ["select", "with", "("].iter().any(|word| sql.trim_start().to_lowercase().starts_with(word));
+    session.set_config(Config { fault: is_query.then_some(Fault::RefuseMemory(point)), ..session.config() })?;
+    session.sql(sql)
 }
 
 /// The query of the plan that comes out of the bytes that the statement's plan gives.
@@ -187,6 +202,18 @@ fn with_plans_through_substrait() {
     let reasons: Vec<String> = refused.iter().map(|(reason, count)| format!("{count:5}  {reason}")).collect();
     println!("{written} plans, {count} refused\n{}", reasons.join("\n"));
     assert!(written > 8 * count, "{count} of {} plans refused\n{}", written + count, reasons.join("\n"));
+}
+
+/// Every query is refused memory at some point: it spills and answers, or ends in the typed error.
+#[test]
+fn with_memory_refused_at_some_point() {
+    for round in 0..4 {
+        let config = match round % 2 {
+            0 => Config { threads: 2, batch_rows: 7, ..Config::default() },
+            _ => Config { driver: Driver::Inline, batch_rows: 64, ..Config::default() },
+        };
+        run_all(&config, Tolerance::OutOfMemory, Way::Refused(round));
+    }
 }
 
 /// Every pass keeps the answers: leaving any of them out, or all, gives the same rows.
