@@ -1,6 +1,6 @@
 //! Queries that stand in line for memory: in which order they begin, how they are stopped there, and who must not be kept waiting.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ fn three_rows() -> RecordBatch {
 }
 
 fn session(bytes: usize) -> (Arc<Host>, Arc<Session>) {
-    let host = Arc::new(Host { left: AtomicUsize::new(bytes) });
+    let host = Arc::new(Host::new(bytes));
     let session = Session::new(Config { threads: 2, driver: Driver::Pool, ..Config::default() }).expect("a session");
     session.set_memory_source(Some(host.clone()));
     (host, Arc::new(session))
@@ -115,7 +115,7 @@ fn queries_begin_in_order_of_priority_then_of_arrival() {
     busy.end();
     queries.into_iter().for_each(|query| assert_eq!(sum(query), 6));
     assert_eq!(*order.lock().expect("no panic"), [1, 3, 0, 2]);
-    assert_eq!(host.left.load(Relaxed), LITTLE);
+    assert_eq!(host.left(), LITTLE);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_query_in_line_is_cancelled_runs_late_and_is_left() {
     }
     assert!(!monitor.progress().is_waiting);
     busy.end();
-    assert_eq!(host.left.load(Relaxed), LITTLE);
+    assert_eq!(host.left(), LITTLE);
     assert_eq!(sum(short(&session, patient())), 6);
 }
 
@@ -161,7 +161,7 @@ fn what_a_query_calls_begins_at_once() {
     let query = session.statement("SELECT nested(value) FROM generate_series(1, 1)").cancel(patient()).run();
     assert_eq!(sum(query.expect("starts")), 5051);
     busy.end();
-    assert_eq!(host.left.load(Relaxed), ENOUGH);
+    assert_eq!(host.left(), ENOUGH);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_query_whose_rows_a_running_one_wants_begins_at_once() {
     assert_eq!(sum(reading), 6);
     host.left.fetch_add(left, Relaxed);
     busy.end();
-    assert_eq!(host.left.load(Relaxed), ENOUGH);
+    assert_eq!(host.left(), ENOUGH);
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn nobody_waits_for_a_query_that_is_not_read() {
     let second = session.sql("SELECT value FROM generate_series(1, 1000000)").expect("starts");
     let rows = |query: Query| query.map(|batch| batch.expect("runs").num_rows()).sum::<usize>();
     assert_eq!((rows(second), rows(unread)), (1_000_000, 1_000_000));
-    assert_eq!(host.left.load(Relaxed), LITTLE);
+    assert_eq!(host.left(), LITTLE);
 }
 
 #[test]
@@ -224,5 +224,5 @@ fn queries_that_their_reader_drives_do_not_stand_in_line() {
     assert!(queries.iter().all(|(_, rows)| *rows == 1));
     drop(queries);
     busy.end();
-    assert_eq!(host.left.load(Relaxed), LITTLE);
+    assert_eq!(host.left(), LITTLE);
 }

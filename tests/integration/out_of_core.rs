@@ -147,7 +147,7 @@ fn queries_that_spill_are_cancelled_at_every_point() {
 /// A host with a fixed amount of memory for all queries.
 #[derive(Debug)]
 pub(crate) struct Host {
-    left: AtomicUsize,
+    pub(crate) left: AtomicUsize,
 }
 
 impl Host {
