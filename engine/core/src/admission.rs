@@ -20,8 +20,9 @@ use crate::memory::{MemoryBudget, QUERY_CHUNK_BYTES};
 use crate::operators::collect::Collect;
 use crate::pipeline::{Graph, TaskContext};
 
-/// A query should have so many parts of a small budget to begin with, or a chunk of a large one: enough to be at work, little enough for some to be.
-const SHARES: usize = 4;
+/// A query should have one of so many parts of a small budget to begin with, or a chunk of a large one: queries with less spill so much that one after the
+/// other is faster.
+const SHARES: usize = 2;
 /// How often somebody in line looks for bytes, and at his cancel token …
 const PATIENCE: Duration = Duration::from_millis(5);
 /// … when there are not more of them than this: all together look so often, however many there are.

@@ -49,22 +49,22 @@ fn who_is_alone_goes_in_whatever_there_is() {
 
 #[test]
 fn some_go_in_together_and_get_their_bytes() {
-    let admission = admission(8 * MIB);
+    let admission = admission(16 * MIB);
     let mut places: Vec<_> = (0..4).map(|_| working(&admission)).collect();
     let mut seats: Vec<Seat> = places.iter().map(|place| place.enter().unwrap()).collect();
     // The first asked for nothing, since nobody was there.
-    assert_eq!(admission.budget().used(), 6 * MIB);
+    assert_eq!(admission.budget().used(), 12 * MIB);
     let fifth = working(&admission);
     let held = places[0].task.memory.reservation("state");
     held.grow(MIB).unwrap();
-    assert!(!may_go(&fifth, 9), "one of eight is left, two are a share, and those of others are theirs");
+    assert!(!may_go(&fifth, 9), "three are not used, four are a share, and those of others are theirs");
     places[1].task.memory.has_begun();
     assert!(may_go(&fifth, 9), "what is not used of a query that has begun");
     let sixth = working(&admission);
     assert!(!may_go(&sixth, 10));
     drop((places.pop(), seats.pop()));
     assert!(may_go(&sixth, 10), "what a query leaves");
-    assert_eq!([&fifth, &sixth].map(|place| place.task.memory.granted()), [2 * MIB; 2]);
+    assert_eq!([&fifth, &sixth].map(|place| place.task.memory.granted()), [4 * MIB; 2]);
     drop(held);
 }
 

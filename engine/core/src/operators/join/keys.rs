@@ -136,6 +136,7 @@ impl JoinKeys {
         let fields = fields(seen, self.null_equal.len())?;
         let bits: u32 = fields.iter().map(|(field, _)| field.bits).sum();
         self.form = Form::Packed(fields);
+        // All 63 of them may be there.
         Some((0, ((1u64 << bits) - 1) as i64))
     }
 
