@@ -4,7 +4,7 @@ import datetime, json, pathlib, subprocess
 import engine as report
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-TIMES, BUDGETS = 20, (8 << 20, 32 << 20)
+TIMES, BUDGETS = 20, (16 << 20,)
 IO_MAX = 3.0
 
 
