@@ -895,8 +895,9 @@ mod tests {
         let pages = budget.counted("pages");
         pages.set(31 << 20);
         let (sort, table) = (budget.spilling_reservation("sort"), budget.reservation("table"));
-        assert!(!sort.try_grow(2 << 20).unwrap(), "it is to spill");
-        sort.grow(2 << 20).unwrap();
+        assert!(sort.try_grow(24 << 20).unwrap(), "pages take a quarter at most");
+        assert!(!sort.try_grow(1).unwrap(), "it is to spill");
+        sort.shrink(22 << 20);
         table.grow(30 << 20).unwrap();
         assert_eq!((budget.used(), budget.peak()), (63 << 20, 63 << 20));
         assert!(table.grow(1).is_err(), "without the pages it would be refused, too");

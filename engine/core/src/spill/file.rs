@@ -78,12 +78,16 @@ impl SpillFile {
     /// The columns `wanted` of block `index`, in that order: all of its bytes are read and checked, the other columns are not decoded.
     pub fn columns(&self, index: usize, wanted: &[usize]) -> Result<Block> {
         let bytes = self.store.read(index)?;
-        self.metrics.bytes_read_back.fetch_add(bytes.len() as u64, Relaxed);
+        self.count_read(index);
         open_some(&bytes, &self.types, wanted).map_err(|why| self.store.error_at("reading", index, why))
     }
 
+    fn count_read(&self, index: usize) {
+        self.metrics.bytes_read_back.fetch_add(self.store.len(index).unwrap_or(0) as u64, Relaxed);
+    }
+
     fn open(&self, index: usize, bytes: &[u8]) -> Result<Block> {
-        self.metrics.bytes_read_back.fetch_add(bytes.len() as u64, Relaxed);
+        self.count_read(index);
         open(bytes, &self.types).map_err(|why| self.store.error_at("reading", index, why))
     }
 

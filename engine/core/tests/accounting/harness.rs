@@ -16,10 +16,13 @@ use plasmon_core::pipeline::{
 use crate::allocator;
 
 /// What one worker may have allocated without a token: the batch at hand, keys and positions of its rows, what comes out.
-pub(crate) const SLACK_BYTES: usize = 2 << 20;
+pub(crate) const SLACK_BYTES: usize = 4 << 20;
+/// The same between two batches. Texts of groups are the worst: 5.7 MB of the room that their buffers grew for are not reserved then, while the peak, when
+/// they move, was.
+const BETWEEN_BYTES: usize = 6 << 20;
 /// What may be allocated beyond what is reserved.
 const TOLERANCE: f64 = 0.05;
-pub(crate) const WORKERS: usize = 2;
+pub(crate) const WORKERS: usize = 1;
 pub(crate) const ROWS: usize = 4096;
 
 /// A well-mixed number of a row.
@@ -254,6 +257,6 @@ impl Measured {
         let slack = WORKERS * SLACK_BYTES;
         let most = (self.reserved as f64 * (1.0 + TOLERANCE)) as usize + slack;
         assert!(self.allocated <= most, "{name}: {self}");
-        assert!(self.excess <= slack as isize, "{name}: {self}");
+        assert!(self.excess <= (WORKERS * BETWEEN_BYTES) as isize, "{name}: {self}");
     }
 }

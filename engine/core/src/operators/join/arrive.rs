@@ -25,6 +25,11 @@ use crate::pipeline::TaskContext;
 
 /// Rows that are cut at a time: pieces of fewer are more overhead than rows. A batch that has half of them is cut alone.
 pub(super) const CUT_ROWS: usize = 1 << 15;
+/// Bytes that are cut at a time at most: the pieces are there before what they are cut from is gone.
+pub(super) fn cut_bytes(task: &TaskContext) -> usize {
+    4 * task.memory.floor()
+}
+
 /// Once something must go to disk, at least this share of the rows goes.
 const SPILLED_SHARE: usize = 8;
 /// Rows of one table: numbers are 32 bits wide, and some mean something else.
@@ -63,6 +68,7 @@ pub(super) struct BuildRows {
     /// Batches that were not cut.
     whole: Vec<BuildBatch>,
     whole_rows: usize,
+    whole_bytes: usize,
     /// Pieces of each partition.
     pieces: Vec<Vec<BuildBatch>>,
     pub facts: Facts,
@@ -74,8 +80,6 @@ pub(super) struct BuildRows {
     /// Knows which rows take part.
     keys: JoinKeys,
     hashing: Hashing,
-    /// Bytes that are cut at a time: the pieces are there before what they are cut from is gone.
-    cut_bytes: usize,
     /// Rows that match nothing and were dealt to some partition.
     dealt: u64,
     writer: Writer,
@@ -91,6 +95,7 @@ impl BuildRows {
         Ok(BuildRows {
             whole: Vec::new(),
             whole_rows: 0,
+            whole_bytes: 0,
             pieces: (0..PARTITIONS).map(|_| Vec::new()).collect(),
             facts: Facts::default(),
             bounds: WordBounds::default(),
@@ -98,7 +103,6 @@ impl BuildRows {
             unsketched: Vec::new(),
             keys: JoinKeys::new(&shared.spec, task.config.hash_collisions)?,
             hashing: Hashing::first(task),
-            cut_bytes: memory.floor(),
             dealt: 0,
             writer: Writer::new(&shared.layout.build_types, task, metrics),
             reservation: if can_spill {
@@ -128,9 +132,12 @@ impl BuildRows {
 
     /// Keeps a batch that room was made for.
     pub(super) fn keep(&mut self, batch: BuildBatch) -> Result<()> {
+        let bytes = batch.bytes;
         self.whole_rows += batch.rows;
         self.whole.push(batch);
-        if self.whole_rows >= CUT_ROWS && !self.shared.disk.partitions().is_empty() { self.cut_all() } else { Ok(()) }
+        self.whole_bytes += bytes;
+        let is_enough = self.whole_rows >= CUT_ROWS || self.whole_bytes >= cut_bytes(&self.task);
+        if is_enough && !self.shared.disk.partitions().is_empty() { self.cut_all() } else { Ok(()) }
     }
 
     /// Lets a batch go to disk, and whatever comes later.
@@ -151,6 +158,7 @@ impl BuildRows {
     pub(super) fn merge(&mut self, other: BuildRows) {
         self.whole.extend(other.whole);
         self.whole_rows += other.whole_rows;
+        self.whole_bytes += other.whole_bytes;
         self.is_sketched &= other.is_sketched || other.pieces.iter().all(Vec::is_empty);
         self.unsketched.extend(other.unsketched);
         self.pieces.iter_mut().zip(other.pieces).for_each(|(own, other)| own.extend(other));
@@ -188,9 +196,9 @@ impl BuildRows {
 
     /// Cuts what is whole, and lets go what belongs on disk.
     fn cut_all(&mut self) -> Result<()> {
-        self.whole_rows = 0;
+        (self.whole_rows, self.whole_bytes) = (0, 0);
         let mut small: Vec<BuildBatch> = Vec::new();
-        let cut_bytes = self.cut_bytes;
+        let cut_bytes = cut_bytes(&self.task);
         let is_large = |rows: usize, bytes: usize| rows > CUT_ROWS || bytes > cut_bytes;
         for batch in std::mem::take(&mut self.whole) {
             if is_large(2 * batch.rows, 2 * batch.bytes) {

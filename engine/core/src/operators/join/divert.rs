@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::JoinShared;
-use super::arrive::CUT_ROWS;
+use super::arrive::{CUT_ROWS, cut_bytes};
 use super::disk::{Partitions, Writer};
 use super::keys::JoinKeys;
 use super::layout::{Cut, Hashing, concat, piece_bytes, take};
@@ -24,6 +24,7 @@ pub(super) struct Diversion {
     /// Rows that go to disk, and their hashes, until there are enough to be cut.
     going: Vec<Vec<Column>>,
     hashes: Vec<u64>,
+    cut_bytes: usize,
     reservation: Reservation,
     writer: Writer,
 }
@@ -37,6 +38,7 @@ impl Diversion {
             hashing: Hashing::first(task),
             going: Vec::new(),
             hashes: Vec::new(),
+            cut_bytes: cut_bytes(task),
             reservation: task.memory.spilling_reservation("Join spill"),
             writer: Writer::new(&shared.layout.probe_types, task, metrics),
             shared: shared.clone(),
@@ -76,7 +78,8 @@ impl Diversion {
     fn collect(&mut self, columns: Vec<Column>) -> Result<()> {
         let has_room = self.reservation.try_grow(piece_bytes(&columns))?;
         self.going.push(columns);
-        if has_room && self.hashes.len() < CUT_ROWS { Ok(()) } else { self.cut() }
+        let is_enough = self.hashes.len() >= CUT_ROWS || self.reservation.held() >= self.cut_bytes;
+        if has_room && !is_enough { Ok(()) } else { self.cut() }
     }
 
     fn cut(&mut self) -> Result<()> {

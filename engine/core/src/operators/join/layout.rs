@@ -27,7 +27,7 @@ const PARTITION_BITS: u32 = PARTITIONS.ilog2();
 /// Cuts after which a hash has no fresh bits that are worth another.
 pub(super) const LEVELS_MAX: u32 = 6;
 /// Bytes that a small column takes beside its values.
-const COLUMN_BYTES: usize = 256;
+const COLUMN_BYTES: usize = 512;
 
 /// Columns of both sides, as far as anybody reads them.
 #[derive(Debug)]
