@@ -77,6 +77,8 @@ pub(super) struct BuildRows {
     is_sketched: bool,
     /// … and until then, keys of what went to disk.
     unsketched: Vec<Vec<Column>>,
+    /// Room is being made: there is none for sketches yet.
+    is_short: bool,
     /// Knows which rows take part.
     keys: JoinKeys,
     hashing: Hashing,
@@ -101,6 +103,7 @@ impl BuildRows {
             bounds: WordBounds::default(),
             is_sketched: shared.publishes.is_empty(),
             unsketched: Vec::new(),
+            is_short: false,
             keys: JoinKeys::new(&shared.spec, task.config.hash_collisions)?,
             hashing: Hashing::first(task),
             dealt: 0,
@@ -180,6 +183,7 @@ impl BuildRows {
     /// Frees `bytes`, or more when that is little, or what there is; whether that was anything.
     fn make_room(&mut self, bytes: usize) -> Result<bool> {
         let before = self.bytes();
+        self.is_short = true;
         self.cut_all()?;
         let sketches =
             if self.is_sketched { 0 } else { self.shared.sketches.missing(&self.shared.publishes, &self.task) };
@@ -188,6 +192,7 @@ impl BuildRows {
         let goal = before.saturating_sub((bytes + sketches).max(before / SPILLED_SHARE));
         while self.bytes() > goal && self.spill_largest()? {}
         self.balance()?;
+        self.is_short = false;
         if !self.shared.disk.partitions().is_empty() {
             self.begin_sketch()?;
         }
@@ -200,20 +205,32 @@ impl BuildRows {
         let mut small: Vec<BuildBatch> = Vec::new();
         let cut_bytes = cut_bytes(&self.task);
         let is_large = |rows: usize, bytes: usize| rows > CUT_ROWS || bytes > cut_bytes;
-        for batch in std::mem::take(&mut self.whole) {
+        let whole = std::mem::take(&mut self.whole);
+        let mut left: usize = whole.iter().map(|batch| batch.bytes).sum();
+        for batch in whole {
+            left -= batch.bytes;
             if is_large(2 * batch.rows, 2 * batch.bytes) {
                 self.cut(&batch)?;
+                drop(batch);
+                self.shed(left + bytes_of(&small))?;
                 continue;
             }
             small.push(batch);
-            if is_large(small.iter().map(|b| b.rows).sum(), small.iter().map(|b| b.bytes).sum()) {
+            if is_large(small.iter().map(|b| b.rows).sum(), bytes_of(&small)) {
                 self.cut_together(std::mem::take(&mut small))?;
+                self.shed(left)?;
             }
         }
         self.cut_together(small)?;
         let on_disk = self.shared.disk.partitions();
         (0..PARTITIONS).filter(|&p| on_disk.has(p)).try_for_each(|partition| self.spill(partition))?;
         self.balance()
+    }
+
+    /// Lets partitions go while rows are cut, which then take more than before, and `others` are still to be cut.
+    fn shed(&mut self, others: usize) -> Result<()> {
+        while self.bytes() + others > self.reservation.held() && self.spill_largest()? {}
+        Ok(())
     }
 
     fn cut_together(&mut self, small: Vec<BuildBatch>) -> Result<()> {
@@ -228,11 +245,13 @@ impl BuildRows {
         self.writer.check()?;
         let shared = self.shared.clone();
         let on_disk = shared.disk.partitions();
-        if !on_disk.is_empty() {
+        if !on_disk.is_empty() && !self.is_short {
             self.begin_sketch()?;
         }
         if self.is_sketched {
             shared.sketches.add(&shared.publishes, &batch.keys);
+        } else if !on_disk.is_empty() {
+            self.unsketched.push(batch.keys.clone());
         }
         for (partition, columns, rows) in shared.layout.cut_build(batch, self.hashing, &mut self.dealt) {
             if on_disk.has(partition) {
@@ -384,6 +403,10 @@ impl BuildRows {
         }
         Ok(true)
     }
+}
+
+fn bytes_of(batches: &[BuildBatch]) -> usize {
+    batches.iter().map(|batch| batch.bytes).sum()
 }
 
 /// Bytes that the hash table of the rows takes at most, with its keys, beside what they take by themselves.
