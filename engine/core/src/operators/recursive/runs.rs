@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::seen::Row;
 use crate::batch::{Column, Values, Views};
 use crate::error::{Error, Result};
-use crate::memory::Reservation;
+use crate::memory::Counted;
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::TaskContext;
 use crate::spill::SpillFile;
@@ -32,7 +32,7 @@ pub(super) struct Runs {
     runs: Vec<Run>,
     block_bytes: usize,
     /// For what stays in memory.
-    places: Reservation,
+    places: Counted,
     metrics: Arc<OperatorMetrics>,
     task: TaskContext,
 }
@@ -58,7 +58,7 @@ impl Runs {
         Runs {
             runs: Vec::new(),
             block_bytes: (task.memory.floor() / BLOCKS_PER_FLOOR).clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end()),
-            places: task.memory.reservation("Recursive (places of rows on disk)"),
+            places: task.memory.counted("Recursive (places of rows on disk)"),
             metrics: metrics.clone(),
             task: task.clone(),
         }
@@ -90,7 +90,7 @@ impl Runs {
 
     /// Merges runs of one size while there are too many of them. The rows that were added last are not in memory any more.
     pub(super) fn merge(&mut self) -> Result<()> {
-        self.account()?;
+        self.account();
         while let Some(level) = self.runs.last().map(|run| run.level) {
             let first = self.runs.partition_point(|run| run.level > level);
             if self.runs.len() - first < FAN_IN {
@@ -102,7 +102,7 @@ impl Runs {
             let merged = self.merged(&self.runs[first..], level + 1)?;
             self.runs.truncate(first);
             self.runs.push(merged);
-            self.account()?;
+            self.account();
         }
         Ok(())
     }
@@ -126,9 +126,9 @@ impl Runs {
         Ok(Writer { run, hashes: Vec::new(), rows: Vec::new(), bytes: 0, block_bytes: self.block_bytes })
     }
 
-    /// Reserves what stays in memory.
-    fn account(&self) -> Result<()> {
-        self.places.resize(self.runs.iter().map(|run| run.firsts.len() * PLACE_BYTES).sum())
+    /// Counts what stays in memory: it is little, and nobody ends for want of it.
+    fn account(&self) {
+        self.places.set(self.runs.iter().map(|run| run.firsts.len() * PLACE_BYTES).sum());
     }
 
     /// Drops the rows, which are in order, that are on disk.

@@ -15,7 +15,7 @@ use super::super::Shared;
 use super::super::starts::Starts;
 use crate::batch::{Batch, Column, Values, physical_type};
 use crate::error::{Error, Result};
-use crate::memory::{Reservation, granted};
+use crate::memory::{Counted, Reservation, granted};
 use crate::metrics::OperatorMetrics;
 use crate::operators::sort::Rows;
 use crate::pipeline::TaskContext;
@@ -44,8 +44,10 @@ pub(in super::super) struct Spool {
     /// Less than a block.
     pending: Rows,
     peers: PeersWriter,
-    /// For the work, and what is kept of each block.
+    /// For the work …
     reservation: Reservation,
+    /// … and what is kept of each block: it is little, and nobody ends for want of it.
+    kept: Counted,
     block_bytes: usize,
 }
 
@@ -83,6 +85,7 @@ impl Spool {
                 last: 0,
             },
             reservation,
+            kept: task.memory.counted("Window (places of rows on disk)"),
             block_bytes: BLOCK_BYTES + PLACE_BYTES * functions,
         })
     }
@@ -103,7 +106,7 @@ impl Spool {
 
     fn write(&mut self) -> Result<()> {
         let rows = self.pending.len();
-        self.reservation.grow(self.block_bytes)?;
+        self.kept.set(self.kept.bytes() + self.block_bytes);
         let block = Batch::new(std::mem::take(&mut self.pending).concat(&self.types)?, rows);
         self.peers.write(&block, self.rows, &self.types)?;
         self.file.append(block.columns(), rows)?;
@@ -123,6 +126,7 @@ impl Spool {
             file: self.file,
             rows: self.rows,
             _reservation: self.reservation,
+            _kept: self.kept,
         })
     }
 }
@@ -137,6 +141,7 @@ pub(super) struct Spooled {
     pub(super) peers: Peers,
     file: Arc<SpillFile>,
     _reservation: Reservation,
+    _kept: Counted,
 }
 
 impl Spooled {
