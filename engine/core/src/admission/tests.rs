@@ -1,3 +1,5 @@
+//! Queries in line for a budget: order, stopping, and who must not be kept waiting.
+
 use arrow_schema::DataType;
 
 use super::*;
