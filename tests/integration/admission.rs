@@ -1,6 +1,7 @@
 //! Queries that stand in line for memory: in which order they begin, how they are stopped there, and who must not be kept waiting.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -161,6 +162,31 @@ fn what_a_query_calls_begins_at_once() {
     assert_eq!(sum(query.expect("starts")), 5051);
     busy.end();
     assert_eq!(host.left(), ENOUGH);
+}
+
+#[test]
+fn a_query_whose_rows_a_running_one_wants_begins_at_once() {
+    let (host, session) = session(LITTLE);
+    let (give, given) = channel::<Query>();
+    let begun = Arc::new(AtomicBool::new(false));
+    let begins = begun.clone();
+    let reading = over(&session, session.config(), patient(), move || {
+        begins.store(true, Relaxed);
+        let batches = given.recv().ok()?.collect().ok()?;
+        let sum = batches[0].column(0).clone();
+        Some(RecordBatch::try_new(schema(), vec![sum]).expect("one row"))
+    });
+    until("it begins", || begun.load(Relaxed));
+    // The one that runs does not get on: another begins after a while, and as long as that does, nobody else.
+    let busy = Busy::start(&session);
+    let wanted = short(&session, patient());
+    let waits = wanted.monitor();
+    until("it stands in line", || waits.progress().is_waiting);
+    give.send(wanted).expect("is read");
+    drop(give);
+    assert_eq!(sum(reading), 6);
+    busy.end();
+    assert_eq!(host.left(), LITTLE);
 }
 
 #[test]

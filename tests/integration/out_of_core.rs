@@ -27,11 +27,6 @@ pub(crate) const LARGE: [&str; 12] = [
     "WITH c AS (SELECT a.value AS v, 'a text of some length ' || CAST(a.value AS VARCHAR) AS t FROM generate_series(1, 60000) a WHERE random() < 2) SELECT l.v, r.t FROM c l JOIN c r ON l.v = r.v + 1",
 ];
 
-/// Those whose operators all do with what a consumer may always hold, when other queries have the rest. A window partition on disk needs more to work with.
-pub(crate) fn large_beside_others() -> Vec<&'static str> {
-    LARGE.into_iter().filter(|sql| !sql.contains(" OVER ")).collect()
-}
-
 pub(crate) fn rows_of(batches: &[RecordBatch]) -> Vec<String> {
     let mut rows = Vec::new();
     for batch in batches {
@@ -202,12 +197,11 @@ fn sixteen_queries_share_the_little_that_a_session_may_use() {
 
 /// Sixteen queries at once, all right, of which nothing is left.
 fn run_sixteen(session: &Session) {
-    let large = large_beside_others();
     let expected: Vec<Vec<String>> =
-        large.iter().map(|sql| answer(sql, &Config::default()).expect("runs alone").0).collect();
+        LARGE.iter().map(|sql| answer(sql, &Config::default()).expect("runs alone").0).collect();
     let memories: Vec<_> = std::thread::scope(|scope| {
         let run = |index: usize| {
-            let (sql, expected) = (large[index % large.len()], &expected[index % large.len()]);
+            let (sql, expected) = (LARGE[index % LARGE.len()], &expected[index % LARGE.len()]);
             scope.spawn(move || {
                 let query = session.sql(sql).expect("starts");
                 let memory = query.memory();

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use plasmon::core::memory::MemoryBudget;
 use plasmon::{Config, Driver, Error, Fault, Session};
 
-use crate::out_of_core::{Host, answer, large_beside_others, nothing_in, rows_of};
+use crate::out_of_core::{Host, LARGE, answer, nothing_in, rows_of};
 
 const AT_ONCE: usize = 16;
 const ROUNDS: usize = 6;
@@ -62,15 +62,14 @@ fn a_query_fails_alone() {
     let host = Arc::new(Host::new(MEMORY));
     let session = Session::new(Config::default()).expect("valid configuration");
     session.set_memory_source(Some(host.clone()));
-    let large = large_beside_others();
-    let expected: Vec<_> = large.iter().map(|sql| answer(sql, &Config::default()).expect("runs alone").0).collect();
+    let expected = LARGE.map(|sql| answer(sql, &Config::default()).expect("runs alone").0);
     let failed: Mutex<BTreeMap<&str, usize>> = Mutex::default();
     let budgets: Mutex<Vec<Arc<MemoryBudget>>> = Mutex::default();
     let settings = Mutex::new(());
     let run = |thread: usize, round: usize| {
         let draw = draw(thread, round);
         let (name, fault) = fault(draw);
-        let which = (draw >> 32) % large.len();
+        let which = (draw >> 32) % LARGE.len();
         let driver = if draw >> 40 & 1 == 0 { Driver::Pool } else { Driver::Inline };
         // Some have little of their own besides, so that they spill in any case.
         let memory_bytes = (draw >> 41 & 1 == 0).then_some(1 << 20);
@@ -78,7 +77,7 @@ fn a_query_fails_alone() {
         let config = Config { driver, fault, threads: 2, memory_bytes, spill_directories, ..Config::default() };
         let query = {
             let _mine = settings.lock().expect("nobody panics with it");
-            session.set_config(config).and_then(|()| session.sql(large[which]))
+            session.set_config(config).and_then(|()| session.sql(LARGE[which]))
         };
         budgets.lock().expect("nobody panics with it").extend(query.as_ref().map(|query| query.memory()));
         let outcome = query.and_then(|query| query.collect());
@@ -86,10 +85,10 @@ fn a_query_fails_alone() {
             Ok(batches) => {
                 let mut rows = rows_of(&batches);
                 rows.sort_unstable();
-                assert!(rows == expected[which], "{}: another answer beside others, {fault:?}", large[which]);
+                assert!(rows == expected[which], "{}: another answer beside others, {fault:?}", LARGE[which]);
             }
             Err(error) => {
-                assert!(is_of(&error, fault), "{}: {fault:?} ended in {error}", large[which]);
+                assert!(is_of(&error, fault), "{}: {fault:?} ended in {error}", LARGE[which]);
                 *failed.lock().expect("nobody panics with it").entry(name).or_default() += 1;
             }
         }
