@@ -123,9 +123,10 @@ def budgets(arguments):
         "scale": arguments.scale, "repeat": arguments.repeat, "rows": rows, "machine": report.machine(), "commit": report.commit(), "date": str(datetime.date.today()),
         "versions": {"duckdb": duckdb.version if duckdb else ""},
     }
-    report.keep(record, "memory", curve.draw, ROOT / "target/benchmarks")
+    name = f"memory-sf{arguments.scale}"
+    report.keep(record, name, ROOT / "target/benchmarks", curve.draw)
     if arguments.publish:
-        report.keep(record, "memory", curve.draw, ROOT / "benchmarks/results")
+        report.keep(record, name, ROOT / "benchmarks/results", curve.draw)
     lines = []
     for share, bar in SHARES.items():
         if bar is None:

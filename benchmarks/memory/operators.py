@@ -20,7 +20,9 @@ def measure(arguments):
             print("  " + described(rows[-1]), flush=True)
         if process.wait() != 0:
             raise SystemExit(f"{' '.join(command)} failed")
-    keep({"date": str(datetime.date.today()), "machine": report.machine(), "commit": report.commit(), "times": TIMES, "rows": rows}, arguments.publish)
+    record = {"date": str(datetime.date.today()), "machine": report.machine(), "commit": report.commit(), "times": TIMES, "rows": rows}
+    for folder in [ROOT / "target/benchmarks"] + [ROOT / "benchmarks/results"] * arguments.publish:
+        report.keep(record, "memory-operators", folder)
     return [line for budget in BUDGETS for line in bars([row for row in rows if row["budget"] == budget])]
 
 
@@ -49,11 +51,3 @@ def bars(rows):
         (f"{what}: answers", "all right", f"{len(right)} of {len(rows)}" + (f"; not {'; '.join(others[:4])}" if others else ""), bool(rows) and not others),
         (f"{what}: bytes written and read over the rows'", f"≤ {IO_MAX:.0f}", measured, bool(right) and not over),
     ]
-
-
-def keep(record, is_published):
-    """Writes the record."""
-    for folder in [ROOT / "target/benchmarks"] + [ROOT / "benchmarks/results"] * is_published:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "memory-operators.json").write_text(json.dumps(record, indent=1) + "\n")
-        print(f"  written: {folder}/memory-operators.json")

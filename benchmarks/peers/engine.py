@@ -54,17 +54,17 @@ def run_speed(arguments):
             print(f"  {peer}: {choice['taken']} is its better variant, of {', '.join(f'{n} {m:.3f} s' for n, m in choice['geometric_mean_seconds'].items())}")
     for note in record["notes"]:
         print(f"  note: {note}")
-    keep(record, "tpch", picture.draw, ROOT / "target/benchmarks")
+    keep(record, f"tpch-sf{record['scale']}", ROOT / "target/benchmarks", picture.draw)
     return record
 
 
-def keep(record, name, draw, folder):
-    """Writes a record and its picture."""
+def keep(record, name, folder, draw=None):
+    """Writes a record and, if it has one, its picture."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{name}-sf{record['scale']}"
     (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
-    (folder / f"{name}.svg").write_text(draw(record))
-    print(f"  written: {folder}/{name}.json and .svg")
+    if draw:
+        (folder / f"{name}.svg").write_text(draw(record))
+    print(f"  written: {folder}/{name}.json" + (" and .svg" if draw else ""))
 
 
 def earlier(scale):
@@ -118,7 +118,7 @@ def main():
     print("\n== what it must show")
     print_table(lines)
     if arguments.publish:
-        keep(record, "tpch", picture.draw, ROOT / "benchmarks/results")
+        keep(record, f"tpch-sf{record['scale']}", ROOT / "benchmarks/results", picture.draw)
         publish.write(ROOT / "README.md", record, lines)
         print("  written: README.md")
     raise SystemExit(any(passed is False for *_, passed in lines))

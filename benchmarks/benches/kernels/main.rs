@@ -10,6 +10,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use plasmon_kernels::arithmetic::{Side, map2, min_max_i64};
 use plasmon_kernels::bloom::{bloom_contains, bloom_insert, bloom_words};
+use plasmon_kernels::byte_table::ByteTable;
 use plasmon_kernels::group::{TupleTable, WordTable, add_i64};
 use plasmon_kernels::join_table::{Cursor, JoinTableBuilder, KeyPart, matches};
 use plasmon_kernels::like::LikePattern;
@@ -112,6 +113,16 @@ fn grouping(criterion: &mut Criterion) {
     let (values, groups): (Vec<i64>, Vec<u32>) =
         ((0..LARGE as i64).collect(), (0..LARGE as u32).map(|v| v % 4).collect());
     group.bench_function("sum i64 into 4 groups", |b| b.iter(|| add_i64(&mut [0; 4], black_box(&values), &groups)));
+    for distinct in [1 << 12, LARGE] {
+        let names: Vec<String> =
+            numbers(LARGE).iter().map(|v| format!("Customer#{:09}", v % distinct as u64)).collect();
+        group.bench_function(format!("intern, {distinct} distinct"), |b| {
+            b.iter(|| {
+                let mut table = ByteTable::new(false);
+                names.iter().map(|name| table.find_or_insert(name.as_bytes()) as u64).sum::<u64>()
+            })
+        });
+    }
 }
 
 fn sorting(criterion: &mut Criterion) {

@@ -57,6 +57,14 @@ impl Fault {
     }
 }
 
+#[cfg(test)]
+impl Fault {
+    /// Everything that can go wrong at the `n`-th opportunity.
+    pub(crate) fn all_at(n: usize) -> [Fault; 5] {
+        [Fault::RefuseMemory(n), Fault::Cancel(n), Fault::SpillIo(n), Fault::SpillFull(n), Fault::SpillFlip(n)]
+    }
+}
+
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (name, n) = match self {

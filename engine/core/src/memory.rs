@@ -58,7 +58,7 @@ pub trait Spillable: Send + Sync {
 /// Most and least bytes that a consumer may hold over a budget that is used up, if it can spill …
 const FLOOR_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=4 << 20;
 /// … and the share of the budget that it is in between.
-const FLOOR_SHARE: usize = 64;
+pub(crate) const FLOOR_SHARE: usize = 64;
 
 /// What is only counted takes at most such a part of the limit from those who ask.
 const COUNTED_SHARE: usize = 4;

@@ -71,11 +71,11 @@ pub(super) fn join(columns: &[Column], data_type: &DataType) -> Result<Column> {
 
 fn join_values(columns: &[Column], data_type: &DataType) -> Result<Column> {
     if let Some(dictionary) = shared_dictionary(columns) {
-        let codes = columns.iter().flat_map(|column| match column.encoding() {
-            Encoding::Dictionary { codes, .. } => &codes[..],
-            _ => &[],
+        let codes = columns.iter().filter_map(|column| match column.encoding() {
+            Encoding::Dictionary { codes, .. } => Some(&codes[..]),
+            _ => None,
         });
-        let codes: Vec<u32> = codes.copied().collect();
+        let codes = codes.collect::<Vec<_>>().concat();
         return Ok(Column::dictionary(codes.into(), dictionary.clone(), concat_validity(columns)));
     }
     match common_constant(columns) {

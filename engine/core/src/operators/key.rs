@@ -2,7 +2,7 @@
 //!
 //! Every key column becomes one or more 64-bit words such that two keys are equal exactly when their words are: integers by value, floats by
 //! canonical bits (−0.0 = 0.0, one NaN), text and nested values by the id of an interned byte string (nested ones by Arrow's row
-//! encoding). A dictionary's values are interned once per dictionary, not per row. One key column of one word gives just that, with nulls
+//! encoding). A dictionary's values are interned once per dictionary, not per row, and those of a large one when a row has them. One key column of one word gives just that, with nulls
 //! apart; otherwise a last word holds the null bits, so that nulls equal each other there too.
 
 use std::sync::Arc;
@@ -19,6 +19,10 @@ use crate::error::{Error, Result};
 
 /// Word of a string that is not interned (join probes only): equals no key.
 const NOT_INTERNED: u64 = u64::MAX;
+/// In place of the word of a dictionary's value that no row had yet.
+const NOT_MET: u64 = u64::MAX - 1;
+/// Values of a dictionary that are interned at once; those of a larger one, as of a join's build side, may be far more than ever come.
+const SMALL_DICTIONARY: usize = 1 << 12;
 
 /// Turns key columns into words, holding what was interned. Clones share it: cheap, for workers that only look up.
 #[derive(Clone)]
@@ -33,9 +37,18 @@ struct KeyColumn {
     physical: Physical,
     interned: Arc<ByteTable>,
     converter: Option<Arc<RowConverter>>,
-    /// Ids of the last dictionary's values.
-    dictionary: Option<(u64, Vec<u64>)>,
+    /// Words of the last dictionary's values.
+    dictionary: Option<Met>,
     recent: Recent,
+}
+
+/// Words of a dictionary's values.
+#[derive(Clone)]
+struct Met {
+    dictionary: u64,
+    words: Vec<u64>,
+    /// None is missing.
+    is_whole: bool,
 }
 
 /// Ids of strings met lately, by view: equal views are equal strings when they are inline or point into the same buffers.
@@ -129,7 +142,13 @@ impl KeyEncoder {
 
     /// Bytes held by interned strings.
     pub fn memory_bytes(&self) -> usize {
-        self.columns.iter().map(|c| c.interned.memory_bytes()).sum()
+        let words = |c: &KeyColumn| c.dictionary.as_ref().map_or(0, |met| 8 * met.words.capacity());
+        self.columns.iter().map(|c| c.interned.memory_bytes() + words(c)).sum()
+    }
+
+    /// Most bytes that interning the strings of some key columns takes beside what is held; `first` is the number of the first of them.
+    pub fn growth(&self, first: usize, columns: &[Column]) -> usize {
+        columns.iter().zip(&self.columns[first..]).map(|(column, key)| key.growth(column)).sum()
     }
 
     /// Forgets the strings of every column that holds more than `strings` of them; words encoded before mean nothing then.
@@ -261,14 +280,8 @@ impl KeyColumn {
         if let Encoding::Dictionary { codes, dictionary } = column.encoding()
             && self.physical == Physical::View
         {
-            // Ids found without inserting may be outdated by later insertions, so only inserting encoders and sealed tables reuse them: both do.
-            if self.dictionary.as_ref().is_none_or(|(id, _)| *id != dictionary.id) {
-                let Values::View(views) = &dictionary.values else { return Err(mismatch(column)) };
-                let ids = (0..views.views.len()).map(|i| intern(&mut self.interned, views.value(i), insert)).collect();
-                self.dictionary = Some((dictionary.id, ids));
-            }
-            let ids = self.dictionary.as_ref().map_or(&[][..], |(_, ids)| ids);
-            return Ok(plasmon_kernels::gather::gather(ids, codes));
+            let Values::View(views) = &dictionary.values else { return Err(mismatch(column)) };
+            return Ok(self.dictionary_words(dictionary.id, codes, views, insert));
         }
         if let Some((_, valid)) = column.as_constant() {
             let one = if valid {
@@ -292,6 +305,64 @@ impl KeyColumn {
             }
             _ => Err(mismatch(column)),
         }
+    }
+
+    fn dictionary_words(&mut self, dictionary: u64, codes: &[u32], views: &Views, insert: bool) -> Vec<u64> {
+        // Words found without inserting may be outdated by later insertions, so only inserting encoders and sealed tables reuse them: both do.
+        let mut met = match self.dictionary.take() {
+            Some(met) if met.dictionary == dictionary => met,
+            _ => Met { dictionary, words: vec![NOT_MET; views.views.len()], is_whole: false },
+        };
+        let interned = &mut self.interned;
+        let mut meet = |at: usize| {
+            if met.words[at] == NOT_MET {
+                met.words[at] = intern(interned, views.value(at), insert);
+            }
+        };
+        if !met.is_whole && views.views.len() <= SMALL_DICTIONARY {
+            (0..views.views.len()).for_each(meet);
+            met.is_whole = true;
+        } else if !met.is_whole {
+            codes.iter().for_each(|&code| meet(code as usize));
+        }
+        let words = plasmon_kernels::gather::gather(&met.words, codes);
+        self.dictionary = Some(met);
+        words
+    }
+
+    /// See [`KeyEncoder::growth`].
+    fn growth(&self, column: &Column) -> usize {
+        if !matches!(self.physical, Physical::View | Physical::Nested) {
+            return 0;
+        }
+        let (strings, bytes) = match column.encoding() {
+            Encoding::Dictionary { codes, dictionary } => match &dictionary.values {
+                Values::View(views) => return self.dictionary_growth(dictionary.id, codes, views),
+                nested => (column.len(), 2 * nested.memory_bytes()),
+            },
+            Encoding::Constant(values) => (1, 2 * values.memory_bytes()),
+            Encoding::Flat(Values::View(views)) => (column.len(), views.views.iter().map(text_bytes).sum()),
+            Encoding::Flat(nested) => (column.len(), 2 * nested.memory_bytes()),
+        };
+        self.interned.growth(strings, bytes)
+    }
+
+    fn dictionary_growth(&self, dictionary: u64, codes: &[u32], views: &Views) -> usize {
+        let met = self.dictionary.as_ref().filter(|met| met.dictionary == dictionary);
+        if met.is_some_and(|met| met.is_whole) {
+            return 0;
+        }
+        let all = views.views.len();
+        let words = if met.is_some() { 0 } else { 8 * all };
+        let sum = |(strings, bytes), view| (strings + 1, bytes + text_bytes(view));
+        let (strings, bytes) = if all <= SMALL_DICTIONARY {
+            views.views.iter().fold((0, 0), sum)
+        } else {
+            let is_new = |code: usize| met.is_none_or(|met| met.words[code] == NOT_MET);
+            let new = codes.iter().map(|&code| code as usize).filter(|&code| is_new(code));
+            new.map(|code| &views.views[code]).fold((0, 0), sum)
+        };
+        words + self.interned.growth(strings, bytes)
     }
 
     /// The column whose words these are; values under nulls are arbitrary.
@@ -349,6 +420,11 @@ impl KeyColumn {
         let arrays = converter.convert_rows(rows)?;
         import_column(&arrays[0])
     }
+}
+
+/// The length of a text, which its view begins with.
+fn text_bytes(view: &u128) -> usize {
+    *view as u32 as usize
 }
 
 fn mismatch(column: &Column) -> Error {

@@ -17,6 +17,7 @@ pub mod recursive;
 pub mod runtime_filter;
 pub mod scalar_subquery;
 pub mod sort;
+mod turns;
 pub mod unnest;
 pub mod values;
 pub mod window;

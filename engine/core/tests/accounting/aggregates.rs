@@ -125,6 +125,7 @@ fn states() {
     let order = vec![SortKey { expression: column(1), descending: false, nulls_first: false }];
     aggregated("first text", None, &[2], vec![AggregateExpression { order_by: order, ..text(first)[0].clone() }]);
     aggregated("distinct integers", None, &[3], vec![distinct(1)]);
+    aggregated("distinct texts", None, &[3], vec![distinct(4)]);
     aggregated("distinct texts beyond memory", Some(8 << 20), &[3], vec![distinct(4)]);
     aggregated("several sums", None, &[1], sums());
 }

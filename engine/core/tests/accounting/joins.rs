@@ -9,19 +9,6 @@ use plasmon_core::pipeline::Wait;
 
 use crate::harness::{Make, ROWS, codes, integers, measure, mixed, texts};
 
-const KINDS: [JoinKind; 10] = [
-    JoinKind::Inner,
-    JoinKind::Left,
-    JoinKind::Right,
-    JoinKind::Full,
-    JoinKind::LeftSemi,
-    JoinKind::LeftAnti,
-    JoinKind::LeftMark,
-    JoinKind::RightSemi,
-    JoinKind::RightAnti,
-    JoinKind::RightMark,
-];
-
 /// Columns: 0 sequence, 1 mixed, 2 text, 3 repeated, 4 code.
 fn rows(batch: u64) -> Vec<Column> {
     let first = batch * ROWS as u64;
@@ -88,7 +75,7 @@ fn key_tables() {
 
 #[test]
 fn kinds() {
-    for kind in KINDS {
+    for kind in JoinKind::ALL {
         joined(&format!("{kind:?} join"), None, spec(kind, &[0]), (32, 64), false);
         joined(&format!("{kind:?} join, repeated"), None, spec(kind, &[3]), (8, 32), false);
     }

@@ -168,6 +168,15 @@ impl Profile {
         Profile { rows, columns: vec![column; width] }
     }
 
+    /// The columns in a join's result, where a share of the rows has nulls in place of them.
+    fn padded(&self, share: f64) -> Profile {
+        let padded = |column: &ColumnProfile| {
+            let null_fraction = (1.0 - (1.0 - share) * (1.0 - column.null_fraction)).clamp(0.0, 1.0);
+            ColumnProfile { null_fraction, ..column.clone() }
+        };
+        Profile { rows: self.rows, columns: self.columns.iter().map(padded).collect() }
+    }
+
     /// The profile with more columns after its own.
     fn with(&self, other: &Profile, rows: f64) -> Profile {
         Profile { rows, columns: self.columns.iter().chain(&other.columns).cloned().collect() }
@@ -292,12 +301,16 @@ fn join_profile(left: &Profile, right: &Profile, join: &Join) -> Profile {
     let semi = |from: &Profile, own: &[&ColumnProfile], other: &[&ColumnProfile], other_rows: f64| {
         if own.is_empty() { from.rows * 0.5 } else { from.rows * match_fraction(own, other, other_rows * residual) }
     };
+    let unmatched_left = || 1.0 - semi(left, &left_refs, &right_refs, right.rows) / left.rows.max(1.0);
+    let unmatched_right = || 1.0 - semi(right, &right_refs, &left_refs, left.rows) / right.rows.max(1.0);
     let mark = || Profile::fresh(0.0, 1);
     let mut profile = match join.kind {
         JoinKind::Inner => left.with(right, matched),
-        JoinKind::Left => left.with(right, matched.max(left.rows)),
-        JoinKind::Right => left.with(right, matched.max(right.rows)),
-        JoinKind::Full => left.with(right, matched.max(left.rows + right.rows * 0.1).max(right.rows)),
+        JoinKind::Left => left.with(&right.padded(unmatched_left()), matched.max(left.rows)),
+        JoinKind::Right => left.padded(unmatched_right()).with(right, matched.max(right.rows)),
+        JoinKind::Full => left
+            .padded(unmatched_right())
+            .with(&right.padded(unmatched_left()), matched.max(left.rows + right.rows * 0.1).max(right.rows)),
         JoinKind::LeftSemi => Profile { rows: semi(left, &left_refs, &right_refs, right.rows), ..left.clone() },
         JoinKind::LeftAnti => Profile {
             rows: (left.rows - semi(left, &left_refs, &right_refs, right.rows)).max(left.rows * 0.05),

@@ -74,3 +74,17 @@ fn calls_that_the_engine_cannot_make_are_refused() {
         assert!(matches!(&error, Error::Unsupported(_)), "{sql}: {error:?}");
     }
 }
+
+#[test]
+fn what_an_outer_join_pads_is_expected_to_be_null() {
+    fn filtered(relation: &Relation) -> Option<f64> {
+        let own = matches!(relation.node, Node::Filter { .. }).then_some(relation.estimated_rows).flatten();
+        own.or_else(|| relation.children().into_iter().find_map(filtered))
+    }
+    let rows = |from: &str| filtered(&plan(&format!("SELECT p_size, s_name FROM {from}")).root).expect("a filter");
+    // A twentieth of the parts have a supplier's number; their own keys are never null.
+    let unmatched = rows("part LEFT JOIN supplier ON p_partkey = s_suppkey WHERE s_suppkey IS NULL");
+    assert!((500_000.0..=2_000_000.0).contains(&unmatched), "{unmatched}");
+    let mirrored = rows("supplier RIGHT JOIN part ON p_partkey = s_suppkey WHERE s_suppkey IS NULL");
+    assert!((500_000.0..=2_000_000.0).contains(&mirrored), "{mirrored}");
+}

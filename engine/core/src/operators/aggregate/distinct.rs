@@ -146,7 +146,7 @@ impl Accumulator for Distinct {
 
     fn growth(&mut self, columns: &[Column]) -> usize {
         let rows = columns.first().map_or(0, Column::len);
-        self.members.growth(columns, rows)
+        self.members.growth(1, columns, rows)
     }
 
     fn footprint(&self) -> usize {

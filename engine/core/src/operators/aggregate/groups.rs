@@ -4,7 +4,7 @@ use arrow_schema::DataType;
 use plasmon_kernels::group::{TupleTable, WordTable};
 
 use super::packed::{PackedTable, TooWide};
-use crate::batch::{Column, Encoding, Physical};
+use crate::batch::{Column, Encoding};
 use crate::error::Result;
 use crate::operators::key::KeyEncoder;
 
@@ -13,8 +13,6 @@ pub(super) struct Groups {
     encoder: KeyEncoder,
     table: Table,
     combinations: Combinations,
-    /// The dictionary of each key in the last batch.
-    dictionaries: Vec<Option<u64>>,
 }
 
 /// How tables are made.
@@ -43,8 +41,6 @@ const AHEAD: usize = 1024;
 /// Groups from which on arrays are as large as these times the bytes of one.
 const ARRAY_GROUPS: usize = 1 << 13;
 const ARRAY_GROUP_BYTES: usize = 32;
-/// What an interned string takes beside its bytes, at most.
-const TEXT_BYTES: usize = 48;
 
 enum Table {
     /// No keys: one group, present from the start.
@@ -66,7 +62,7 @@ impl Groups {
             (false, _) if is_word_wise && encoder.is_one_word_each() => Table::Packed(PackedTable::default()),
             (false, width) => Table::Tuple(TupleTable::new(width.max(2), tables.collide)),
         };
-        Ok(Groups { encoder, table, combinations: Combinations::default(), dictionaries: Vec::new() })
+        Ok(Groups { encoder, table, combinations: Combinations::default() })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -88,7 +84,6 @@ impl Groups {
         }
         self.encoder.forget(strings);
         self.combinations = Combinations::default();
-        self.dictionaries.clear();
     }
 
     /// How groups are looked up, for EXPLAIN ANALYZE.
@@ -251,14 +246,14 @@ impl Groups {
         }
     }
 
-    /// Most bytes that these rows may add to what is held, while tables move to larger ones too.
-    pub(super) fn growth(&mut self, keys: &[Column], rows: usize) -> usize {
+    /// Most bytes that these rows may add to what is held, while tables move to larger ones too; `first` is the number of the first of these keys.
+    pub(super) fn growth(&self, first: usize, keys: &[Column], rows: usize) -> usize {
         let moves = match &self.table {
             Table::Unit => return 0,
             Table::Tuple(table) => table.growth(rows),
             Table::Word(_) | Table::Packed(_) => self.word_growth(rows),
         };
-        moves + self.text_growth(keys)
+        moves + self.encoder.growth(first, keys)
     }
 
     /// Of a table of words. Hash tables double at powers of two, a block of rows ahead. Arrays span a few keys a group, when they are not small.
@@ -271,28 +266,6 @@ impl Groups {
             (false, true) => 2 * self.table_bytes() + rows * self.group_bytes(),
             (false, false) => 0,
         }
-    }
-
-    /// Most bytes that interning strings and nested values takes.
-    fn text_growth(&mut self, keys: &[Column]) -> usize {
-        let held = self.encoder.memory_bytes();
-        self.dictionaries.resize(keys.len(), None);
-        let grown = keys.iter().zip(&mut self.dictionaries).map(|(key, last)| match (key.physical(), key.encoding()) {
-            (Physical::View | Physical::Nested, Encoding::Dictionary { dictionary, .. }) => {
-                // All its values are interned, once.
-                if last.replace(dictionary.id) == Some(dictionary.id) {
-                    return 0;
-                }
-                dictionary.values.memory_bytes() + dictionary.values.len() * TEXT_BYTES
-            }
-            (Physical::View | Physical::Nested, Encoding::Constant(values)) => values.memory_bytes() + TEXT_BYTES,
-            (Physical::View, Encoding::Flat(values)) => values.memory_bytes() + key.len() * TEXT_BYTES,
-            (Physical::Nested, Encoding::Flat(values)) => 2 * values.memory_bytes() + key.len() * TEXT_BYTES,
-            _ => 0,
-        });
-        let grown: usize = grown.sum();
-        // The strings may have to move to a larger place.
-        if grown > 0 { grown + held } else { 0 }
     }
 
     fn is_array(&self) -> bool {

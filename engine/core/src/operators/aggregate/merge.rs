@@ -20,8 +20,9 @@ use super::{AggregatePhase, AggregateSpec};
 use crate::batch::Column;
 use crate::error::Result;
 use crate::expression::Expression;
-use crate::memory::{Reservation, Spillable, granted};
+use crate::memory::{FLOOR_SHARE, Reservation, Spillable, granted};
 use crate::metrics::OperatorMetrics;
+use crate::operators::turns::{Turn, Turns};
 use crate::pipeline::TaskContext;
 
 /// Groups that a partition should hold about: its table then fits the caches.
@@ -42,8 +43,6 @@ const BLOCK_BYTES: std::ops::RangeInclusive<usize> = 4 << 10..=128 << 10;
 const CUT_PARTITIONS: std::ops::RangeInclusive<usize> = 4..=64;
 /// Bytes that are cut at a time when memory is short.
 const SLICE_BYTES: std::ops::RangeInclusive<usize> = 16 << 10..=4 << 20;
-/// Floors ([`crate::memory::MemoryBudget::floor`]) of a budget.
-const FLOORS: usize = 64;
 /// Files of one cut.
 const FILES_MAX: usize = 8;
 /// Cuts in a row that a part comes out of as a whole, the last of them into as many as possible, after which it is taken for one group.
@@ -69,10 +68,10 @@ pub(super) struct Partitions {
     waiting: Mutex<Vec<Part>>,
     /// For the pieces in memory.
     reservation: Reservation,
-    /// Readers that have a table now.
-    turns: AtomicUsize,
-    /// Most bytes of a group in a table that was dealt.
-    group_bytes: AtomicUsize,
+    /// Of readers that have a table.
+    pub(super) turns: Turns,
+    /// Groups of the tables that were dealt, and their bytes.
+    dealt: (AtomicUsize, AtomicUsize),
     task: TaskContext,
     metrics: Arc<OperatorMetrics>,
 }
@@ -103,8 +102,8 @@ impl Partitions {
             files,
             waiting: Mutex::default(),
             reservation,
-            turns: AtomicUsize::new(0),
-            group_bytes: AtomicUsize::new(0),
+            turns: Turns::default(),
+            dealt: Default::default(),
             task,
             metrics,
         })
@@ -195,7 +194,8 @@ impl Partitions {
 
     fn deal_share(&self, share: &mut Share, most: usize) -> Result<()> {
         share.resize()?;
-        self.group_bytes.fetch_max(share.footprint() / share.groups.len().max(1), Ordering::Relaxed);
+        self.dealt.0.fetch_add(share.groups.len(), Ordering::Relaxed);
+        self.dealt.1.fetch_add(share.footprint(), Ordering::Relaxed);
         let slice = self.slice_bytes();
         let copies = self.task.memory.spilling_reservation("Aggregate");
         copies.grow(slice)?;
@@ -252,15 +252,27 @@ impl Partitions {
         Some(locked(part).take())
     }
 
-    /// The part, if its table, which doubles as it grows, may fit beside those of other readers; else it waits, before anything of it is read.
-    pub(super) fn beside_others(&self, part: Part) -> Option<Part> {
-        let readers = self.turns.load(Ordering::SeqCst);
-        let table = 2 * part.groups() * self.group_bytes.load(Ordering::Relaxed);
-        if readers <= 1 || readers * table <= FLOORS * self.task.memory.floor() {
-            return Some(part);
+    /// The part, if its table may fit beside those of other readers; else it waits, before anything of it is read, for so many bytes.
+    pub(super) fn beside_others(&self, part: Part) -> Result<Part, usize> {
+        let (readers, table) = (self.turns.taken(), self.table_bytes(&part));
+        let is_shared = readers * table <= FLOOR_SHARE * self.task.memory.floor() && self.reservation.has_room(table);
+        if readers <= 1 || is_shared {
+            return Ok(part);
         }
         locked(&self.waiting).push(part);
-        None
+        Err(table)
+    }
+
+    /// A turn for who was short of `bytes`: when there is so much, or when nobody else has a turn.
+    pub(super) fn turn_with(&self, bytes: usize) -> Option<Turn> {
+        let alone = self.turns.take_alone();
+        alone.or_else(|| self.reservation.has_room(bytes).then(|| self.turns.take()))
+    }
+
+    /// About what the table of a part takes at its largest: it doubles as it grows.
+    fn table_bytes(&self, part: &Part) -> usize {
+        let [groups, bytes] = [&self.dealt.0, &self.dealt.1].map(|sum| sum.load(Ordering::Relaxed));
+        2 * part.groups() * (bytes / groups.max(1))
     }
 
     /// Merges a part into an empty share.
@@ -274,12 +286,12 @@ impl Partitions {
                     return Ok(Merged::Cut);
                 }
                 // Others give back what they hold before long; who is alone must do with what there is.
-                let has_others = self.turns.load(Ordering::SeqCst) > 1;
+                let has_others = self.turns.taken() > 1;
                 let needed = wanted(share, &piece, pieces.is_loaded);
                 if !granted(share.reservation.resize(needed))? {
                     if has_others && !share.has_members_apart() {
                         self.put_back(share, piece, pieces)?;
-                        return Ok(Merged::Later);
+                        return Ok(Merged::Later(needed));
                     }
                     share.put_members_apart(self)?;
                     let needed = wanted(share, &piece, pieces.is_loaded);
@@ -382,30 +394,8 @@ pub(super) enum Merged {
     Whole,
     /// It was too large, and is cut into parts that wait.
     Cut,
-    /// It waits as it was: other readers have the memory that it needs.
-    Later,
-}
-
-/// A reader's time with a table.
-pub(super) struct Turn(Arc<Partitions>);
-
-impl Turn {
-    pub(super) fn new(partitions: &Arc<Partitions>) -> Self {
-        partitions.turns.fetch_add(1, Ordering::SeqCst);
-        Turn(partitions.clone())
-    }
-
-    /// Of a reader that waited until no other has a table: of one of them, since two would be short of memory as before.
-    pub(super) fn alone(partitions: &Arc<Partitions>) -> Option<Self> {
-        partitions.turns.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).ok()?;
-        Some(Turn(partitions.clone()))
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.0.turns.fetch_sub(1, Ordering::SeqCst);
-    }
+    /// It waits as it was: other readers have the memory that it needs, so many bytes.
+    Later(usize),
 }
 
 impl Spillable for Partitions {

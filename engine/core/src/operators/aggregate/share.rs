@@ -142,7 +142,7 @@ impl Share {
     ) -> usize {
         let rows = rows * times;
         let groups = self.groups.len() + rows;
-        let of_groups = self.groups.growth(keys, rows);
+        let of_groups = self.groups.growth(0, keys, rows);
         let apart = &self.apart;
         let of_values = self.accumulators.iter_mut().zip(inputs).enumerate().map(|(index, (accumulator, columns))| {
             let moves =

@@ -5,12 +5,13 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::merge::{Merged, Partitions, Turn};
+use super::merge::{Merged, Partitions};
 use super::operator::{Results, Shared};
 use super::share::Share;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::metrics::OperatorMetrics;
+use crate::operators::turns::Turn;
 use crate::pipeline::{Next, Source, SourceState, TaskContext};
 
 /// Groups of a result that one worker reads at least.
@@ -55,7 +56,8 @@ impl Source for AggregateSource {
             cursor: self.cursor.clone(),
             merged: None,
             turn: None,
-            must_wait: false,
+            short_of: None,
+            returned: false,
             task: task.clone(),
         }))
     }
@@ -68,8 +70,10 @@ struct AggregateSourceState {
     merged: Option<(Share, VecDeque<Range<usize>>)>,
     /// While it has a table.
     turn: Option<Turn>,
-    /// Whether memory was too short for it beside other readers.
-    must_wait: bool,
+    /// Bytes that there were too few of beside other readers: it waits for them.
+    short_of: Option<usize>,
+    /// A part that it had begun to read had to wait.
+    returned: bool,
     task: TaskContext,
 }
 
@@ -106,18 +110,21 @@ impl AggregateSourceState {
                 let rows = range.len();
                 return Ok(Next::Batch(Batch::new(share.output(range, spec.phase)?, rows)));
             }
-            if self.must_wait {
-                let Some(turn) = Turn::alone(partitions) else { return Ok(Next::Blocked) };
-                (self.turn, self.must_wait) = (Some(turn), false);
+            if let Some(bytes) = self.short_of {
+                let Some(turn) = partitions.turn_with(bytes) else { return Ok(Next::Blocked) };
+                (self.turn, self.short_of) = (Some(turn), None);
             }
             let Some(part) = partitions.next(&self.cursor) else {
                 (self.merged, self.turn) = (None, None);
                 return Ok(Next::Finished);
             };
-            self.turn.get_or_insert_with(|| Turn::new(partitions));
-            let Some(part) = partitions.beside_others(part) else {
-                (self.merged, self.turn, self.must_wait) = (None, None, true);
-                return Ok(Next::Blocked);
+            self.turn.get_or_insert_with(|| partitions.turns.take());
+            let part = match partitions.beside_others(part) {
+                Ok(part) => part,
+                Err(bytes) => {
+                    (self.merged, self.turn, self.short_of) = (None, None, Some(bytes));
+                    return Ok(Next::Blocked);
+                }
             };
             // The last partition's table is used again.
             let mut share = match self.merged.take() {
@@ -130,10 +137,12 @@ impl AggregateSourceState {
             let groups = match partitions.merge(part, &mut share)? {
                 Merged::Whole => share.groups.len(),
                 Merged::Cut => 0,
-                Merged::Later => {
+                Merged::Later(bytes) => {
                     // The table goes before the turn ends.
                     drop(share);
-                    (self.turn, self.must_wait) = (None, true);
+                    // What was put back once was read for nothing; if that is not to happen again and again, the next time is alone.
+                    let bytes = if self.returned { usize::MAX } else { 2 * bytes };
+                    (self.turn, self.short_of, self.returned) = (None, Some(bytes), true);
                     return Ok(Next::Blocked);
                 }
             };

@@ -67,7 +67,7 @@ impl AggregateState {
         let mut more = growth(share);
         let held = share.footprint() + self.run_bytes;
         if !share.reservation.try_resize(held + held / DEALING_SHARE + more)? {
-            // A dictionary counts when it is met first, which it was although its values are not there yet; in an emptied table it counts again.
+            // To an emptied table, more is new.
             if !self.is_empty(share) {
                 self.spill(share)?;
                 more = growth(share);
@@ -189,7 +189,7 @@ struct Rows {
 }
 
 impl Rows {
-    /// Some of the rows; what they do not need of large dictionaries is left out, since a table takes in a dictionary as a whole.
+    /// Some of the rows; what they do not need of large dictionaries is left out, which a table keeps words for.
     fn slice(&self, rows: Range<usize>) -> Rows {
         Rows {
             keys: self.keys.iter().map(|key| key.slice(rows.start, rows.len()).detach()).collect(),

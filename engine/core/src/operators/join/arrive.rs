@@ -68,7 +68,6 @@ pub(super) struct BuildRows {
     /// Batches that were not cut.
     whole: Vec<BuildBatch>,
     whole_rows: usize,
-    whole_bytes: usize,
     /// Pieces of each partition.
     pieces: Vec<Vec<BuildBatch>>,
     pub facts: Facts,
@@ -97,7 +96,6 @@ impl BuildRows {
         Ok(BuildRows {
             whole: Vec::new(),
             whole_rows: 0,
-            whole_bytes: 0,
             pieces: (0..PARTITIONS).map(|_| Vec::new()).collect(),
             facts: Facts::default(),
             bounds: WordBounds::default(),
@@ -135,12 +133,13 @@ impl BuildRows {
 
     /// Keeps a batch that room was made for.
     pub(super) fn keep(&mut self, batch: BuildBatch) -> Result<()> {
-        let bytes = batch.bytes;
         self.whole_rows += batch.rows;
         self.whole.push(batch);
-        self.whole_bytes += bytes;
-        let is_enough = self.whole_rows >= CUT_ROWS || self.whole_bytes >= cut_bytes(&self.task);
-        if is_enough && !self.shared.disk.partitions().is_empty() { self.cut_all() } else { Ok(()) }
+        if self.shared.disk.partitions().is_empty() {
+            return Ok(());
+        }
+        let is_enough = self.whole_rows >= CUT_ROWS || bytes_of(&self.whole) >= cut_bytes(&self.task);
+        if is_enough { self.cut_all() } else { Ok(()) }
     }
 
     /// Lets a batch go to disk, and whatever comes later.
@@ -161,7 +160,6 @@ impl BuildRows {
     pub(super) fn merge(&mut self, other: BuildRows) {
         self.whole.extend(other.whole);
         self.whole_rows += other.whole_rows;
-        self.whole_bytes += other.whole_bytes;
         self.is_sketched &= other.is_sketched || other.pieces.iter().all(Vec::is_empty);
         self.unsketched.extend(other.unsketched);
         self.pieces.iter_mut().zip(other.pieces).for_each(|(own, other)| own.extend(other));
@@ -185,10 +183,8 @@ impl BuildRows {
         let before = self.bytes();
         self.is_short = true;
         self.cut_all()?;
-        let sketches =
-            if self.is_sketched { 0 } else { self.shared.sketches.missing(&self.shared.publishes, &self.task) };
-        // What is too much for half of the rows is not worth their place.
-        let sketches = if sketches > before / 2 { 0 } else { sketches };
+        let JoinShared { sketches, publishes, .. } = &*self.shared;
+        let sketches = if self.is_sketched { 0 } else { sketches.missing(publishes, before, &self.task) };
         let goal = before.saturating_sub((bytes + sketches).max(before / SPILLED_SHARE));
         while self.bytes() > goal && self.spill_largest()? {}
         self.balance()?;
@@ -201,12 +197,12 @@ impl BuildRows {
 
     /// Cuts what is whole, and lets go what belongs on disk.
     fn cut_all(&mut self) -> Result<()> {
-        (self.whole_rows, self.whole_bytes) = (0, 0);
+        self.whole_rows = 0;
         let mut small: Vec<BuildBatch> = Vec::new();
         let cut_bytes = cut_bytes(&self.task);
         let is_large = |rows: usize, bytes: usize| rows > CUT_ROWS || bytes > cut_bytes;
         let whole = std::mem::take(&mut self.whole);
-        let mut left: usize = whole.iter().map(|batch| batch.bytes).sum();
+        let mut left = bytes_of(&whole);
         for batch in whole {
             left -= batch.bytes;
             if is_large(2 * batch.rows, 2 * batch.bytes) {

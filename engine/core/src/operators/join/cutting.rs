@@ -121,12 +121,9 @@ impl Cutting {
         self.writer.finish(&self.probe)?;
         self.pair.probe = None;
         let is_hot = |build: &Blocks| build.rows() * 4 > self.rows * HOT_QUARTERS;
-        let pair = |(build, probe): (Stored, Stored)| Pair {
-            is_hot: build.blocks.as_ref().is_some_and(is_hot),
-            level: self.pair.level + 1,
-            build_bytes: build.bytes,
-            build: build.blocks,
-            probe: probe.blocks,
+        let pair = |(build, probe): (Stored, Stored)| {
+            let is_hot = build.blocks.as_ref().is_some_and(is_hot);
+            Pair::of(build, probe, self.pair.level + 1, is_hot)
         };
         Ok(self.build.take().into_iter().zip(self.probe.take()).map(pair).collect())
     }

@@ -19,6 +19,7 @@ use crate::metrics::OperatorMetrics;
 use crate::pipeline::TaskContext;
 use crate::spill::{Blocks, SpillArea, SpillFile};
 
+/// Of a bit for each partition.
 const WORDS: usize = PARTITIONS.div_ceil(64);
 
 /// Files of one side, while there are not too many: partitions share them, since a process may have only so many, and many workers may cut at once.
@@ -90,14 +91,7 @@ impl OnDisk {
     /// All that is here, to be joined.
     pub(super) fn take(&self) -> Vec<Pair> {
         let pairs = self.build.take().into_iter().zip(self.probe.take());
-        let pair = |(build, probe): (Stored, Stored)| Pair {
-            build_bytes: build.bytes,
-            build: build.blocks,
-            probe: probe.blocks,
-            level: 0,
-            is_hot: false,
-        };
-        pairs.map(pair).collect()
+        pairs.map(|(build, probe)| Pair::of(build, probe, 0, false)).collect()
     }
 }
 
@@ -112,6 +106,12 @@ pub(super) struct Pair {
     pub level: u32,
     /// Most build rows are of one key, so that cutting does not help.
     pub is_hot: bool,
+}
+
+impl Pair {
+    pub(super) fn of(build: Stored, probe: Stored, level: u32, is_hot: bool) -> Self {
+        Pair { build_bytes: build.bytes, build: build.blocks, probe: probe.blocks, level, is_hot }
+    }
 }
 
 /// The partitions of one side, and their files, which are made as they are needed.

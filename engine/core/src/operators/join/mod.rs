@@ -77,6 +77,20 @@ pub struct JoinSpec {
 }
 
 impl JoinKind {
+    /// Every kind.
+    pub const ALL: [JoinKind; 10] = [
+        JoinKind::Inner,
+        JoinKind::Left,
+        JoinKind::Right,
+        JoinKind::Full,
+        JoinKind::LeftSemi,
+        JoinKind::LeftAnti,
+        JoinKind::LeftMark,
+        JoinKind::RightSemi,
+        JoinKind::RightAnti,
+        JoinKind::RightMark,
+    ];
+
     /// Probe rows without a match are in the output.
     fn keeps_left(self) -> bool {
         matches!(self, JoinKind::Left | JoinKind::Full)

@@ -23,10 +23,12 @@ const BITMAP_BITS_ALWAYS: u64 = 1 << 25;
 const BLOOM_KEYS_MAX: u64 = 1 << 24;
 /// With fewer bits a key, most values pass, and testing them is not worth it.
 const SKETCH_BITS_PER_KEY: u64 = 3;
+/// Of the rows' bytes, the part that sketches may take from them.
+const SKETCH_SHARE: usize = 4;
 /// Memory of all sketches while rows arrive, in floors ([`crate::memory::MemoryBudget::floor`]), which are a sixty-fourth of all; then they shrink …
 const SKETCH_FLOORS: usize = 16;
-/// … and most bytes of one.
-const SKETCH_BYTES_MAX: usize = 16 << 20;
+/// … and most and least bytes of one.
+const SKETCH_BYTES: std::ops::RangeInclusive<usize> = 16 << 10..=16 << 20;
 
 /// Of one key's columns, those of all `rows` rows of the build side; `has_room` says whether there is memory for so many bytes.
 pub(super) fn key_filter(
@@ -100,22 +102,27 @@ impl Sketches {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// Bytes that [`Sketches::make`] will ask for.
-    pub(super) fn missing(&self, publishes: &[Publish], task: &TaskContext) -> usize {
-        if self.state().all.is_some() { 0 } else { publishes.len() * sketch_bytes(publishes.len(), task) }
+    /// Bytes that [`Sketches::make`] can do with, where all rows take `rows` bytes.
+    pub(super) fn missing(&self, publishes: &[Publish], rows: usize, task: &TaskContext) -> usize {
+        if self.state().all.is_some() {
+            return 0;
+        }
+        publishes.len() * sketch_bytes(publishes.len(), task).min(rows / SKETCH_SHARE)
     }
 
-    /// Makes them, if nobody has: with Bloom filters when there is room for them.
+    /// Makes them, if nobody has: with Bloom filters as large as there is room for.
     pub(super) fn make(&self, publishes: &[Publish], task: &TaskContext) -> Result<()> {
         let mut state = self.state();
         if state.all.is_some() {
             return Ok(());
         }
         let count = publishes.len();
-        let bytes = sketch_bytes(count, task);
         let reservation = task.memory.reservation("Join filter");
-        let words = if granted(reservation.grow(bytes * count))? { bytes / 8 } else { 0 };
-        let sketch = || KeySketch { words: vec![0; words], ..Default::default() };
+        let mut bytes = sketch_bytes(count, task);
+        while bytes > 0 && !granted(reservation.grow(bytes * count))? {
+            bytes = if bytes > *SKETCH_BYTES.start() { bytes / 2 } else { 0 };
+        }
+        let sketch = || KeySketch { words: vec![0; bytes / 8], ..Default::default() };
         *state =
             State { all: Some(std::iter::repeat_with(sketch).take(count).collect()), reservation: Some(reservation) };
         Ok(())
@@ -178,9 +185,9 @@ impl KeySketch {
     }
 }
 
-/// Bytes of each of `count` Bloom filters of keys that go to disk. A key takes a byte or less, and keeps probe rows of many bytes off the disk.
+/// Most bytes of each of `count` Bloom filters of keys that go to disk. A key takes a byte or less, and keeps probe rows of many bytes off the disk.
 fn sketch_bytes(count: usize, task: &TaskContext) -> usize {
-    let bytes = (SKETCH_FLOORS * task.memory.floor() / count.max(1)).clamp(8, SKETCH_BYTES_MAX);
+    let bytes = (SKETCH_FLOORS * task.memory.floor() / count.max(1)).clamp(8, *SKETCH_BYTES.end());
     1 << bytes.ilog2()
 }
 

@@ -11,7 +11,6 @@
 //! What grows: the loaded build rows and their table, whose memory is asked for before the first is read, and block by block what that was too little; where
 //! one key is cut into chunks, a bit for each probe row. A step is a block or a batch, so that the query can be stopped between two.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::JoinShared;
@@ -28,6 +27,7 @@ use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::memory::Reservation;
 use crate::metrics::OperatorMetrics;
+use crate::operators::turns::{Turn, Turns};
 use crate::pipeline::{Flow, Next, OperatorState, Source, SourceState, TaskContext};
 use crate::spill::Blocks;
 
@@ -42,29 +42,8 @@ pub(super) struct JoinSpilled {
 struct Queue {
     /// Pairs that nobody works on; `None` = nobody has looked yet.
     pairs: Mutex<Option<Vec<Pair>>>,
-    /// Workers that hold memory for a pair.
-    loaded: AtomicUsize,
-}
-
-/// A worker's right to hold memory for a pair, as long as this lives.
-struct Turn(Arc<Queue>);
-
-impl Turn {
-    fn new(queue: &Arc<Queue>) -> Self {
-        queue.loaded.fetch_add(1, Ordering::SeqCst);
-        Turn(queue.clone())
-    }
-
-    /// Whether nobody else holds any.
-    fn is_alone(&self) -> bool {
-        self.0.loaded.load(Ordering::SeqCst) <= 1
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.0.loaded.fetch_sub(1, Ordering::SeqCst);
-    }
+    /// Of workers that hold memory for a pair.
+    turns: Turns,
 }
 
 impl JoinSpilled {
@@ -107,7 +86,7 @@ fn loading(task: &TaskContext) -> Reservation {
 struct SpilledState {
     worker: Worker,
     queue: Arc<Queue>,
-    /// From the first try to have memory for a pair until it is joined or cut.
+    /// From when it has memory for a pair until that is joined or cut.
     turn: Option<Turn>,
     step: Step,
 }
@@ -245,20 +224,17 @@ impl SpilledState {
     /// Memory for all build rows of a pair; or none yet, while others hold some that they give back before long; or what else is to be done with it.
     fn fit(&mut self, pair: Pair) -> Result<Step> {
         let bytes = self.worker.expected_bytes(&pair);
-        let reservation = &self.worker.reservation;
-        if self.turn.is_none() && !reservation.has_room(bytes) && self.queue.loaded.load(Ordering::SeqCst) > 0 {
+        let (reservation, turns) = (&self.worker.reservation, &self.queue.turns);
+        if turns.taken() > 0 && !reservation.has_room(bytes) {
             return Ok(Step::Fit(pair));
         }
-        let turn = self.turn.take().unwrap_or_else(|| Turn::new(&self.queue));
-        if reservation.try_grow(bytes)? {
-            self.turn = Some(turn);
-            return Ok(Step::Load(Pass::of(pair)));
-        }
-        if !turn.is_alone() {
+        let turn = turns.take();
+        let has_room = reservation.try_grow(bytes)?;
+        if !has_room && turns.taken() > 1 {
             return Ok(Step::Fit(pair));
         }
         self.turn = Some(turn);
-        self.worker.too_large(pair, bytes)
+        if has_room { Ok(Step::Load(Pass::of(pair))) } else { self.worker.too_large(pair, bytes) }
     }
 }
 

@@ -182,14 +182,7 @@ fn faults_are_typed_errors_and_leave_nothing() {
     let expected = reached(&[1], &edges);
     let mut failed = [0; 5];
     for nth in (1..12).chain((12..120).step_by(9)) {
-        let faults = [
-            Fault::RefuseMemory(nth),
-            Fault::Cancel(nth),
-            Fault::SpillIo(nth),
-            Fault::SpillFull(nth),
-            Fault::SpillFlip(nth),
-        ];
-        for (kind, fault) in faults.into_iter().enumerate() {
+        for (kind, fault) in Fault::all_at(nth).into_iter().enumerate() {
             let config = Config { memory_bytes: Some(64 << 10), fault: Some(fault), ..Config::default() };
             let task = TaskContext::new(config);
             match run(&[1], &edges, true, &task) {

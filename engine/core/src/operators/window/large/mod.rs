@@ -75,7 +75,7 @@ impl LargePartition {
         let mut computed = Vec::with_capacity(shared.spec.functions.len());
         for (function, columns) in shared.spec.functions.iter().zip(&shared.collected.functions) {
             let file = task.spill.file("Window", metrics)?;
-            let mut column = evaluator(function, columns, shared, &rows, task)?;
+            let mut column = evaluator(Work { function, columns, shared, rows: &rows }, task)?;
             let mut together = Vec::with_capacity(TOGETHER);
             for block in 0..rows.blocks() {
                 task.cancel.check()?;
@@ -110,24 +110,27 @@ impl LargePartition {
 /// Gives a function's column of each block, one after the other.
 type Evaluator<'a> = Box<dyn FnMut(usize) -> Result<Column> + 'a>;
 
-fn evaluator<'a>(
+/// A function, and what it is computed from.
+#[derive(Clone, Copy)]
+struct Work<'a> {
     function: &'a WindowExpression,
     columns: &'a FunctionColumns,
     shared: &'a Shared,
     rows: &'a Spooled,
-    task: &TaskContext,
-) -> Result<Evaluator<'a>> {
-    match &function.function {
-        WindowFunction::Lag => shifted(function, columns, rows, -1),
-        WindowFunction::Lead => shifted(function, columns, rows, 1),
-        WindowFunction::FirstValue => nth(function, columns, shared, rows, 1),
-        WindowFunction::LastValue => nth(function, columns, shared, rows, -1),
+}
+
+fn evaluator<'a>(work: Work<'a>, task: &TaskContext) -> Result<Evaluator<'a>> {
+    match &work.function.function {
+        WindowFunction::Lag => shifted(work, -1),
+        WindowFunction::Lead => shifted(work, 1),
+        WindowFunction::FirstValue => nth(work, 1),
+        WindowFunction::LastValue => nth(work, -1),
         WindowFunction::NthValue => {
-            let n = number(constant(argument(columns, 1, function)?, rows)?, function)?;
-            nth(function, columns, shared, rows, n)
+            let n = number(constant(argument(work.columns, 1, work.function)?, work.rows)?, work.function)?;
+            nth(work, n)
         }
-        WindowFunction::Aggregate(aggregate) => aggregated(aggregate, function, columns, shared, rows, task),
-        _ => numbered(function, columns, rows),
+        WindowFunction::Aggregate(aggregate) => aggregated(aggregate, work, task),
+        _ => numbered(work),
     }
 }
 
@@ -140,7 +143,8 @@ fn constant(argument: &Argument, rows: &Spooled) -> Result<Scalar> {
 }
 
 /// Row numbers, ranks, and shares of the partition.
-fn numbered<'a>(function: &'a WindowExpression, columns: &FunctionColumns, rows: &'a Spooled) -> Result<Evaluator<'a>> {
+fn numbered<'a>(work: Work<'a>) -> Result<Evaluator<'a>> {
+    let Work { function, columns, rows, .. } = work;
     let parts = match function.function {
         WindowFunction::Ntile => buckets(constant(argument(columns, 0, function)?, rows)?, function)?,
         _ => 1,
@@ -168,12 +172,8 @@ fn numbered<'a>(function: &'a WindowExpression, columns: &FunctionColumns, rows:
 }
 
 /// Lag (direction −1) and lead (1).
-fn shifted<'a>(
-    function: &'a WindowExpression,
-    columns: &'a FunctionColumns,
-    rows: &'a Spooled,
-    direction: i64,
-) -> Result<Evaluator<'a>> {
+fn shifted<'a>(work: Work<'a>, direction: i64) -> Result<Evaluator<'a>> {
+    let Work { function, columns, rows, .. } = work;
     let value = argument(columns, 0, function)?;
     let offset = columns.arguments.get(1).map(|argument| constant(argument, rows)).transpose()?;
     let offset = self::offset(offset, function, direction)?;
@@ -195,28 +195,16 @@ fn shifted<'a>(
 }
 
 /// First (1), last (−1) and nth value of the frame.
-fn nth<'a>(
-    function: &'a WindowExpression,
-    columns: &'a FunctionColumns,
-    shared: &'a Shared,
-    rows: &'a Spooled,
-    n: i64,
-) -> Result<Evaluator<'a>> {
-    let value = argument(columns, 0, function)?;
-    match wanted(value, function.ignore_nulls) {
-        Some(wanted) => nth_wanted(function, value, wanted, shared, rows, n),
-        None => Ok(nulls(&function.data_type, rows)),
-    }
+fn nth<'a>(work: Work<'a>, n: i64) -> Result<Evaluator<'a>> {
+    nth_wanted(work, work.function.ignore_nulls, None, n)
 }
 
-fn nth_wanted<'a>(
-    function: &'a WindowExpression,
-    value: &'a Argument,
-    wanted: Wanted,
-    shared: &'a Shared,
-    rows: &'a Spooled,
-    n: i64,
-) -> Result<Evaluator<'a>> {
+/// The same of the rows that pass `filter`, without those that are null if `ignore_nulls`.
+fn nth_wanted<'a>(work: Work<'a>, ignore_nulls: bool, filter: Option<usize>, n: i64) -> Result<Evaluator<'a>> {
+    let Work { function, columns, shared, rows } = work;
+    let value = argument(columns, 0, function)?;
+    let Some(wanted) = wanted(value, ignore_nulls) else { return Ok(nulls(&function.data_type, rows)) };
+    let wanted = Wanted { filter, ..wanted };
     let (mut ordinals, mut values) = (Ordinals::new(wanted, rows)?, Picker::new(value, rows));
     let mut walk = FrameWalk::new(&function.frame, &shared.collected, rows)?;
     Ok(Box::new(move |_| values.pick(&ordinals.nth(&walk.next()?, n)?)))
@@ -238,23 +226,15 @@ fn nulls<'a>(data_type: &'a arrow_schema::DataType, rows: &'a Spooled) -> Evalua
     })
 }
 
-fn aggregated<'a>(
-    aggregate: &'a AggregateFunction,
-    function: &'a WindowExpression,
-    columns: &'a FunctionColumns,
-    shared: &'a Shared,
-    rows: &'a Spooled,
-    task: &TaskContext,
-) -> Result<Evaluator<'a>> {
+fn aggregated<'a>(aggregate: &'a AggregateFunction, work: Work<'a>, task: &TaskContext) -> Result<Evaluator<'a>> {
+    let Work { function, columns, shared, rows } = work;
     let first_or_last = match aggregate {
         AggregateFunction::First { ignore_nulls } => Some((1, *ignore_nulls)),
         AggregateFunction::Last { ignore_nulls } => Some((-1, *ignore_nulls)),
         _ => None,
     };
     if let Some((n, ignore_nulls)) = first_or_last {
-        let value = argument(columns, 0, function)?;
-        let Some(wanted) = wanted(value, ignore_nulls) else { return Ok(nulls(&function.data_type, rows)) };
-        return nth_wanted(function, value, Wanted { filter: columns.filter, ..wanted }, shared, rows, n);
+        return nth_wanted(work, ignore_nulls, columns.filter, n);
     }
     if let AggregateFunction::Custom(custom) = aggregate {
         let value = of_all_rows(custom.as_ref(), columns, rows, task)?;

@@ -209,14 +209,7 @@ fn faults_are_typed_errors_and_leave_nothing() {
     let (expected, ..) = run(&spec, &batches, Config::default()).expect("computed in memory");
     let mut failed = [0; 5];
     for nth in [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233] {
-        let faults = [
-            Fault::RefuseMemory(nth),
-            Fault::Cancel(nth),
-            Fault::SpillIo(nth),
-            Fault::SpillFull(nth),
-            Fault::SpillFlip(nth),
-        ];
-        for (kind, fault) in faults.into_iter().enumerate() {
+        for (kind, fault) in Fault::all_at(nth).into_iter().enumerate() {
             let config = Config { memory_bytes: Some(MEMORY), fault: Some(fault), ..Config::default() };
             match run(&spec, &batches, config) {
                 Ok((rows, ..)) => same(&spec, &rows, &expected),
