@@ -101,6 +101,20 @@ fn keys() {
     aggregated("no key", None, &[], vec![call(AggregateFunction::CountAll, &[], DataType::Int64)]);
 }
 
+/// Text, code, integer; text and code; text; all together.
+#[test]
+fn grouping_sets() {
+    for memory in [None, Some(8 << 20)] {
+        let rollup = AggregateSpec {
+            grouping_sets: (0..4).map(|kept| (0..3).map(|key| key < 3 - kept).collect()).collect(),
+            grouping_id: Some(DataType::UInt8),
+            ..spec(&[4, 5, 3], vec![call(AggregateFunction::Sum, &[3], DataType::Int64)])
+        };
+        let name = if memory.is_some() { "rollup beyond memory" } else { "rollup" };
+        breaker(name, memory, 64, rows as Make, aggregate(rollup).expect("an aggregation"));
+    }
+}
+
 #[test]
 fn keys_beyond_memory() {
     aggregated("one mixed key beyond memory", Some(8 << 20), &[1], vec![]);

@@ -282,10 +282,11 @@ impl Run {
         Run { groups: groups.len(), keys: slice(&self.keys, &groups), states: states.collect() }
     }
 
-    /// Some groups, ascending.
+    /// Some groups, ascending, with strings of their own: else each piece would keep those of the whole run.
     fn gather(&self, groups: &[u32]) -> Piece {
-        let gather =
-            |columns: &[Column], rows: &[u32]| -> Vec<Column> { columns.iter().map(|c| c.gather(rows)).collect() };
+        let gather = |columns: &[Column], rows: &[u32]| -> Vec<Column> {
+            columns.iter().map(|c| c.gather(rows).own_strings()).collect()
+        };
         let states = self.states.iter().map(|state| match &state.owners {
             None => StateRows { columns: gather(&state.columns, groups), owners: None },
             Some(owners) => {
