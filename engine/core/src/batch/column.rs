@@ -86,7 +86,7 @@ impl Views {
     pub fn value(&self, index: usize) -> &[u8] {
         let view = &self.views[index];
         let len = *view as u32 as usize;
-        if len <= 12 {
+        if len <= INLINE_BYTES {
             // The inline bytes start at byte 4 of the little-endian view.
             let bytes: &[u8] = view_bytes(view);
             &bytes[4..4 + len]
@@ -99,17 +99,25 @@ impl Views {
 
     /// Builds views over copied values.
     pub fn from_values<V: AsRef<[u8]>>(values: impl Iterator<Item = V>) -> Self {
-        let mut bytes = Vec::new();
+        Views::copied(values, Vec::new())
+    }
+
+    /// As [`Views::from_values`] of values that can be gone through twice: their buffer has the room that they take from the start.
+    pub fn from_slices<'a>(values: impl Iterator<Item = &'a [u8]> + Clone) -> Self {
+        let long: usize = values.clone().map(<[u8]>::len).filter(|&len| len > INLINE_BYTES).sum();
+        Views::copied(values, Vec::with_capacity(long.min(BUFFER_BYTES_MAX)))
+    }
+
+    fn copied<V: AsRef<[u8]>>(values: impl Iterator<Item = V>, mut bytes: Vec<u8>) -> Self {
         let mut views = Vec::with_capacity(values.size_hint().0);
         let mut full: Vec<Buffer> = Vec::new();
         for value in values {
             let value = value.as_ref();
-            // Offsets are 32 bits wide: start a new buffer before one overflows.
-            if bytes.len() + value.len() > i32::MAX as usize {
+            if bytes.len() + value.len() > BUFFER_BYTES_MAX {
                 full.push(fitted(std::mem::take(&mut bytes)));
             }
             views.push(arrow_array::builder::make_view(value, full.len() as u32, bytes.len() as u32));
-            if value.len() > 12 {
+            if value.len() > INLINE_BYTES {
                 bytes.extend_from_slice(value);
             }
         }
@@ -119,6 +127,11 @@ impl Views {
         Views { views: ScalarBuffer::from(views), buffers: full.into() }
     }
 }
+
+/// Longest value that lies in its view.
+const INLINE_BYTES: usize = 12;
+/// Offsets are 32 bits wide: a buffer ends before one overflows.
+const BUFFER_BYTES_MAX: usize = i32::MAX as usize;
 
 /// A buffer without the room that its bytes were given to grow: nobody reserves that.
 fn fitted(mut bytes: Vec<u8>) -> Buffer {
@@ -133,7 +146,7 @@ pub(crate) fn string_bytes(views: &[u128]) -> usize {
 
 /// Bytes of the strings that their views do not hold.
 pub(crate) fn long_bytes(views: &[u128]) -> usize {
-    views.iter().map(|&view| view as u32 as usize).filter(|&len| len > 12).sum()
+    views.iter().map(|&view| view as u32 as usize).filter(|&len| len > INLINE_BYTES).sum()
 }
 
 /// The little-endian bytes of a view, borrowed.

@@ -114,8 +114,8 @@ pub(super) fn own_strings(column: &Column) -> Column {
         return column.clone();
     }
     // Views of nulls may point anywhere.
-    let text = |row: usize| if column.is_valid(row) { views.value(row) } else { &[] };
-    let values = Values::View(Views::from_values((0..column.len()).map(text)));
+    let text = |row: usize| if column.is_valid(row) { views.value(row) } else { &[][..] };
+    let values = Values::View(Views::from_slices((0..column.len()).map(text)));
     let mut copy = Column::flat_with_validity(values, column.validity().cloned());
     copy.is_ascii = column.is_ascii;
     copy

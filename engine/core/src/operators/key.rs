@@ -2,8 +2,8 @@
 //!
 //! Every key column becomes one or more 64-bit words such that two keys are equal exactly when their words are: integers by value, floats by
 //! canonical bits (−0.0 = 0.0, one NaN), text and nested values by the id of an interned byte string (nested ones by Arrow's row
-//! encoding). A dictionary's values are interned once per dictionary, not per row, and those of a large one when a row has them. One key column of one word gives just that, with nulls
-//! apart; otherwise a last word holds the null bits, so that nulls equal each other there too.
+//! encoding). A dictionary's values are interned once per dictionary, not per row, and those of a large one when a row has them. One key
+//! column of one word gives just that, with nulls apart; otherwise a last word holds the null bits, so that nulls equal each other there too.
 
 use std::sync::Arc;
 
@@ -42,13 +42,11 @@ struct KeyColumn {
     recent: Recent,
 }
 
-/// Words of a dictionary's values.
+/// Words of a dictionary's values; of a small one, all.
 #[derive(Clone)]
 struct Met {
     dictionary: u64,
     words: Vec<u64>,
-    /// None is missing.
-    is_whole: bool,
 }
 
 /// Ids of strings met lately, by view: equal views are equal strings when they are inline or point into the same buffers.
@@ -309,21 +307,21 @@ impl KeyColumn {
 
     fn dictionary_words(&mut self, dictionary: u64, codes: &[u32], views: &Views, insert: bool) -> Vec<u64> {
         // Words found without inserting may be outdated by later insertions, so only inserting encoders and sealed tables reuse them: both do.
+        let (all, interned) = (views.views.len(), &mut self.interned);
+        let mut word_of = |value: usize| intern(interned, views.value(value), insert);
+        let is_small = all <= SMALL_DICTIONARY;
         let mut met = match self.dictionary.take() {
             Some(met) if met.dictionary == dictionary => met,
-            _ => Met { dictionary, words: vec![NOT_MET; views.views.len()], is_whole: false },
+            _ if is_small => Met { dictionary, words: (0..all).map(&mut word_of).collect() },
+            _ => Met { dictionary, words: vec![NOT_MET; all] },
         };
-        let interned = &mut self.interned;
-        let mut meet = |at: usize| {
-            if met.words[at] == NOT_MET {
-                met.words[at] = intern(interned, views.value(at), insert);
+        if !is_small {
+            for &code in codes {
+                let word = &mut met.words[code as usize];
+                if *word == NOT_MET {
+                    *word = word_of(code as usize);
+                }
             }
-        };
-        if !met.is_whole && views.views.len() <= SMALL_DICTIONARY {
-            (0..views.views.len()).for_each(meet);
-            met.is_whole = true;
-        } else if !met.is_whole {
-            codes.iter().for_each(|&code| meet(code as usize));
         }
         let words = plasmon_kernels::gather::gather(&met.words, codes);
         self.dictionary = Some(met);
@@ -349,24 +347,23 @@ impl KeyColumn {
 
     fn dictionary_growth(&self, dictionary: u64, codes: &[u32], views: &Views) -> usize {
         let met = self.dictionary.as_ref().filter(|met| met.dictionary == dictionary);
-        if met.is_some_and(|met| met.is_whole) {
-            return 0;
-        }
         let all = views.views.len();
         let words = if met.is_some() { 0 } else { 8 * all };
         let sum = |(strings, bytes), view| (strings + 1, bytes + text_bytes(view));
-        let (strings, bytes) = if all <= SMALL_DICTIONARY {
-            views.views.iter().fold((0, 0), sum)
-        } else {
-            let is_new = |code: usize| met.is_none_or(|met| met.words[code] == NOT_MET);
-            let new = codes.iter().map(|&code| code as usize).filter(|&code| is_new(code));
-            new.map(|code| &views.views[code]).fold((0, 0), sum)
+        let is_new = |value: &usize| met.is_none_or(|met| met.words[*value] == NOT_MET);
+        let (strings, bytes) = match (met, all <= SMALL_DICTIONARY) {
+            (Some(_), true) => return 0,
+            (None, true) => views.views.iter().fold((0, 0), sum),
+            (_, false) => {
+                let new = codes.iter().map(|&code| code as usize).filter(is_new);
+                new.map(|value| &views.views[value]).fold((0, 0), sum)
+            }
         };
         words + self.interned.growth(strings, bytes)
     }
 
     /// The column whose words these are; values under nulls are arbitrary.
-    fn decode<'a>(&self, words: impl Iterator<Item = &'a [u64]>, valid: Option<&Bitmap>) -> Result<Column> {
+    fn decode<'a>(&self, words: impl Iterator<Item = &'a [u64]> + Clone, valid: Option<&Bitmap>) -> Result<Column> {
         let is_valid = |row: usize| valid.is_none_or(|v| v.get(row));
         let first = words.map(|w| (w[0], w));
         let values = match self.physical {
@@ -403,7 +400,7 @@ impl KeyColumn {
                 let texts = first
                     .enumerate()
                     .map(|(row, w)| if is_valid(row) { self.interned.get(w.0 as u32) } else { &[][..] });
-                Values::View(Views::from_values(texts))
+                Values::View(Views::from_slices(texts))
             }
             Physical::Nested => return self.decode_nested(first.map(|w| w.0), valid),
         };

@@ -56,6 +56,10 @@ impl Distinct {
         std::iter::once(DataType::UInt32).chain(self.argument_types.iter().cloned()).collect()
     }
 
+    pub(super) fn argument_types(&self) -> &[DataType] {
+        &self.argument_types
+    }
+
     /// Number of members.
     pub(super) fn len(&self) -> usize {
         self.members.len()

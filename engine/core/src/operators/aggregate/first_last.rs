@@ -122,7 +122,7 @@ impl Accumulator for FirstLast {
 
     fn state(&mut self, groups: &[u32]) -> Result<Vec<Column>> {
         let best = || groups.iter().map(|&g| self.best[g as usize].as_ref());
-        let keys = Views::from_values(best().map(|b| b.map_or(&[][..], |(k, _)| k)));
+        let keys = Views::from_slices(best().map(|b| b.map_or(&[][..], |(k, _)| k)));
         let validity = Bitmap::from_bools(best().map(|b| b.is_some()).collect::<Vec<_>>().into_iter());
         Ok(vec![
             Column::flat_with_validity(Values::View(keys), Some(validity)),

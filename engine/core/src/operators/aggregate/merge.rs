@@ -8,6 +8,7 @@
 //! too large is not cut again: distinct members are put apart by their values then (`share.rs`), and other states must fit. A reader whose part
 //! finds no memory because of other readers puts it back, and waits until they have none of it.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -15,7 +16,7 @@ use arrow_schema::DataType;
 
 use super::part::{Part, Pieces, SharedFile};
 use super::run::{Cut, Layout, Piece, Run, samples};
-use super::share::{LOCAL_GROUPS, Share, key_types};
+use super::share::{LOCAL_GROUPS, Met, Share, key_types};
 use super::{AggregatePhase, AggregateSpec};
 use crate::batch::Column;
 use crate::error::Result;
@@ -58,8 +59,8 @@ pub(super) struct Held {
 
 /// Pieces of runs by partition.
 pub(super) struct Partitions {
-    spec: Arc<AggregateSpec>,
-    layout: Layout,
+    pub(super) spec: Arc<AggregateSpec>,
+    pub(super) layout: Layout,
     cut: Cut,
     parts: Vec<Mutex<Part>>,
     /// Partition p writes to number p modulo their count.
@@ -122,7 +123,7 @@ impl Partitions {
     }
 
     /// Partitions of rows of these types by the whole row, each kept once.
-    pub(super) fn of_keys(&self, types: &[DataType]) -> Result<Self> {
+    pub(super) fn of_keys(types: &[DataType], task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Self> {
         let spec = AggregateSpec {
             group_by: types.iter().enumerate().map(|(i, t)| Expression::column(i, t.clone())).collect(),
             grouping_sets: Vec::new(),
@@ -130,7 +131,12 @@ impl Partitions {
             aggregates: Vec::new(),
             phase: AggregatePhase::Single,
         };
-        Partitions::unforeseen(Arc::new(spec), &self.task, &self.metrics)
+        Partitions::unforeseen(Arc::new(spec), task, metrics)
+    }
+
+    /// As [`Partitions::of_keys`], within this aggregation.
+    pub(super) fn of_members(&self, types: &[DataType]) -> Result<Self> {
+        Partitions::of_keys(types, &self.task, &self.metrics)
     }
 
     /// Number of partitions.
@@ -152,7 +158,7 @@ impl Partitions {
         }
         // While a run is cut there may be two copies of it.
         if !self.reservation.try_grow(bytes)? {
-            return self.spill_run(run);
+            return self.deal(run, Place::Disk);
         }
         for (part, piece) in self.parts.iter().zip(run.cut(&self.cut)?) {
             if piece.groups > 0 {
@@ -162,12 +168,8 @@ impl Partitions {
         Ok(())
     }
 
-    /// Deals the pieces of one run, a little at a time; pieces in memory are written when there is a block of them.
-    pub(super) fn spill_run(&self, run: Run) -> Result<()> {
-        self.deal(run, self.block_bytes())
-    }
-
-    fn deal(&self, run: Run, most: usize) -> Result<()> {
+    /// Deals the pieces of one run, a little at a time.
+    pub(super) fn deal(&self, run: Run, to: Place) -> Result<()> {
         let slice = self.slice_bytes();
         let copies = self.task.memory.spilling_reservation("Aggregate");
         copies.grow(slice)?;
@@ -175,47 +177,73 @@ impl Partitions {
             self.task.cancel.check()?;
             for (partition, piece) in slice.cut(&self.cut)?.into_iter().enumerate() {
                 if piece.groups > 0 {
-                    self.store(partition, piece, most)?;
+                    self.store(partition, piece, to)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Deals the groups of a share, a few at a time.
-    pub(super) fn spill_share(&self, share: &mut Share) -> Result<()> {
-        self.deal_share(share, self.block_bytes())
-    }
-
-    /// As [`Partitions::spill_share`], in memory as long as that is possible.
-    pub(super) fn cut_share(&self, share: &mut Share) -> Result<()> {
-        self.deal_share(share, usize::MAX)
-    }
-
-    fn deal_share(&self, share: &mut Share, most: usize) -> Result<()> {
+    /// Deals the groups of a share, a few at a time; `met` are groups that need not come by themselves. Its aggregates are those from `first` on.
+    pub(super) fn deal_share(&self, share: &mut Share, first: usize, mut met: Met, to: Place) -> Result<()> {
         share.resize()?;
-        self.dealt.0.fetch_add(share.groups.len(), Ordering::Relaxed);
-        self.dealt.1.fetch_add(share.footprint(), Ordering::Relaxed);
-        let slice = self.slice_bytes();
-        let copies = self.task.memory.spilling_reservation("Aggregate");
-        copies.grow(slice)?;
-        let groups = share.groups.len();
-        let members: usize = share.accumulators.iter_mut().filter_map(|a| a.as_distinct()).map(|d| d.len()).sum();
-        let step = (slice * (groups + members) / share.memory_bytes().max(1)).clamp(1, LOCAL_GROUPS);
-        for start in (0..groups).step_by(step) {
-            self.deal(Run::of_groups(share, start..(start + step).min(groups))?, most)?;
-        }
+        self.expect_tables(share.groups.len(), share.footprint());
+        let (copies, step) = self.dealing(share)?;
         for aggregate in 0..share.accumulators.len() {
-            let members = share.accumulators[aggregate].as_distinct().map_or(0, |distinct| distinct.len());
-            for start in (0..members).step_by(step) {
-                self.deal(Run::of_members(share, aggregate, start..(start + step).min(members))?, most)?;
+            for rows in ranges(share.member_count(aggregate), step) {
+                self.deal(Run::of_members(share, aggregate, rows, &self.layout, &mut met)?, to)?;
             }
         }
+        for range in ranges(share.groups.len(), step) {
+            let groups = met.others(range);
+            if !groups.is_empty() {
+                self.deal(Run::of_groups(share, &groups, &self.layout, first)?, to)?;
+            }
+        }
+        drop(copies);
         Ok(())
     }
 
-    /// Holds a piece, or writes what the partition holds when that is `most` bytes or too much.
-    fn store(&self, partition: usize, piece: Piece, most: usize) -> Result<()> {
+    /// Deals the members of one distinct aggregate of a share, as rows of keys and arguments, a few at a time, and forgets them; adds their groups to `met`.
+    pub(super) fn deal_members(&self, share: &mut Share, aggregate: usize, met: &mut Met, to: Place) -> Result<()> {
+        let members = share.member_count(aggregate);
+        self.expect_tables(members, share.memory_bytes());
+        let (copies, step) = self.dealing(share)?;
+        for rows in ranges(members, step) {
+            self.deal(Run::of_rows(share, aggregate, rows, met)?, to)?;
+        }
+        drop(copies);
+        share.forget_members(aggregate)
+    }
+
+    /// Deals the members of one distinct aggregate of a run, as rows of keys and arguments, a few at a time.
+    pub(super) fn deal_rows(&self, run: &Run, aggregate: usize) -> Result<()> {
+        let (slice, members) = (self.slice_bytes(), run.state_count(aggregate));
+        let copies = self.task.memory.spilling_reservation("Aggregate");
+        copies.grow(slice)?;
+        let step = slice * members / run.memory_bytes().max(1);
+        ranges(members, step.max(1)).try_for_each(|rows| self.deal(run.rows_of(aggregate, rows), Place::Disk))
+    }
+
+    /// What is reserved for copies while a share is dealt, and the groups or members that are copied at once.
+    fn dealing(&self, share: &mut Share) -> Result<(Reservation, usize)> {
+        let slice = self.slice_bytes();
+        let copies = self.task.memory.spilling_reservation("Aggregate");
+        copies.grow(slice)?;
+        let members: usize = (0..share.accumulators.len()).map(|aggregate| share.member_count(aggregate)).sum();
+        let step = slice * (share.groups.len() + members) / share.memory_bytes().max(1);
+        Ok((copies, step.clamp(1, LOCAL_GROUPS)))
+    }
+
+    /// Tells what a table of so many groups, as they are dealt, takes.
+    fn expect_tables(&self, groups: usize, bytes: usize) {
+        self.dealt.0.fetch_add(groups, Ordering::Relaxed);
+        self.dealt.1.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Holds a piece, or writes what the partition holds when that is enough or too much.
+    fn store(&self, partition: usize, piece: Piece, to: Place) -> Result<()> {
+        let most = if matches!(to, Place::Disk) { self.block_bytes() } else { usize::MAX };
         let fits = self.reservation.try_grow(piece.memory_bytes())?;
         let unreserved = if fits { 0 } else { piece.memory_bytes() };
         let mut part = locked(&self.parts[partition]);
@@ -239,7 +267,7 @@ impl Partitions {
         (FLOORS_OF_BLOCKS * floor / self.parts.len()).min(floor / 4).clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end())
     }
 
-    fn slice_bytes(&self) -> usize {
+    pub(super) fn slice_bytes(&self) -> usize {
         self.task.memory.floor().clamp(*SLICE_BYTES.start(), *SLICE_BYTES.end())
     }
 
@@ -340,12 +368,13 @@ impl Partitions {
     fn deal_again(&self, share: &mut Share, piece: Piece, mut pieces: Pieces, cut: Cut) -> Result<()> {
         let (cuts_alone, is_cut) = (pieces.cuts_alone, cut.partitions() > 1);
         let below = Partitions::new(self.spec.clone(), cut, &self.task, &self.metrics)?;
-        below.spill_share(share)?;
+        let met = Met::none(share);
+        below.deal_share(share, 0, met, Place::Disk)?;
         share.reset(&self.spec)?;
         let mut next = Some(piece);
         while let Some(piece) = next {
             let held = if pieces.is_loaded { 0 } else { piece.memory_bytes() };
-            below.spill_run(piece)?;
+            below.deal(piece, Place::Disk)?;
             self.reservation.shrink(held);
             next = pieces.next()?;
         }
@@ -370,22 +399,41 @@ impl Partitions {
         Ok(parts)
     }
 
-    /// The keys of every partition, a batch at a time.
-    pub(super) fn drain(self, mut visit: impl FnMut(Vec<Column>) -> Result<()>) -> Result<()> {
-        let cursor = AtomicUsize::new(0);
+    /// The keys of every partition, a batch at a time; `cursor` counts the partitions that were taken. Others may do so at the same time: when there is no
+    /// memory beside them, the rest is left to them.
+    pub(super) fn drain(&self, cursor: &AtomicUsize, mut visit: impl FnMut(Vec<Column>) -> Result<()>) -> Result<()> {
+        let _turn = self.turns.take();
         let mut share = Share::new(&self.spec, &self.task)?;
-        while let Some(part) = self.next(&cursor) {
-            if matches!(self.merge(part, &mut share)?, Merged::Whole) {
-                let (groups, step) = (share.groups.len(), self.task.config.batch_rows);
-                for start in (0..groups).step_by(step) {
-                    self.task.cancel.check()?;
-                    visit(share.groups.keys(start..(start + step).min(groups))?)?;
+        while let Some(part) = self.next(cursor) {
+            let Ok(part) = self.beside_others(part) else { return Ok(()) };
+            match self.merge(part, &mut share)? {
+                Merged::Whole => {
+                    for groups in ranges(share.groups.len(), self.task.config.batch_rows) {
+                        self.task.cancel.check()?;
+                        visit(share.groups.keys(groups)?)?;
+                    }
                 }
+                Merged::Cut => {}
+                Merged::Later(_) => return Ok(()),
             }
-            share.reset(&self.spec)?;
+            share.clear(&self.spec)?;
         }
         Ok(())
     }
+}
+
+/// Where pieces go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Memory, as long as there is some.
+    Memory,
+    /// A file, when a partition has a block of them.
+    Disk,
+}
+
+/// `0..end`, `step` at a time.
+fn ranges(end: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..end).step_by(step).map(move |start| start..(start + step).min(end))
 }
 
 /// What became of a part.

@@ -144,7 +144,7 @@ impl Bytes {
     fn column(&self, groups: impl ExactSizeIterator<Item = usize> + Clone) -> Result<Column> {
         let validity = Bitmap::from_bools(groups.clone().map(|g| self.best[g].is_some()));
         let values = match &self.converter {
-            None => Values::View(Views::from_values(groups.map(|g| self.best[g].as_deref().unwrap_or_default()))),
+            None => Values::View(Views::from_slices(groups.map(|g| self.best[g].as_deref().unwrap_or_default()))),
             Some(converter) => {
                 let null = converter.convert_columns(&[arrow_array::new_null_array(&self.data_type, 1)])?;
                 let parser = converter.parser();

@@ -3,8 +3,8 @@
 //! ```text
 //! push: keys → group ids (groups.rs), arguments → accumulators; a full table is emptied into a run (worker.rs, share.rs, run.rs)
 //! finalize: runs are cut by key range or hash (merge.rs)          source: merges a partition, gives its results a batch at a time
-//! short of memory: tables and runs are cut by hash at once, and the pieces appended to one file a partition (part.rs);
-//!                  a partition that does not fit is cut again by further bits of the hash; one key's distinct members by their values
+//! short of memory: tables and runs are cut by hash at once, and the pieces appended to one file a partition (spilled.rs, part.rs);
+//!                  a partition that does not fit is cut again by further bits of the hash; large groups' distinct members go by their values
 //! ```
 //! What grows: groups and accumulators, under reservations. One worker's table that never filled up is the result as it is. Order is not kept.
 //! Only one group whose state is itself too large (an array of all rows) ends in a refusal.
@@ -26,6 +26,7 @@ mod share;
 mod source;
 #[cfg(test)]
 mod spill_tests;
+mod spilled;
 #[cfg(test)]
 mod tests;
 mod wide;

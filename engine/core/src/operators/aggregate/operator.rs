@@ -7,24 +7,18 @@ use super::merge::{Held, Partitions, choose_cut, locked};
 use super::run::Run;
 use super::share::{Share, key_types};
 use super::source::AggregateSource;
+use super::spilled::Spilled;
 use super::worker::AggregateState;
 use super::{AggregatePhase, AggregateSpec};
 use crate::batch::Column;
 use crate::batch::arrow::null_column;
 use crate::error::Result;
-use crate::memory::Spillable;
 use crate::metrics::OperatorMetrics;
 use crate::operators::Breaker;
 use crate::pipeline::{FinalizeTask, Sink, SinkState, TaskContext};
 
 pub(super) fn breaker(spec: AggregateSpec) -> Result<Breaker> {
-    let shared = Arc::new(Shared {
-        arguments: Arguments::of(&spec),
-        spec: Arc::new(spec),
-        gathered: Mutex::default(),
-        spilled: Mutex::default(),
-        results: OnceLock::new(),
-    });
+    let shared = Arc::new(Shared::new(spec));
     Ok(Breaker {
         sink: Arc::new(AggregateSink { shared: shared.clone(), metrics: OnceLock::new() }),
         source: Arc::new(AggregateSource { shared, cursor: Arc::default() }),
@@ -36,8 +30,8 @@ pub(super) struct Shared {
     pub(super) arguments: Arguments,
     /// What the workers aggregated, until the merge.
     gathered: Mutex<Vec<WorkerEnd>>,
-    /// Partitions that some worker gave its groups to before its input ended.
-    spilled: Mutex<Option<Arc<Partitions>>>,
+    /// What some worker gave its groups to before its input ended.
+    spilled: Mutex<Option<Arc<Spilled>>>,
     pub(super) results: OnceLock<Results>,
 }
 
@@ -48,15 +42,35 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
-    /// The partitions for groups that must leave memory before the input ends.
-    pub(super) fn spilled(&self, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Arc<Partitions>> {
-        let mut spilled = locked(&self.spilled);
-        if let Some(partitions) = &*spilled {
-            return Ok(partitions.clone());
+    fn new(spec: AggregateSpec) -> Self {
+        Shared {
+            arguments: Arguments::of(&spec),
+            spec: Arc::new(spec),
+            gathered: Mutex::default(),
+            spilled: Mutex::default(),
+            results: OnceLock::new(),
         }
-        let partitions = Arc::new(Partitions::unforeseen(self.spec.clone(), task, metrics)?);
-        *spilled = Some(partitions.clone());
-        Ok(partitions)
+    }
+
+    /// Of workers that give all their groups to `spilled`.
+    pub(super) fn spilling(spec: AggregateSpec, spilled: Spilled) -> Self {
+        Shared { spilled: Mutex::new(Some(Arc::new(spilled))), ..Shared::new(spec) }
+    }
+
+    /// Where groups go that must leave memory before the input ends; made for tables like `share`.
+    pub(super) fn spilled(
+        &self,
+        share: &mut Share,
+        task: &TaskContext,
+        metrics: &Arc<OperatorMetrics>,
+    ) -> Result<Arc<Spilled>> {
+        let mut spilled = locked(&self.spilled);
+        if let Some(spilled) = &*spilled {
+            return Ok(spilled.clone());
+        }
+        let new = Arc::new(Spilled::new(&self.spec, share, task, metrics)?);
+        *spilled = Some(new.clone());
+        Ok(new)
     }
 
     /// Takes what a worker has when its input ends.
@@ -100,45 +114,15 @@ impl Sink for AggregateSink {
     }
 
     fn finalize(&self, stage: usize, task: &TaskContext) -> Result<Vec<FinalizeTask>> {
-        if stage > 0 {
-            return Ok(Vec::new());
+        if stage == 0 {
+            return self.deal_all(task);
         }
-        let shared = &self.shared;
-        let (mut shares, mut runs) = (Vec::new(), Vec::new());
-        for end in std::mem::take(&mut *locked(&shared.gathered)) {
-            shares.push(end.share);
-            runs.extend(end.runs);
+        let mut spilled = locked(&self.shared.spilled);
+        let tasks = spilled.as_ref().map_or(Vec::new(), |spilled| spilled.settle(stage - 1, task.config.threads));
+        if tasks.is_empty() {
+            *spilled = None;
         }
-        // Workers that saw no row have nothing to merge.
-        if !key_types(&shared.spec).is_empty() {
-            shares.retain(|s| s.groups.len() > 0);
-        }
-        let mut spilled = locked(&shared.spilled).take();
-        if runs.is_empty() && shares.len() <= 1 && spilled.is_none() {
-            let mut share = shares.pop().map_or_else(|| Share::new(&shared.spec, task), Ok)?;
-            self.add_empty_sets(&mut share)?;
-            share.resize()?;
-            // It stays until it is read: there is no use in asking it to spill.
-            let held = std::mem::replace(&mut share.reservation, task.memory.reservation("Aggregate"));
-            share.reservation.absorb(held);
-            let _ = shared.results.set(Results::Whole(Mutex::new(share)));
-            return Ok(Vec::new());
-        }
-        let metrics = self.metrics.get_or_init(OperatorMetrics::new);
-        if spilled.is_none() {
-            shares = take_runs(shares, &mut runs)?;
-            if !shares.is_empty() {
-                spilled = Some(Arc::new(Partitions::unforeseen(shared.spec.clone(), task, metrics)?));
-            }
-        }
-        let partitions = match spilled {
-            Some(partitions) => partitions,
-            None => Arc::new(Partitions::new(shared.spec.clone(), choose_cut(&runs), task, metrics)?),
-        };
-        let waiting: Arc<dyn Spillable> = partitions.clone();
-        task.memory.offer(Arc::downgrade(&waiting));
-        let _ = shared.results.set(Results::Partitioned(partitions.clone()));
-        Ok(tasks(partitions, shares, runs))
+        Ok(tasks)
     }
 
     fn seal(&self, _task: &TaskContext) -> Result<()> {
@@ -167,21 +151,49 @@ fn take_runs(shares: Vec<Share>, runs: &mut Vec<Held>) -> Result<Vec<Share>> {
     Ok(left)
 }
 
-/// What is to be dealt to the partitions.
-fn tasks(partitions: Arc<Partitions>, shares: Vec<Share>, runs: Vec<Held>) -> Vec<FinalizeTask> {
-    let of_partitions = partitions.clone();
-    let shares = shares.into_iter().map(move |mut share| {
-        let partitions = of_partitions.clone();
-        Box::new(move |_: &TaskContext| partitions.cut_share(&mut share)) as FinalizeTask
-    });
-    let runs = runs.into_iter().map(move |run| {
-        let partitions = partitions.clone();
-        Box::new(move |_: &TaskContext| partitions.cut(run)) as FinalizeTask
-    });
-    shares.chain(runs).collect()
-}
-
 impl AggregateSink {
+    /// Makes results of what the workers have: one table as it is, more are dealt to partitions.
+    fn deal_all(&self, task: &TaskContext) -> Result<Vec<FinalizeTask>> {
+        let shared = &self.shared;
+        let (mut shares, mut runs) = (Vec::new(), Vec::new());
+        for end in std::mem::take(&mut *locked(&shared.gathered)) {
+            shares.push(end.share);
+            runs.extend(end.runs);
+        }
+        // Workers that saw no row have nothing to merge.
+        if !key_types(&shared.spec).is_empty() {
+            shares.retain(|s| s.groups.len() > 0);
+        }
+        let is_spilled = locked(&shared.spilled).is_some();
+        if runs.is_empty() && shares.len() <= 1 && !is_spilled {
+            let mut share = shares.pop().map_or_else(|| Share::new(&shared.spec, task), Ok)?;
+            self.add_empty_sets(&mut share)?;
+            share.resize()?;
+            // It stays until it is read: there is no use in asking it to spill.
+            let held = std::mem::replace(&mut share.reservation, task.memory.reservation("Aggregate"));
+            share.reservation.absorb(held);
+            let _ = shared.results.set(Results::Whole(Mutex::new(share)));
+            return Ok(Vec::new());
+        }
+        if !is_spilled {
+            shares = take_runs(shares, &mut runs)?;
+        }
+        let metrics = self.metrics.get_or_init(OperatorMetrics::new);
+        if let Some(share) = shares.first_mut() {
+            shared.spilled(share, task, metrics)?;
+        }
+        let spilled = locked(&shared.spilled).clone();
+        let spilled = match spilled {
+            Some(spilled) => spilled,
+            None => {
+                Arc::new(Spilled::foreseen(Partitions::new(shared.spec.clone(), choose_cut(&runs), task, metrics)?))
+            }
+        };
+        spilled.offer(task);
+        let _ = shared.results.set(Results::Partitioned(spilled.groups.clone()));
+        Ok(spilled.deal_all(shares, runs))
+    }
+
     /// An empty grouping set gives one row also when there is no input: a result, or states that change nothing.
     fn add_empty_sets(&self, share: &mut Share) -> Result<()> {
         let spec = &self.shared.spec;

@@ -15,7 +15,7 @@ use plasmon_kernels::hash::hash_word;
 use plasmon_kernels::partition::partition_of;
 
 use super::distinct::group_ids;
-use super::share::Share;
+use super::share::{Met, Share};
 use crate::batch::{Bitmap, Column, Encoding, Physical, Values, Views};
 use crate::error::{Error, Result};
 use crate::operators::key_hash::hash_keys;
@@ -30,7 +30,7 @@ pub(super) struct Run {
 /// States of one aggregate.
 struct StateRows {
     columns: Vec<Column>,
-    /// The group of each row, ascending; `None` = row i belongs to group i.
+    /// The group of each row, ascending; `None` = row i belongs to group i, and each group has one.
     owners: Option<Vec<u32>>,
 }
 
@@ -43,6 +43,14 @@ pub(super) struct Layout {
 impl Layout {
     pub(super) fn of(share: &Share, keys: Vec<DataType>) -> Self {
         Layout { keys, states: share.accumulators.iter().map(|a| a.state_types()).collect() }
+    }
+
+    fn no_states(&self) -> Vec<StateRows> {
+        (0..self.states.len()).map(|aggregate| self.no_state(aggregate)).collect()
+    }
+
+    fn no_state(&self, aggregate: usize) -> StateRows {
+        StateRows::none(self.states[aggregate].len())
     }
 }
 
@@ -93,22 +101,28 @@ impl Run {
     }
 
     /// Some groups of a share, without what has several rows a group: that is in [`Run::of_members`].
-    pub(super) fn of_groups(share: &mut Share, range: Range<usize>) -> Result<Run> {
-        let keys = share.groups.keys(range.clone())?;
-        let groups: Vec<u32> = range.clone().map(|group| group as u32).collect();
-        let states = share.accumulators.iter_mut().map(|accumulator| match accumulator.as_distinct() {
-            Some(distinct) => Ok(StateRows::none(distinct.member_types().len() - 1)),
-            None => Ok(StateRows { columns: accumulator.state(&groups)?, owners: None }),
-        });
-        Ok(Run { groups: range.len(), keys, states: states.collect::<Result<_>>()? })
+    /// Its aggregates are those of the layout from `first` on.
+    pub(super) fn of_groups(share: &mut Share, groups: &[u32], layout: &Layout, first: usize) -> Result<Run> {
+        let keys = share.groups.keys_of(groups.iter().map(|&group| group as usize))?;
+        let mut states = layout.no_states();
+        for (accumulator, states) in share.accumulators.iter_mut().zip(&mut states[first..]) {
+            if accumulator.as_distinct().is_none() {
+                *states = StateRows { columns: accumulator.state(groups)?, owners: None };
+            }
+        }
+        Ok(Run { groups: groups.len(), keys, states })
     }
 
-    /// Some members of one aggregate that is distinct, with their groups.
-    pub(super) fn of_members(share: &mut Share, aggregate: usize, range: Range<usize>) -> Result<Run> {
-        let members = share.accumulators[aggregate].as_distinct().map(|distinct| distinct.members(range));
-        let mut columns = members.ok_or_else(|| Error::internal("members of an aggregate that is not distinct"))??;
-        let arguments = columns.split_off(1);
-        let of = group_ids(&columns[0])?;
+    /// Some members of one aggregate that is distinct, with their groups, which are `met` then.
+    pub(super) fn of_members(
+        share: &mut Share,
+        aggregate: usize,
+        range: Range<usize>,
+        layout: &Layout,
+        met: &mut Met,
+    ) -> Result<Run> {
+        let (of, arguments) = share.members(aggregate, range)?;
+        met.add(&of);
         let mut order: Vec<u32> = (0..of.len() as u32).collect();
         order.sort_by_key(|&row| of[row as usize]);
         let owners: Vec<u32> = order.iter().map(|&row| of[row as usize]).collect();
@@ -116,17 +130,53 @@ impl Run {
         let mut groups = owners.clone();
         groups.dedup();
         let rank = |owner: &u32| groups.partition_point(|group| group < owner) as u32;
-        let rows = StateRows { columns, owners: Some(owners.iter().map(rank).collect()) };
+        let mut states = layout.no_states();
+        states[aggregate] = StateRows::owned(columns, owners.iter().map(rank).collect(), groups.len());
         let keys = share.groups.keys_of(groups.iter().map(|&group| group as usize))?;
-        let mut states: Vec<StateRows> =
-            share.accumulators.iter().map(|a| StateRows::none(a.state_types().len())).collect();
-        states[aggregate] = rows;
         Ok(Run { groups: groups.len(), keys, states })
+    }
+
+    /// Some members of one aggregate that is distinct, as rows of the keys of their groups and their arguments; the groups are `met` then.
+    pub(super) fn of_rows(share: &mut Share, aggregate: usize, range: Range<usize>, met: &mut Met) -> Result<Run> {
+        let (of, arguments) = share.members(aggregate, range)?;
+        met.add(&of);
+        let mut keys = share.groups.keys_of(of.iter().map(|&group| group as usize))?;
+        keys.extend(arguments);
+        Ok(Run::of_keys(keys, of.len()))
     }
 
     /// Rows of keys and no states.
     pub(super) fn of_keys(keys: Vec<Column>, groups: usize) -> Run {
         Run { groups, keys, states: Vec::new() }
+    }
+
+    /// State rows of one aggregate.
+    pub(super) fn state_count(&self, aggregate: usize) -> usize {
+        self.states[aggregate].len()
+    }
+
+    /// Some state rows of one aggregate, as rows of the keys of their groups and of the states.
+    pub(super) fn rows_of(&self, aggregate: usize, rows: Range<usize>) -> Run {
+        let states = &self.states[aggregate];
+        let mut keys = match &states.owners {
+            Some(owners) => self.keys.iter().map(|key| key.gather(&owners[rows.clone()])).collect(),
+            None => slice(&self.keys, &rows),
+        };
+        keys.extend(slice(&states.columns, &rows));
+        Run::of_keys(keys, rows.len())
+    }
+
+    /// The same without states of one aggregate.
+    pub(super) fn without(mut self, aggregate: usize, layout: &Layout) -> Run {
+        self.states[aggregate] = layout.no_state(aggregate);
+        self
+    }
+
+    /// With states of all aggregates of the layout; its own are those from `first` on.
+    pub(super) fn widened(mut self, layout: &Layout, first: usize) -> Run {
+        let mut states = layout.no_states();
+        states.iter_mut().skip(first).zip(self.states.drain(..)).for_each(|(all, own)| *all = own);
+        Run { states, ..self }
     }
 
     /// The one key column, when it is an integer without nulls whose values ascend strictly.
@@ -297,7 +347,7 @@ impl Run {
                     rows.extend(row as u32..(row + count) as u32);
                     new_owners.resize(new_owners.len() + count, owner as u32);
                 }
-                StateRows { columns: gather(&state.columns, &rows), owners: Some(new_owners) }
+                StateRows::owned(gather(&state.columns, &rows), new_owners, groups.len())
             }
         });
         Run { groups: groups.len(), keys: gather(&self.keys, groups), states: states.collect() }
@@ -309,6 +359,12 @@ impl StateRows {
     fn none(columns: usize) -> Self {
         let none = Column::flat(Values::Boolean(Bitmap::constant(true, 0)));
         StateRows { columns: vec![none; columns], owners: Some(Vec::new()) }
+    }
+
+    /// Rows of these owners among so many groups.
+    fn owned(columns: Vec<Column>, owners: Vec<u32>, groups: usize) -> Self {
+        let is_plain = owners.len() == groups && owners.iter().zip(0..).all(|(&owner, row)| owner == row);
+        StateRows { columns, owners: (!is_plain).then_some(owners) }
     }
 
     fn len(&self) -> usize {

@@ -8,17 +8,20 @@
 //! and fed to the aggregate when everything is merged (`put_members_apart`, `settle_members`).
 
 use std::ops::Range;
+use std::sync::atomic::AtomicUsize;
 
+use arrow_buffer::ScalarBuffer;
 use arrow_schema::DataType;
 use plasmon_kernels::group::count_changes;
 
 use super::accumulator::{Accumulator, accumulator};
+use super::distinct::group_ids;
 use super::groups::{Groups, Tables};
-use super::merge::Partitions;
+use super::merge::{Partitions, Place};
 use super::run::{Piece, Run};
 use super::{AggregateExpression, AggregatePhase, AggregateSpec};
 use crate::batch::{Column, Values};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memory::Reservation;
 use crate::pipeline::TaskContext;
 
@@ -32,6 +35,9 @@ const STATE_BYTES: usize = 64;
 const SMALL_FLOOR: usize = 256 << 10;
 /// Distinct members that are moved at once.
 const MEMBERS: usize = 1 << 13;
+/// Members that are looked at to find whether some group has one in `SKEW` of them: as many as half a partition when there are most.
+const SKEW_SAMPLE: usize = 1 << 16;
+const SKEW: usize = 128;
 
 pub(super) struct Share {
     pub(super) groups: Groups,
@@ -60,6 +66,29 @@ impl Input {
         let own = row(rows.start)..row(rows.end);
         let kept = self.kept.as_ref().map(|kept| kept[own.clone()].iter().map(|&k| k - rows.start as u32).collect());
         Input { columns: self.columns.iter().map(|c| c.slice(own.start, own.len())).collect(), kept }
+    }
+}
+
+/// Groups that some member was dealt of, with their keys: they need not come by themselves.
+pub(super) struct Met(Vec<bool>);
+
+impl Met {
+    /// None of them yet. Groups that have states besides members come by themselves anyway, and nothing is noted.
+    pub(super) fn none(share: &mut Share) -> Self {
+        let has_states = share.accumulators.iter_mut().any(|accumulator| accumulator.as_distinct().is_none());
+        Met(vec![false; if has_states { 0 } else { share.groups.len() }])
+    }
+
+    pub(super) fn add(&mut self, groups: &[u32]) {
+        if !self.0.is_empty() {
+            groups.iter().for_each(|&group| self.0[group as usize] = true);
+        }
+    }
+
+    /// Those of the groups that must come by themselves.
+    pub(super) fn others(&self, groups: Range<usize>) -> Vec<u32> {
+        let is_other = |&group: &usize| self.0.get(group).is_none_or(|is_met| !is_met);
+        groups.filter(is_other).map(|group| group as u32).collect()
     }
 }
 
@@ -232,12 +261,50 @@ impl Share {
                 Some(Some(apart)) => {
                     let ids = Column::flat(Values::UInt32(groups.to_vec().into()));
                     let keys = std::iter::once(ids).chain(states.iter().cloned()).collect();
-                    apart.spill_run(Run::of_keys(keys, groups.len()))?;
+                    apart.deal(Run::of_keys(keys, groups.len()), Place::Disk)?;
                 }
                 _ => accumulator.merge(states, groups)?,
             }
         }
         Ok(())
+    }
+
+    /// The groups of some members of an aggregate that is distinct, and the members' arguments.
+    pub(super) fn members(
+        &mut self,
+        aggregate: usize,
+        range: Range<usize>,
+    ) -> Result<(ScalarBuffer<u32>, Vec<Column>)> {
+        let members = self.accumulators[aggregate].as_distinct().map(|distinct| distinct.members(range));
+        let mut columns = members.ok_or_else(|| Error::internal("members of an aggregate that is not distinct"))??;
+        let arguments = columns.split_off(1);
+        Ok((group_ids(&columns[0])?, arguments))
+    }
+
+    /// Types of the arguments of an aggregate that is distinct.
+    pub(super) fn argument_types(&mut self, aggregate: usize) -> Option<Vec<DataType>> {
+        self.accumulators[aggregate].as_distinct().map(|distinct| distinct.argument_types().to_vec())
+    }
+
+    /// Whether one group has so many of the members of a distinct aggregate that they will not fit a partition; by the first of them.
+    pub(super) fn is_skewed(&mut self, aggregate: usize) -> Result<bool> {
+        let sample = self.member_count(aggregate).min(SKEW_SAMPLE);
+        let mut members = vec![0; self.groups.len()];
+        for start in (0..sample).step_by(MEMBERS) {
+            let (groups, _) = self.members(aggregate, start..(start + MEMBERS).min(sample))?;
+            groups.iter().for_each(|&group| members[group as usize] += 1);
+        }
+        let most = members.into_iter().max().unwrap_or(0);
+        Ok(most * SKEW > sample)
+    }
+
+    pub(super) fn forget_members(&mut self, aggregate: usize) -> Result<()> {
+        self.accumulators[aggregate].as_distinct().map_or(Ok(()), |distinct| distinct.forget())
+    }
+
+    /// Number of members of an aggregate: 0 of one that is not distinct.
+    pub(super) fn member_count(&mut self, aggregate: usize) -> usize {
+        self.accumulators[aggregate].as_distinct().map_or(0, |distinct| distinct.len())
     }
 
     /// Puts the members of distinct aggregates apart: those held, and those of pieces merged from now on.
@@ -250,11 +317,11 @@ impl Share {
                 self.apart.push(None);
                 continue;
             };
-            let apart = partitions.of_keys(&distinct.member_types())?;
+            let apart = partitions.of_members(&distinct.member_types())?;
             for start in (0..distinct.len()).step_by(MEMBERS) {
                 let range = start..(start + MEMBERS).min(distinct.len());
                 let rows = range.len();
-                apart.spill_run(Run::of_keys(distinct.members(range)?, rows))?;
+                apart.deal(Run::of_keys(distinct.members(range)?, rows), Place::Disk)?;
             }
             distinct.forget()?;
             self.apart.push(Some(apart));
@@ -271,7 +338,7 @@ impl Share {
     pub(super) fn settle_members(&mut self) -> Result<()> {
         for (apart, accumulator) in std::mem::take(&mut self.apart).into_iter().zip(&mut self.accumulators) {
             let (Some(apart), Some(distinct)) = (apart, accumulator.as_distinct()) else { continue };
-            apart.drain(|members| distinct.settle(members))?;
+            apart.drain(&AtomicUsize::default(), |members| distinct.settle(members))?;
         }
         Ok(())
     }

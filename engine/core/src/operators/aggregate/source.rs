@@ -102,7 +102,7 @@ impl AggregateSourceState {
     }
 
     fn next_of_partitions(&mut self, partitions: &Arc<Partitions>) -> Result<Next> {
-        let spec = &self.shared.spec;
+        let spec = &partitions.spec;
         loop {
             if let Some((share, ranges)) = &mut self.merged
                 && let Some(range) = ranges.pop_front()

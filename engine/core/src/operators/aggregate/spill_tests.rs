@@ -17,10 +17,10 @@ use super::{
     AggregateExpression, AggregateFunction, AggregatePhase, AggregateSpec, CustomAccumulator, CustomAggregate,
     aggregate,
 };
-use crate::batch::{Batch, Column, Values, Views};
+use crate::batch::{Batch, Bitmap, Column, Values, Views};
 use crate::config::{Config, Fault};
 use crate::error::{Error, Result};
-use crate::expression::{Expression, Scalar};
+use crate::expression::{Expression, Scalar, SortKey};
 use crate::memory::MemoryBudget;
 use crate::metrics::OperatorMetrics;
 use crate::operators::Breaker;
@@ -52,10 +52,16 @@ fn drive(breaker: &Breaker, batches: Vec<Batch>, workers: usize, task: &TaskCont
         }) as Box<dyn FnOnce() -> Result<Vec<Batch>> + Send>
     });
     in_threads(pushes.collect())?;
-    let tasks = sink.finalize(0, task)?.into_iter().map(|work| {
-        Box::new(move || work(task).map(|()| Vec::new())) as Box<dyn FnOnce() -> Result<Vec<Batch>> + Send>
-    });
-    in_threads(tasks.collect())?;
+    for stage in 0.. {
+        let tasks = sink.finalize(stage, task)?;
+        if tasks.is_empty() {
+            break;
+        }
+        let tasks = tasks.into_iter().map(|work| {
+            Box::new(move || work(task).map(|()| Vec::new())) as Box<dyn FnOnce() -> Result<Vec<Batch>> + Send>
+        });
+        in_threads(tasks.collect())?;
+    }
     sink.seal(task)?;
     let readers = (0..workers.min(source.max_workers())).map(|_| {
         let metrics = &metrics;
@@ -278,6 +284,66 @@ fn distinct_members_of_one_group_may_be_more_than_memory_holds() {
     assert_eq!(found, [format!("{:?}|{:?}", Scalar::Int64(expected[1].len() as i64), Scalar::Int64(sum))]);
     same(&spec, &batches, 3 << 19);
     same(&grouped(&[DataType::Int64], aggregates, AggregatePhase::Single), &batches, 3 << 19);
+}
+
+/// Groups and members of one large group: members go by their values from the start, and the states of what is left are few.
+#[test]
+fn members_of_a_large_group_are_written_once() {
+    let batches = pairs(160, u64::MAX >> 20, u64::MAX >> 20);
+    let bytes: usize = batches.iter().map(Batch::memory_bytes).sum();
+    let counted = vec![distinct_of(1, AggregateFunction::Count)];
+    for keys in [&[][..], &[DataType::Int64]] {
+        let spec = grouped(keys, counted.clone(), AggregatePhase::Single);
+        let (expected, _) = rows(&spec, &batches, 1, config(1, None, None));
+        let (found, spilled) = rows(&spec, &batches, 2, config(2, Some(2 << 20), None));
+        assert!(found == expected);
+        assert!(spilled as usize * 2 <= 3 * bytes, "{spilled} bytes of {bytes}");
+    }
+}
+
+/// The first rows tell nothing of the large group that comes later.
+#[test]
+fn a_large_group_may_come_late() {
+    let mut random = Random(9);
+    let mut rows_of = |key: &dyn Fn(i64) -> i64| {
+        let key = integers((0..4096).map(|row| key(row)));
+        Batch::new(vec![key, integers((0..4096).map(|_| random.below(u64::MAX >> 20) as i64))], 4096)
+    };
+    let many: Vec<Batch> = (0..24).map(|batch| rows_of(&|row| batch * 4096 + row)).collect();
+    let batches = [many, (0..24).map(|_| rows_of(&|_| 7)).collect()].concat();
+    let aggregates = vec![distinct_of(1, AggregateFunction::Count), distinct_of(1, AggregateFunction::Sum)];
+    same(&grouped(&[DataType::Int64], aggregates, AggregatePhase::Single), &batches, 2 << 20);
+}
+
+/// Distinct and plain aggregates, over sets of keys and filtered rows.
+#[test]
+fn members_go_by_their_values_beside_other_states() {
+    let batches = pairs(24, 30_000, 5_000);
+    let is_large = Expression::column(2, DataType::Boolean);
+    let batches: Vec<Batch> = batches
+        .iter()
+        .map(|batch| {
+            let is_large = scalars(std::slice::from_ref(batch));
+            let is_large = is_large.iter().map(|row| row[1].as_i64() > Some(2_000)).collect::<Vec<_>>();
+            let is_large = Column::flat(Values::Boolean(Bitmap::from_bools(is_large.into_iter())));
+            Batch::new([batch.columns(), &[is_large]].concat(), 4096)
+        })
+        .collect();
+    let first = AggregateFunction::First { ignore_nulls: false };
+    let ascending =
+        SortKey { expression: Expression::column(1, DataType::Int64), descending: false, nulls_first: false };
+    let aggregates = vec![
+        call(AggregateFunction::CountAll, DataType::Int64, DataType::Int64),
+        distinct_of(1, AggregateFunction::Count),
+        AggregateExpression { filter: Some(is_large), ..distinct_of(1, AggregateFunction::Sum) },
+        AggregateExpression { order_by: vec![ascending], ..distinct_of(1, first) },
+    ];
+    let sets = AggregateSpec {
+        grouping_sets: vec![vec![true], vec![false]],
+        grouping_id: Some(DataType::UInt8),
+        ..grouped(&[DataType::Int64], aggregates, AggregatePhase::Single)
+    };
+    same(&sets, &batches, 2 << 20);
 }
 
 /// Not even what the query may have is there: others have it.

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::input::{id_column, inputs, keys};
-use super::merge::Held;
+use super::merge::{Held, Place};
 use super::operator::{Shared, WorkerEnd};
 use super::run::Run;
 use super::share::{Input, LOCAL_GROUPS, Share};
@@ -130,16 +130,41 @@ impl AggregateState {
         if self.is_empty(share) {
             return Ok(());
         }
-        let partitions = self.shared.spilled(&self.task, &self.metrics)?;
+        let spilled = self.shared.spilled(share, &self.task, &self.metrics)?;
         share.give_back(self.run_bytes);
         for run in std::mem::take(&mut self.runs) {
             let bytes = run.memory_bytes();
-            partitions.spill_run(run)?;
+            spilled.deal_run(run)?;
             share.reservation.shrink(bytes);
         }
         self.run_bytes = 0;
-        partitions.spill_share(share)?;
+        spilled.deal_share(share, Place::Disk)?;
         share.reset(&self.shared.spec)
+    }
+
+    /// What it has when its input ends.
+    fn end(&mut self) -> Result<Option<WorkerEnd>> {
+        let Some(mut share) = self.share.take() else { return Ok(None) };
+        share.resize()?;
+        share.give_back(self.run_bytes);
+        // A large table that others' tables will have to be merged with is taken apart here, where workers do it side by side.
+        if self.is_shared && share.groups.len() > LOCAL_GROUPS / 2 {
+            self.empty(&mut share)?;
+        }
+        let runs = std::mem::take(&mut self.runs).into_iter().map(|run| {
+            let reservation = share.reservation.split(run.memory_bytes());
+            Held { run, reservation }
+        });
+        let runs = runs.collect();
+        Ok(Some(WorkerEnd { share, runs }))
+    }
+
+    /// Gives what it has to the partitions, once its input ended.
+    pub(super) fn deal(&mut self) -> Result<()> {
+        let Some(WorkerEnd { mut share, runs }) = self.end()? else { return Ok(()) };
+        let spilled = self.shared.spilled(&mut share, &self.task, &self.metrics)?;
+        runs.into_iter().try_for_each(|run| spilled.cut(run))?;
+        spilled.deal_share(&mut share, Place::Memory)
     }
 }
 
@@ -159,23 +184,12 @@ impl SinkState for AggregateState {
     }
 
     fn combine(&mut self) -> Result<()> {
-        if let Some(mut share) = self.share.take() {
-            share.resize()?;
-            share.give_back(self.run_bytes);
-            self.metrics.note("mode", share.groups.mode());
-            // A large table that others' tables will have to be merged with is taken apart here, where workers do it side by side.
-            if self.is_shared && share.groups.len() > LOCAL_GROUPS / 2 {
-                self.empty(&mut share)?;
+        if let Some(end) = self.end()? {
+            self.metrics.note("mode", end.share.groups.mode());
+            if !end.runs.is_empty() {
+                self.metrics.note("emptied", end.runs.len().to_string());
             }
-            if !self.runs.is_empty() {
-                self.metrics.note("emptied", self.runs.len().to_string());
-            }
-            let runs = std::mem::take(&mut self.runs).into_iter().map(|run| {
-                let reservation = share.reservation.split(run.memory_bytes());
-                Held { run, reservation }
-            });
-            let runs = runs.collect();
-            self.shared.gather(WorkerEnd { share, runs });
+            self.shared.gather(end);
         }
         Ok(())
     }
