@@ -5,7 +5,7 @@
 //! encoding). A dictionary's values are interned once per dictionary, not per row, and those of a large one when a row has them. One key
 //! column of one word gives just that, with nulls apart; otherwise a last word holds the null bits, so that nulls equal each other there too.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_buffer::{Buffer, IntervalMonthDayNano, i256};
 use arrow_row::{RowConverter, SortField};
@@ -14,13 +14,15 @@ use plasmon_kernels::byte_table::ByteTable;
 use plasmon_kernels::hash::hash_word;
 
 use crate::batch::arrow::{export_column, import_column};
-use crate::batch::{Bitmap, Column, Encoding, Physical, Values, Views, physical_type};
+use crate::batch::{Bitmap, Column, Dictionary, Encoding, Physical, Values, Views, physical_type};
 use crate::error::{Error, Result};
 
 /// Word of a string that is not interned (join probes only): equals no key.
 const NOT_INTERNED: u64 = u64::MAX;
 /// In place of the word of a dictionary's value that no row had yet.
 const NOT_MET: u64 = u64::MAX - 1;
+/// The id of a null's string.
+const NO_STRING: u32 = u32::MAX;
 /// Values of a dictionary that are interned at once; those of a larger one, as of a join's build side, may be far more than ever come.
 const SMALL_DICTIONARY: usize = 1 << 12;
 
@@ -37,6 +39,8 @@ struct KeyColumn {
     physical: Physical,
     interned: Arc<ByteTable>,
     converter: Option<Arc<RowConverter>>,
+    /// What is interned, once it was asked for; of strings.
+    as_dictionary: OnceLock<Arc<Dictionary>>,
     /// Words of the last dictionary's values.
     dictionary: Option<Met>,
     recent: Recent,
@@ -120,6 +124,7 @@ impl KeyEncoder {
                     physical,
                     interned: Arc::new(ByteTable::new(collide)),
                     converter: converter.map(Arc::new),
+                    as_dictionary: OnceLock::new(),
                     dictionary: None,
                     recent: Recent::default(),
                 })
@@ -141,7 +146,8 @@ impl KeyEncoder {
     /// Bytes held by interned strings.
     pub fn memory_bytes(&self) -> usize {
         let words = |c: &KeyColumn| c.dictionary.as_ref().map_or(0, |met| 8 * met.words.capacity());
-        self.columns.iter().map(|c| c.interned.memory_bytes() + words(c)).sum()
+        let copy = |c: &KeyColumn| c.as_dictionary.get().map_or(0, |dictionary| dictionary.values.memory_bytes());
+        self.columns.iter().map(|c| c.interned.memory_bytes() + words(c) + copy(c)).sum()
     }
 
     /// Most bytes that interning the strings of some key columns takes beside what is held; `first` is the number of the first of them.
@@ -154,6 +160,7 @@ impl KeyEncoder {
         for column in self.columns.iter_mut().filter(|c| c.interned.len() > strings) {
             Arc::make_mut(&mut column.interned).clear();
             (column.dictionary, column.recent) = (None, Recent::default());
+            column.as_dictionary = OnceLock::new();
         }
     }
 
@@ -250,7 +257,11 @@ impl KeyColumn {
     /// One word per row, for types of one word.
     fn words(&mut self, column: &Column, insert: bool) -> Result<Vec<u64>> {
         if matches!(self.physical, Physical::View | Physical::Nested) {
-            return self.interned_words(column, insert);
+            let words = self.interned_words(column, insert)?;
+            if self.as_dictionary.get().is_some_and(|dictionary| dictionary.values.len() < self.interned.len()) {
+                self.as_dictionary = OnceLock::new();
+            }
+            return Ok(words);
         }
         fixed_words(&column.flatten().widen(self.physical))
     }
@@ -397,14 +408,28 @@ impl KeyColumn {
                 first.map(|(_, w)| IntervalMonthDayNano::new((w[0] >> 32) as i32, w[0] as i32, w[1] as i64)).collect(),
             ),
             Physical::View => {
-                let texts = first
-                    .enumerate()
-                    .map(|(row, w)| if is_valid(row) { self.interned.get(w.0 as u32) } else { &[][..] });
-                Values::View(Views::from_slices(texts))
+                let ids = first.enumerate().map(|(row, w)| if is_valid(row) { w.0 as u32 } else { NO_STRING });
+                return Ok(self.strings(ids));
             }
             Physical::Nested => return self.decode_nested(first.map(|w| w.0), valid),
         };
         Ok(Column::flat(values))
+    }
+
+    /// Interned strings; rows of `NO_STRING` have whatever string. Few different ones are a dictionary: what groups are made of, moved and grouped by again.
+    fn strings(&self, ids: impl Iterator<Item = u32> + Clone) -> Column {
+        let (strings, rows) = (self.interned.len(), ids.size_hint().0);
+        if strings == 0 || strings > SMALL_DICTIONARY || self.interned.memory_bytes() > rows * size_of::<u128>() {
+            let texts = ids.map(|id| if id == NO_STRING { &[][..] } else { self.interned.get(id) });
+            return Column::flat(Values::View(Views::from_slices(texts)));
+        }
+        let dictionary = self.as_dictionary.get_or_init(|| {
+            let texts = (0..strings as u32).map(|id| self.interned.get(id));
+            let values = Values::View(Views::from_slices(texts));
+            Arc::new(Dictionary { is_distinct: true, ..Dictionary::new(values) })
+        });
+        let codes: Vec<u32> = ids.map(|id| if id == NO_STRING { 0 } else { id }).collect();
+        Column::dictionary(codes.into(), dictionary.clone(), None)
     }
 
     fn decode_nested(&self, ids: impl Iterator<Item = u64>, valid: Option<&Bitmap>) -> Result<Column> {

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use arrow_schema::DataType;
 
 use super::part::{Part, Pieces, SharedFile};
-use super::run::{Cut, Layout, Piece, Run, samples};
+use super::run::{Chunk, Cut, Layout, Piece, Run, samples};
 use super::share::{LOCAL_GROUPS, Met, Share, key_types};
 use super::{AggregatePhase, AggregateSpec};
 use crate::batch::Column;
@@ -36,14 +36,18 @@ const SAMPLE_STEP: usize = 1 << 10;
 const SPILL_PARTITIONS: std::ops::RangeInclusive<usize> = 8..=256;
 /// Of the floor, the bytes that make one partition more …
 const FLOOR_OF_PARTITION: usize = 1 << 10;
-/// … and the floors that blocks take while they wait to be full (`worker.rs` reserves for them).
+/// … and the floors that blocks take while they wait to be full.
 const FLOORS_OF_BLOCKS: usize = 4;
 /// Least bytes of blocks in their files, and most.
 const BLOCK_BYTES: std::ops::RangeInclusive<usize> = 4 << 10..=128 << 10;
 /// Parts that a partition is cut into when it is too large.
 const CUT_PARTITIONS: std::ops::RangeInclusive<usize> = 4..=64;
-/// Bytes that are cut at a time when memory is short.
+/// Bytes that are cut at a time when memory is short …
 const SLICE_BYTES: std::ops::RangeInclusive<usize> = 16 << 10..=4 << 20;
+/// … and most, when there is some left: a block for each partition.
+const SLICE_BYTES_MAX: usize = 32 << 20;
+/// Such a part of a table is copied at a time, twice: out of the table, and by partition (`worker.rs` reserves for it).
+const DEALT_AT_ONCE: usize = 16;
 /// Files of one cut.
 const FILES_MAX: usize = 8;
 /// Cuts in a row that a part comes out of as a whole, the last of them into as many as possible, after which it is taken for one group.
@@ -168,14 +172,12 @@ impl Partitions {
         Ok(())
     }
 
-    /// Deals the pieces of one run, a little at a time.
+    /// Deals the pieces of one run, some of it at a time.
     pub(super) fn deal(&self, run: Run, to: Place) -> Result<()> {
-        let slice = self.slice_bytes();
-        let copies = self.task.memory.spilling_reservation("Aggregate");
-        copies.grow(slice)?;
+        let (_copies, slice) = self.copies(run.memory_bytes())?;
         for slice in run.parts(slice) {
             self.task.cancel.check()?;
-            for (partition, piece) in slice.cut(&self.cut)?.into_iter().enumerate() {
+            for (partition, piece) in slice.cut_together(&self.cut)?.into_iter().enumerate() {
                 if piece.groups > 0 {
                     self.store(partition, piece, to)?;
                 }
@@ -184,15 +186,28 @@ impl Partitions {
         Ok(())
     }
 
-    /// Deals the groups of a share, a few at a time; `met` are groups that need not come by themselves. Its aggregates are those from `first` on.
+    /// Room for a copy of what is dealt at a time, and how much that may be: as much as `wanted` when there is room, since small pieces cost as much as large
+    /// ones, and a little always.
+    fn copies(&self, wanted: usize) -> Result<(Reservation, usize)> {
+        let copies = self.task.memory.spilling_reservation("Aggregate");
+        let (least, wanted) = (self.slice_bytes(), wanted.min(SLICE_BYTES_MAX));
+        if wanted > least && copies.has_room(wanted) && copies.try_grow(wanted)? {
+            return Ok((copies, wanted));
+        }
+        copies.grow(least)?;
+        Ok((copies, least))
+    }
+
+    /// Deals the groups of a share, some at a time; `met` are groups that need not come by themselves. Its aggregates are those from `first` on.
     pub(super) fn deal_share(&self, share: &mut Share, first: usize, mut met: Met, to: Place) -> Result<()> {
         share.resize()?;
         self.expect_tables(share.groups.len(), share.footprint());
-        let (copies, step) = self.dealing(share)?;
-        for aggregate in 0..share.accumulators.len() {
-            for rows in ranges(share.member_count(aggregate), step) {
-                self.deal(Run::of_members(share, aggregate, rows, &self.layout, &mut met)?, to)?;
-            }
+        let (_copies, step) = self.dealing(share)?;
+        let members = share.all_members();
+        let chunks = members.div_ceil(step);
+        for number in 0..chunks {
+            let run = Run::of_members(share, &Chunk { number, of: chunks }, &self.layout, &mut met)?;
+            self.deal(run, to)?;
         }
         for range in ranges(share.groups.len(), step) {
             let groups = met.others(range);
@@ -200,38 +215,33 @@ impl Partitions {
                 self.deal(Run::of_groups(share, &groups, &self.layout, first)?, to)?;
             }
         }
-        drop(copies);
         Ok(())
     }
 
-    /// Deals the members of one distinct aggregate of a share, as rows of keys and arguments, a few at a time, and forgets them; adds their groups to `met`.
+    /// Deals the members of one distinct aggregate of a share, as rows of keys and arguments, some at a time, and forgets them; adds their groups to `met`.
     pub(super) fn deal_members(&self, share: &mut Share, aggregate: usize, met: &mut Met, to: Place) -> Result<()> {
         let members = share.member_count(aggregate);
         self.expect_tables(members, share.memory_bytes());
-        let (copies, step) = self.dealing(share)?;
+        let (_copies, step) = self.dealing(share)?;
         for rows in ranges(members, step) {
             self.deal(Run::of_rows(share, aggregate, rows, met)?, to)?;
         }
-        drop(copies);
         share.forget_members(aggregate)
     }
 
-    /// Deals the members of one distinct aggregate of a run, as rows of keys and arguments, a few at a time.
+    /// Deals the members of one distinct aggregate of a run, as rows of keys and arguments, some at a time.
     pub(super) fn deal_rows(&self, run: &Run, aggregate: usize) -> Result<()> {
-        let (slice, members) = (self.slice_bytes(), run.state_count(aggregate));
-        let copies = self.task.memory.spilling_reservation("Aggregate");
-        copies.grow(slice)?;
-        let step = slice * members / run.memory_bytes().max(1);
+        let (bytes, members) = (run.memory_bytes(), run.state_count(aggregate));
+        let (_copies, slice) = self.copies(bytes / DEALT_AT_ONCE)?;
+        let step = slice * members / bytes.max(1);
         ranges(members, step.max(1)).try_for_each(|rows| self.deal(run.rows_of(aggregate, rows), Place::Disk))
     }
 
-    /// What is reserved for copies while a share is dealt, and the groups or members that are copied at once.
+    /// Room for a copy of what is taken out of a share at a time, and the groups or members of that.
     fn dealing(&self, share: &mut Share) -> Result<(Reservation, usize)> {
-        let slice = self.slice_bytes();
-        let copies = self.task.memory.spilling_reservation("Aggregate");
-        copies.grow(slice)?;
-        let members: usize = (0..share.accumulators.len()).map(|aggregate| share.member_count(aggregate)).sum();
-        let step = slice * (share.groups.len() + members) / share.memory_bytes().max(1);
+        let bytes = share.memory_bytes();
+        let (copies, slice) = self.copies(bytes / DEALT_AT_ONCE)?;
+        let step = slice * (share.groups.len() + share.all_members()) / bytes.max(1);
         Ok((copies, step.clamp(1, LOCAL_GROUPS)))
     }
 
@@ -241,14 +251,21 @@ impl Partitions {
         self.dealt.1.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Holds a piece, or writes what the partition holds when that is enough or too much.
+    /// Holds a copy of a piece, or writes it with what the partition holds when that is enough or too much.
     fn store(&self, partition: usize, piece: Piece, to: Place) -> Result<()> {
-        let most = if matches!(to, Place::Disk) { self.block_bytes() } else { usize::MAX };
-        let fits = self.reservation.try_grow(piece.memory_bytes())?;
-        let unreserved = if fits { 0 } else { piece.memory_bytes() };
+        let bytes = piece.memory_bytes();
+        let is_block = to == Place::Disk && locked(&self.parts[partition]).held() + bytes >= self.block_bytes();
+        // Who is asked for memory may be this partition.
+        let fits = !is_block && self.reservation.try_grow(bytes)?;
         let mut part = locked(&self.parts[partition]);
+        if fits {
+            let copy = piece.copied();
+            self.reservation.shrink(bytes.saturating_sub(copy.memory_bytes()));
+            part.keep(copy);
+            return Ok(());
+        }
         part.keep(piece);
-        if fits && part.held() < most { Ok(()) } else { self.write(partition, &mut part, unreserved) }
+        self.write(partition, &mut part, bytes)
     }
 
     /// Writes the pieces that a partition holds; `unreserved` of their bytes were not reserved.
@@ -267,7 +284,7 @@ impl Partitions {
         (FLOORS_OF_BLOCKS * floor / self.parts.len()).min(floor / 4).clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end())
     }
 
-    pub(super) fn slice_bytes(&self) -> usize {
+    fn slice_bytes(&self) -> usize {
         self.task.memory.floor().clamp(*SLICE_BYTES.start(), *SLICE_BYTES.end())
     }
 

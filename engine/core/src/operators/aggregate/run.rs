@@ -12,13 +12,16 @@ use arrow_array::Array;
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
 use plasmon_kernels::hash::hash_word;
-use plasmon_kernels::partition::partition_of;
+use plasmon_kernels::partition::{partition_of, partition_rows};
 
 use super::distinct::group_ids;
 use super::share::{Met, Share};
 use crate::batch::{Bitmap, Column, Encoding, Physical, Values, Views};
 use crate::error::{Error, Result};
 use crate::operators::key_hash::hash_keys;
+
+/// Groups of a part of a run, at most.
+const PART_GROUPS: usize = 1 << 16;
 
 /// All groups of one table.
 pub(super) struct Run {
@@ -113,25 +116,37 @@ impl Run {
         Ok(Run { groups: groups.len(), keys, states })
     }
 
-    /// Some members of one aggregate that is distinct, with their groups, which are `met` then.
-    pub(super) fn of_members(
-        share: &mut Share,
-        aggregate: usize,
-        range: Range<usize>,
-        layout: &Layout,
-        met: &mut Met,
-    ) -> Result<Run> {
-        let (of, arguments) = share.members(aggregate, range)?;
-        met.add(&of);
-        let mut order: Vec<u32> = (0..of.len() as u32).collect();
-        order.sort_by_key(|&row| of[row as usize]);
-        let owners: Vec<u32> = order.iter().map(|&row| of[row as usize]).collect();
-        let columns = arguments.iter().map(|column| column.gather(&order)).collect();
-        let mut groups = owners.clone();
-        groups.dedup();
-        let rank = |owner: &u32| groups.partition_point(|group| group < owner) as u32;
+    /// Some members of all aggregates that are distinct, with their groups, and what else the groups have that are not `met` yet; then they are.
+    pub(super) fn of_members(share: &mut Share, part: &Chunk, layout: &Layout, met: &mut Met) -> Result<Run> {
         let mut states = layout.no_states();
-        states[aggregate] = StateRows::owned(columns, owners.iter().map(rank).collect(), groups.len());
+        let mut groups = Vec::new();
+        for (aggregate, states) in states.iter_mut().enumerate() {
+            let members = part.of(share.member_count(aggregate));
+            if members.is_empty() {
+                continue;
+            }
+            let (of, arguments) = share.members(aggregate, members)?;
+            let mut order: Vec<u32> = (0..of.len() as u32).collect();
+            order.sort_by_key(|&row| of[row as usize]);
+            states.columns = arguments.iter().map(|column| column.gather(&order)).collect();
+            let owners: Vec<u32> = order.iter().map(|&row| of[row as usize]).collect();
+            groups.extend_from_slice(&owners);
+            states.owners = Some(owners);
+        }
+        groups.sort_unstable();
+        groups.dedup();
+        let new = met.add(&groups);
+        for (aggregate, states) in states.iter_mut().enumerate() {
+            let owners = match share.plain(aggregate) {
+                Some(accumulator) if !new.is_empty() => {
+                    states.columns = accumulator.state(&new)?;
+                    &new
+                }
+                Some(_) => continue,
+                None => states.owners.as_ref().map_or(&[][..], |owners| owners),
+            };
+            *states = StateRows::owned(std::mem::take(&mut states.columns), ranks(owners, &groups), groups.len());
+        }
         let keys = share.groups.keys_of(groups.iter().map(|&group| group as usize))?;
         Ok(Run { groups: groups.len(), keys, states })
     }
@@ -139,7 +154,7 @@ impl Run {
     /// Some members of one aggregate that is distinct, as rows of the keys of their groups and their arguments; the groups are `met` then.
     pub(super) fn of_rows(share: &mut Share, aggregate: usize, range: Range<usize>, met: &mut Met) -> Result<Run> {
         let (of, arguments) = share.members(aggregate, range)?;
-        met.add(&of);
+        met.add_apart(&of);
         let mut keys = share.groups.keys_of(of.iter().map(|&group| group as usize))?;
         keys.extend(arguments);
         Ok(Run::of_keys(keys, of.len()))
@@ -217,41 +232,88 @@ impl Run {
     }
 
     fn cut_by_hash(&self, partitions: usize, level: u32) -> Result<Vec<Piece>> {
-        let hashes = hash_keys(&hashable(&self.keys)?, self.groups);
         let mut members = vec![Vec::new(); partitions];
-        hashes.iter().enumerate().for_each(|(group, &hash)| {
-            // What shares bits on one level does not on the next.
-            let hash = if level == 0 { hash } else { hash_word(hash.wrapping_add(level as u64)) };
+        for (group, hash) in self.hashes(level)?.into_iter().enumerate() {
             members[partition_of(hash, partitions as u32) as usize].push(group as u32);
-        });
-        Ok(members.iter().map(|groups| self.gather(groups)).collect())
+        }
+        Ok(members.iter().map(|groups| self.gather(groups).owning()).collect())
     }
 
-    /// The same as runs of about so many bytes; nothing is copied.
+    /// Hashes of the keys, of which each level shares no bits with the others.
+    fn hashes(&self, level: u32) -> Result<Vec<u64>> {
+        let mut hashes = hash_keys(&hashable(&self.keys)?, self.groups);
+        if level > 0 {
+            hashes.iter_mut().for_each(|hash| *hash = hash_word(hash.wrapping_add(level as u64)));
+        }
+        Ok(hashes)
+    }
+
+    /// One piece a partition, all of them slices of one copy of the run, which has at most `PART_GROUPS` groups.
+    pub(super) fn cut_together(self, cut: &Cut) -> Result<Vec<Piece>> {
+        let Cut::Hashes { partitions: 2.., level } = cut else { return self.cut(cut) };
+        let (mut order, mut ends) = (Vec::new(), Vec::new());
+        partition_rows(&self.hashes(*level)?, cut.partitions() as u32, &mut order, &mut ends);
+        let copy = self.gather(&order.into_iter().map(u32::from).collect::<Vec<_>>());
+        let mut start = 0;
+        let pieces = ends.into_iter().map(|end| copy.slice(std::mem::replace(&mut start, end as usize)..end as usize));
+        Ok(pieces.collect())
+    }
+
+    /// A copy with buffers of its own.
+    pub(super) fn copied(&self) -> Piece {
+        self.gather(&(0..self.groups as u32).collect::<Vec<_>>()).owning()
+    }
+
+    /// With strings of its own: a piece would keep those of the whole run.
+    fn owning(mut self) -> Piece {
+        let columns = self.keys.iter_mut().chain(self.states.iter_mut().flat_map(|states| &mut states.columns));
+        columns.for_each(|column| *column = column.own_strings());
+        self
+    }
+
+    /// The same as runs of about so many bytes; nothing is copied. A group that is larger by itself is in several.
     pub(super) fn parts(self, bytes: usize) -> Vec<Run> {
         let held = self.memory_bytes();
-        if held <= bytes {
+        if held <= bytes && self.groups <= PART_GROUPS {
             return vec![self];
         }
-        let several = self.states.iter().filter(|states| states.owners.is_some());
-        let rows = self.groups + several.map(StateRows::len).sum::<usize>();
-        let step = (rows * bytes / held).max(1);
-        let mut parts = Vec::new();
-        for start in (0..self.groups).step_by(step) {
-            let range = start..(start + step).min(self.groups);
-            let states = self.states.iter().map(|states| match &states.owners {
-                None => states.slice(&range),
-                Some(_) => StateRows::none(states.columns.len()),
-            });
-            parts.push(Run { groups: range.len(), keys: slice(&self.keys, &range), states: states.collect() });
-        }
-        for (index, states) in self.states.iter().enumerate() {
-            let Some(owners) = &states.owners else { continue };
-            for start in (0..owners.len()).step_by(step) {
-                parts.push(self.part_of(index, owners, start..(start + step).min(owners.len())));
+        let mut several: Vec<OwnerCounts> =
+            self.states.iter().filter_map(|states| states.owners.as_deref()).map(OwnerCounts).collect();
+        let rows = self.groups + several.iter().map(|owners| owners.0.len()).sum::<usize>();
+        let step = (rows * bytes / held.max(1)).clamp(1, PART_GROUPS);
+        let (mut parts, mut start, mut weight) = (Vec::new(), 0, 0);
+        for group in 0..self.groups {
+            let own = 1 + several.iter_mut().map(|owners| owners.next_of(group as u32)).sum::<usize>();
+            if start < group && weight + own > step {
+                parts.push(self.slice(start..group));
+                (start, weight) = (group, 0);
+            }
+            weight += own;
+            if own > step {
+                self.push_parts_of(group, step, &mut parts);
+                (start, weight) = (group + 1, 0);
             }
         }
+        if start < self.groups {
+            parts.push(self.slice(start..self.groups));
+        }
         parts
+    }
+
+    /// One group by itself, some of its state rows at a time.
+    fn push_parts_of(&self, group: usize, step: usize, parts: &mut Vec<Run>) {
+        let states = self.states.iter().map(|states| match &states.owners {
+            None => states.slice(&(group..group + 1)),
+            Some(_) => StateRows::none(states.columns.len()),
+        });
+        parts.push(Run { groups: 1, keys: slice(&self.keys, &(group..group + 1)), states: states.collect() });
+        for (index, states) in self.states.iter().enumerate() {
+            let Some(owners) = &states.owners else { continue };
+            let rows = owners.partition_point(|&o| o < group as u32)..owners.partition_point(|&o| o <= group as u32);
+            for start in rows.clone().step_by(step) {
+                parts.push(self.part_of(index, owners, start..(start + step).min(rows.end)));
+            }
+        }
     }
 
     /// Some state rows of one aggregate.
@@ -276,7 +338,7 @@ impl Run {
         }
         let concat = |types: &[DataType], of: &dyn Fn(&Run, usize) -> Option<Column>| -> Result<Vec<Column>> {
             let column = |(index, data_type)| {
-                Column::concat(&runs.iter().filter_map(|run| of(run, index)).collect::<Vec<_>>(), data_type)
+                Column::join(&runs.iter().filter_map(|run| of(run, index)).collect::<Vec<_>>(), data_type)
             };
             types.iter().enumerate().map(column).collect()
         };
@@ -326,24 +388,23 @@ impl Run {
                 let row = |group: usize| owners.partition_point(|&o| (o as usize) < group);
                 let rows = row(groups.start)..row(groups.end);
                 let owners = owners[rows.clone()].iter().map(|&o| o - groups.start as u32).collect();
-                StateRows { columns: slice(&state.columns, &rows), owners: Some(owners) }
+                StateRows::owned(slice(&state.columns, &rows), owners, groups.len())
             }
         });
         Run { groups: groups.len(), keys: slice(&self.keys, &groups), states: states.collect() }
     }
 
-    /// Some groups, ascending, with strings of their own: else each piece would keep those of the whole run.
+    /// Some groups, in this order.
     fn gather(&self, groups: &[u32]) -> Piece {
-        let gather = |columns: &[Column], rows: &[u32]| -> Vec<Column> {
-            columns.iter().map(|c| c.gather(rows).own_strings()).collect()
-        };
+        let gather =
+            |columns: &[Column], rows: &[u32]| -> Vec<Column> { columns.iter().map(|c| c.gather(rows)).collect() };
         let states = self.states.iter().map(|state| match &state.owners {
             None => StateRows { columns: gather(&state.columns, groups), owners: None },
             Some(owners) => {
                 let (mut rows, mut new_owners) = (Vec::new(), Vec::new());
                 for (owner, &group) in groups.iter().enumerate() {
                     let row = owners.partition_point(|&o| o < group);
-                    let count = owners[row..].iter().take_while(|&&o| o == group).count();
+                    let count = OwnerCounts(&owners[row..]).next_of(group);
                     rows.extend(row as u32..(row + count) as u32);
                     new_owners.resize(new_owners.len() + count, owner as u32);
                 }
@@ -374,6 +435,43 @@ impl StateRows {
     /// Of one row a group.
     fn slice(&self, rows: &Range<usize>) -> Self {
         StateRows { columns: slice(&self.columns, rows), owners: None }
+    }
+}
+
+/// Owners of the state rows that are left of a run.
+struct OwnerCounts<'a>(&'a [u32]);
+
+impl OwnerCounts<'_> {
+    /// How many of the rows, which begin with it if there are any, the next group has; they are taken.
+    fn next_of(&mut self, group: u32) -> usize {
+        let count = self.0.iter().take_while(|&&owner| owner == group).count();
+        self.0 = &self.0[count..];
+        count
+    }
+}
+
+/// Where each owner is among the groups; both ascend.
+fn ranks(owners: &[u32], groups: &[u32]) -> Vec<u32> {
+    let mut rank = 0;
+    let of = owners.iter().map(|owner| {
+        while groups[rank] < *owner {
+            rank += 1;
+        }
+        rank as u32
+    });
+    of.collect()
+}
+
+/// One of equally large chunks of whatever is dealt: its number, and how many there are.
+pub(super) struct Chunk {
+    pub(super) number: usize,
+    pub(super) of: usize,
+}
+
+impl Chunk {
+    /// Its items of so many.
+    fn of(&self, items: usize) -> Range<usize> {
+        items * self.number / self.of..items * (self.number + 1) / self.of
     }
 }
 

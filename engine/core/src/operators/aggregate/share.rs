@@ -69,25 +69,37 @@ impl Input {
     }
 }
 
-/// Groups that some member was dealt of, with their keys: they need not come by themselves.
-pub(super) struct Met(Vec<bool>);
+/// Groups that were dealt, with their keys and whatever they have, beside members of theirs: they need not come by themselves.
+pub(super) struct Met {
+    groups: Vec<bool>,
+    /// Whether groups have more than members.
+    has_states: bool,
+}
 
 impl Met {
-    /// None of them yet. Groups that have states besides members come by themselves anyway, and nothing is noted.
+    /// None of them yet.
     pub(super) fn none(share: &mut Share) -> Self {
-        let has_states = share.accumulators.iter_mut().any(|accumulator| accumulator.as_distinct().is_none());
-        Met(vec![false; if has_states { 0 } else { share.groups.len() }])
+        let distinct = share.accumulators.iter_mut().filter_map(|accumulator| accumulator.as_distinct()).count();
+        let groups = vec![false; if distinct > 0 { share.groups.len() } else { 0 }];
+        Met { groups, has_states: distinct < share.accumulators.len() }
     }
 
-    pub(super) fn add(&mut self, groups: &[u32]) {
-        if !self.0.is_empty() {
-            groups.iter().for_each(|&group| self.0[group as usize] = true);
+    /// Adds groups of members; those of them that are new.
+    pub(super) fn add(&mut self, groups: &[u32]) -> Vec<u32> {
+        let new = |&group: &u32| !std::mem::replace(&mut self.groups[group as usize], true);
+        groups.iter().copied().filter(new).collect()
+    }
+
+    /// Adds groups of members that are dealt apart, with nothing else.
+    pub(super) fn add_apart(&mut self, groups: &[u32]) {
+        if !self.has_states {
+            groups.iter().for_each(|&group| self.groups[group as usize] = true);
         }
     }
 
     /// Those of the groups that must come by themselves.
     pub(super) fn others(&self, groups: Range<usize>) -> Vec<u32> {
-        let is_other = |&group: &usize| self.0.get(group).is_none_or(|is_met| !is_met);
+        let is_other = |&group: &usize| self.groups.get(group).is_none_or(|is_met| !is_met);
         groups.filter(is_other).map(|group| group as u32).collect()
     }
 }
@@ -302,9 +314,20 @@ impl Share {
         self.accumulators[aggregate].as_distinct().map_or(Ok(()), |distinct| distinct.forget())
     }
 
+    /// An aggregate that is not distinct.
+    pub(super) fn plain(&mut self, aggregate: usize) -> Option<&mut Box<dyn Accumulator>> {
+        let accumulator = self.accumulators.get_mut(aggregate)?;
+        if accumulator.as_distinct().is_some() { None } else { Some(accumulator) }
+    }
+
     /// Number of members of an aggregate: 0 of one that is not distinct.
     pub(super) fn member_count(&mut self, aggregate: usize) -> usize {
-        self.accumulators[aggregate].as_distinct().map_or(0, |distinct| distinct.len())
+        self.accumulators.get_mut(aggregate).and_then(|a| a.as_distinct()).map_or(0, |distinct| distinct.len())
+    }
+
+    /// Number of members of all aggregates.
+    pub(super) fn all_members(&mut self) -> usize {
+        (0..self.accumulators.len()).map(|aggregate| self.member_count(aggregate)).sum()
     }
 
     /// Puts the members of distinct aggregates apart: those held, and those of pieces merged from now on.

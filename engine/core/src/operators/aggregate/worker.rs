@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{Flow, SinkState, TaskContext};
 
-/// One in so many bytes held is reserved beside them, for blocks that wait to be full while all is dealt to the partitions.
+/// One in so many bytes held is reserved beside them, for copies while all is dealt to the partitions.
 const DEALING_SHARE: usize = 8;
 
 pub(super) struct AggregateState {
