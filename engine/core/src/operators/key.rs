@@ -2,8 +2,9 @@
 //!
 //! Every key column becomes one or more 64-bit words such that two keys are equal exactly when their words are: integers by value, floats by
 //! canonical bits (−0.0 = 0.0, one NaN), text and nested values by the id of an interned byte string (nested ones by Arrow's row
-//! encoding). A dictionary's values are interned once per dictionary, not per row, and those of a large one when a row has them. One key
-//! column of one word gives just that, with nulls apart; otherwise a last word holds the null bits, so that nulls equal each other there too.
+//! encoding). A dictionary's values are interned once per dictionary, not per row, and those of a large one when a row has them; few interned
+//! strings leave as a dictionary, too. One key column of one word gives just that, with nulls apart; otherwise a last word holds the null bits, so
+//! that nulls equal each other there too.
 
 use std::sync::{Arc, OnceLock};
 
@@ -23,7 +24,7 @@ const NOT_INTERNED: u64 = u64::MAX;
 const NOT_MET: u64 = u64::MAX - 1;
 /// The id of a null's string.
 const NO_STRING: u32 = u32::MAX;
-/// Values of a dictionary that are interned at once; those of a larger one, as of a join's build side, may be far more than ever come.
+/// Most values of a dictionary that are interned at once, or made of interned strings.
 const SMALL_DICTIONARY: usize = 1 << 12;
 
 /// Turns key columns into words, holding what was interned. Clones share it: cheap, for workers that only look up.
@@ -46,11 +47,13 @@ struct KeyColumn {
     recent: Recent,
 }
 
-/// Words of a dictionary's values; of a small one, all.
+/// Words of a dictionary's values.
 #[derive(Clone)]
 struct Met {
     dictionary: u64,
     words: Vec<u64>,
+    /// Values that no row has had yet: their words are `NOT_MET`.
+    missing: usize,
 }
 
 /// Ids of strings met lately, by view: equal views are equal strings when they are inline or point into the same buffers.
@@ -320,17 +323,19 @@ impl KeyColumn {
         // Words found without inserting may be outdated by later insertions, so only inserting encoders and sealed tables reuse them: both do.
         let (all, interned) = (views.views.len(), &mut self.interned);
         let mut word_of = |value: usize| intern(interned, views.value(value), insert);
-        let is_small = all <= SMALL_DICTIONARY;
         let mut met = match self.dictionary.take() {
             Some(met) if met.dictionary == dictionary => met,
-            _ if is_small => Met { dictionary, words: (0..all).map(&mut word_of).collect() },
-            _ => Met { dictionary, words: vec![NOT_MET; all] },
+            _ if is_interned_at_once(all, codes) => {
+                Met { dictionary, words: (0..all).map(&mut word_of).collect(), missing: 0 }
+            }
+            _ => Met { dictionary, words: vec![NOT_MET; all], missing: all },
         };
-        if !is_small {
+        if met.missing > 0 {
             for &code in codes {
                 let word = &mut met.words[code as usize];
                 if *word == NOT_MET {
                     *word = word_of(code as usize);
+                    met.missing -= 1;
                 }
             }
         }
@@ -362,10 +367,10 @@ impl KeyColumn {
         let words = if met.is_some() { 0 } else { 8 * all };
         let sum = |(strings, bytes), view| (strings + 1, bytes + text_bytes(view));
         let is_new = |value: &usize| met.is_none_or(|met| met.words[*value] == NOT_MET);
-        let (strings, bytes) = match (met, all <= SMALL_DICTIONARY) {
-            (Some(_), true) => return 0,
-            (None, true) => views.views.iter().fold((0, 0), sum),
-            (_, false) => {
+        let (strings, bytes) = match met {
+            Some(met) if met.missing == 0 => return 0,
+            None if is_interned_at_once(all, codes) => views.views.iter().fold((0, 0), sum),
+            _ => {
                 let new = codes.iter().map(|&code| code as usize).filter(is_new);
                 new.map(|value| &views.views[value]).fold((0, 0), sum)
             }
@@ -442,6 +447,12 @@ impl KeyColumn {
         let arrays = converter.convert_rows(rows)?;
         import_column(&arrays[0])
     }
+}
+
+/// Whether all values of a dictionary are interned when it is first met. A large one, as of a join's build side, may have far more than ever come, and so may
+/// one of a few rows that were cut out of many.
+fn is_interned_at_once(values: usize, codes: &[u32]) -> bool {
+    values <= SMALL_DICTIONARY.min(codes.len())
 }
 
 /// The length of a text, which its view begins with.
