@@ -16,13 +16,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
-use crate::memory::{MemoryBudget, QUERY_CHUNK_BYTES};
+use crate::memory::MemoryBudget;
 use crate::operators::collect::Collect;
 use crate::pipeline::{Graph, TaskContext};
 
-/// A query should have one of so many parts of a small budget to begin with, or a chunk of a large one: queries with less spill so much that one after the
-/// other is faster.
+/// A query should have one of so many parts of a small budget to begin with, or so many bytes of a large one: queries with less spill so much that one after
+/// the other is faster. Sixteen aggregations of 6 M groups in 85 MB took 5.7 times as long as one after the other when they began with 4 MiB, and 1.3 times
+/// when there were four of them.
 const SHARES: usize = 2;
+const BEGIN_BYTES: usize = 16 << 20;
 /// How often somebody in line looks for bytes, and at his cancel token …
 const PATIENCE: Duration = Duration::from_millis(5);
 /// … when there are not more of them than this: all together look so often, however many there are.
@@ -144,7 +146,7 @@ impl Place {
     fn need(&self) -> usize {
         let budget = &self.admission.budget;
         let part = (budget.limit().unwrap_or(usize::MAX) / SHARES).min(self.task.memory.limit().unwrap_or(usize::MAX));
-        if budget.is_bounded() { QUERY_CHUNK_BYTES.min(part).max(1) } else { 0 }
+        if budget.is_bounded() { BEGIN_BYTES.min(part).max(1) } else { 0 }
     }
 
     /// A number that becomes another as the query gets on.

@@ -51,11 +51,11 @@ fn who_is_alone_goes_in_whatever_there_is() {
 
 #[test]
 fn some_go_in_together_and_get_their_bytes() {
-    let admission = admission(16 * MIB);
+    let admission = admission(64 * MIB);
     let mut places: Vec<_> = (0..4).map(|_| working(&admission)).collect();
     let mut seats: Vec<Seat> = places.iter().map(|place| place.enter().unwrap()).collect();
     // The first asked for nothing, since nobody was there.
-    assert_eq!(admission.budget().used(), 12 * MIB);
+    assert_eq!(admission.budget().used(), 48 * MIB);
     let fifth = working(&admission);
     let held = places[0].task.memory.reservation("state");
     held.grow(MIB).unwrap();
@@ -66,7 +66,7 @@ fn some_go_in_together_and_get_their_bytes() {
     assert!(!may_go(&sixth, 10));
     drop((places.pop(), seats.pop()));
     assert!(may_go(&sixth, 10), "what a query leaves");
-    assert_eq!([&fifth, &sixth].map(|place| place.task.memory.granted()), [4 * MIB; 2]);
+    assert_eq!([&fifth, &sixth].map(|place| place.task.memory.granted()), [16 * MIB; 2]);
     drop(held);
 }
 
