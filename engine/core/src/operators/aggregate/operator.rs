@@ -191,7 +191,9 @@ impl AggregateSink {
         };
         spilled.offer(task);
         let _ = shared.results.set(Results::Partitioned(spilled.groups.clone()));
-        Ok(spilled.deal_all(shares, runs))
+        let tasks = spilled.deal_all(shares, runs);
+        // After a stage without tasks there is no other.
+        Ok(if tasks.is_empty() { spilled.settle(0, task.config.threads) } else { tasks })
     }
 
     /// An empty grouping set gives one row also when there is no input: a result, or states that change nothing.

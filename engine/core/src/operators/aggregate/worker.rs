@@ -184,8 +184,10 @@ impl SinkState for AggregateState {
     }
 
     fn combine(&mut self) -> Result<()> {
+        if let Some(share) = &self.share {
+            self.metrics.note("mode", share.groups.mode());
+        }
         if let Some(end) = self.end()? {
-            self.metrics.note("mode", end.share.groups.mode());
             if !end.runs.is_empty() {
                 self.metrics.note("emptied", end.runs.len().to_string());
             }
