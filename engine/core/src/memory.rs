@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use crate::error::{Error, Result};
 
 /// What a query asks of the budget above it at a time: a host is called some thousand times for a query of gigabytes, not once a batch.
-pub const QUERY_CHUNK_BYTES: usize = 4 << 20;
+const QUERY_CHUNK_BYTES: usize = 4 << 20;
 
 /// Who gives a budget its bytes: a host, or the budget above.
 pub trait MemorySource: Send + Sync + Debug {

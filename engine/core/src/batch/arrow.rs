@@ -226,7 +226,7 @@ fn large_views(array: &ArrayRef) -> Result<Values> {
         DataType::LargeUtf8 => array.as_string::<i64>().to_bytes_values(),
         _ => array.as_binary::<i64>().to_bytes_values(),
     };
-    Ok(Values::View(Views::from_values(views.into_iter())))
+    Ok(Values::View(Views::from_slices(views.iter().copied())))
 }
 
 trait ToBytesValues {

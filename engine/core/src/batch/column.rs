@@ -129,7 +129,7 @@ impl Views {
 }
 
 /// Longest value that lies in its view.
-const INLINE_BYTES: usize = 12;
+pub(crate) const INLINE_BYTES: usize = 12;
 /// Offsets are 32 bits wide: a buffer ends before one overflows.
 const BUFFER_BYTES_MAX: usize = i32::MAX as usize;
 

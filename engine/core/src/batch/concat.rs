@@ -7,7 +7,7 @@ use arrow_buffer::Buffer;
 use arrow_schema::DataType;
 
 use super::arrow::{export_column, import_column};
-use super::{Bitmap, Bounds, Column, Dictionary, Encoding, Physical, Values, Views, physical_type};
+use super::{Bitmap, Bounds, Column, Dictionary, Encoding, INLINE_BYTES, Physical, Values, Views, physical_type};
 use crate::error::{Error, Result};
 use crate::expression::Scalar;
 
@@ -182,7 +182,9 @@ impl JoinedViews {
         if !same {
             self.buffers.extend(part.buffers.iter().cloned());
         }
-        self.views.extend(part.views.iter().map(|&view| if view as u32 > 12 { view + (base << 64) } else { view }));
+        self.views.extend(
+            part.views.iter().map(|&view| if view as u32 > INLINE_BYTES as u32 { view + (base << 64) } else { view }),
+        );
     }
 
     fn finish(self) -> Views {

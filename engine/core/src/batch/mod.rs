@@ -14,7 +14,7 @@ use arrow_schema::DataType;
 use crate::error::{Error, Result};
 pub use bitmap::Bitmap;
 pub use column::{Bounds, Column, Dictionary, Encoding, Physical, Values, Views, is_null_type, physical_type};
-pub(crate) use column::{long_bytes, string_bytes};
+pub(crate) use column::{INLINE_BYTES, long_bytes, string_bytes};
 pub use selection::Selection;
 
 /// A batch of which fewer rows count than this share is detached from the strings of the others.

@@ -15,7 +15,7 @@ use plasmon_kernels::byte_table::ByteTable;
 use plasmon_kernels::hash::hash_word;
 
 use crate::batch::arrow::{export_column, import_column};
-use crate::batch::{Bitmap, Column, Dictionary, Encoding, Physical, Values, Views, physical_type};
+use crate::batch::{Bitmap, Column, Dictionary, Encoding, INLINE_BYTES, Physical, Values, Views, physical_type};
 use crate::error::{Error, Result};
 
 /// Word of a string that is not interned (join probes only): equals no key.
@@ -40,8 +40,8 @@ struct KeyColumn {
     physical: Physical,
     interned: Arc<ByteTable>,
     converter: Option<Arc<RowConverter>>,
-    /// What is interned, once it was asked for; of strings.
-    as_dictionary: OnceLock<Arc<Dictionary>>,
+    /// What is interned, and the bytes of that copy, once it was asked for; of strings.
+    as_dictionary: OnceLock<(Arc<Dictionary>, usize)>,
     /// Words of the last dictionary's values.
     dictionary: Option<Met>,
     recent: Recent,
@@ -68,8 +68,6 @@ struct Recent {
 
 /// Entries of [`Recent`]; 32 bytes each, so that they stay in the nearest cache.
 const RECENT_STRINGS: usize = 1 << 10;
-/// Longest string that lies in its view.
-const INLINE_BYTES: u32 = 12;
 
 impl Recent {
     /// Interns every valid row.
@@ -82,7 +80,7 @@ impl Recent {
             if validity.is_some_and(|v| !v.get(row)) {
                 return 0;
             }
-            let age = if view as u32 <= INLINE_BYTES { 0 } else { self.age };
+            let age = if text_bytes(&view) <= INLINE_BYTES { 0 } else { self.age };
             let hash = hash_word(view as u64 ^ (view >> 64) as u64);
             let entry = &mut self.entries[hash as usize % RECENT_STRINGS];
             if entry.0 != view || entry.1 == 0 || entry.2 != age {
@@ -149,7 +147,7 @@ impl KeyEncoder {
     /// Bytes held by interned strings.
     pub fn memory_bytes(&self) -> usize {
         let words = |c: &KeyColumn| c.dictionary.as_ref().map_or(0, |met| 8 * met.words.capacity());
-        let copy = |c: &KeyColumn| c.as_dictionary.get().map_or(0, |dictionary| dictionary.values.memory_bytes());
+        let copy = |c: &KeyColumn| c.as_dictionary.get().map_or(0, |(_, bytes)| *bytes);
         self.columns.iter().map(|c| c.interned.memory_bytes() + words(c) + copy(c)).sum()
     }
 
@@ -261,7 +259,7 @@ impl KeyColumn {
     fn words(&mut self, column: &Column, insert: bool) -> Result<Vec<u64>> {
         if matches!(self.physical, Physical::View | Physical::Nested) {
             let words = self.interned_words(column, insert)?;
-            if self.as_dictionary.get().is_some_and(|dictionary| dictionary.values.len() < self.interned.len()) {
+            if self.as_dictionary.get().is_some_and(|(dictionary, _)| dictionary.values.len() < self.interned.len()) {
                 self.as_dictionary = OnceLock::new();
             }
             return Ok(words);
@@ -428,10 +426,11 @@ impl KeyColumn {
             let texts = ids.map(|id| if id == NO_STRING { &[][..] } else { self.interned.get(id) });
             return Column::flat(Values::View(Views::from_slices(texts)));
         }
-        let dictionary = self.as_dictionary.get_or_init(|| {
+        let (dictionary, _) = self.as_dictionary.get_or_init(|| {
             let texts = (0..strings as u32).map(|id| self.interned.get(id));
             let values = Values::View(Views::from_slices(texts));
-            Arc::new(Dictionary { is_distinct: true, ..Dictionary::new(values) })
+            let bytes = values.memory_bytes();
+            (Arc::new(Dictionary { is_distinct: true, ..Dictionary::new(values) }), bytes)
         });
         let codes: Vec<u32> = ids.map(|id| if id == NO_STRING { 0 } else { id }).collect();
         Column::dictionary(codes.into(), dictionary.clone(), None)

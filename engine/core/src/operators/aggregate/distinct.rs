@@ -8,6 +8,7 @@ use arrow_schema::DataType;
 
 use super::accumulator::Accumulator;
 use super::groups::{Groups, Tables};
+use super::ranges;
 use crate::batch::{Bitmap, Column, Encoding, Values};
 use crate::error::{Error, Result};
 
@@ -44,8 +45,8 @@ impl Distinct {
             return Ok(());
         }
         self.plain.resize(self.groups)?;
-        for start in (0..self.members.len()).step_by(FEED_ROWS) {
-            let keys = self.members.keys(start..(start + FEED_ROWS).min(self.members.len()))?;
+        for members in ranges(self.members.len(), FEED_ROWS) {
+            let keys = self.members.keys(members)?;
             self.settle(keys)?;
         }
         Ok(())
@@ -54,10 +55,6 @@ impl Distinct {
     /// Types of group id and arguments.
     pub(super) fn member_types(&self) -> Vec<DataType> {
         std::iter::once(DataType::UInt32).chain(self.argument_types.iter().cloned()).collect()
-    }
-
-    pub(super) fn argument_types(&self) -> &[DataType] {
-        &self.argument_types
     }
 
     /// Number of members.

@@ -8,7 +8,6 @@
 //! too large is not cut again: distinct members are put apart by their values then (`share.rs`), and other states must fit. A reader whose part
 //! finds no memory because of other readers puts it back, and waits until they have none of it.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -17,7 +16,7 @@ use arrow_schema::DataType;
 use super::part::{Part, Pieces, SharedFile};
 use super::run::{Chunk, Cut, Layout, Piece, Run, samples};
 use super::share::{LOCAL_GROUPS, Met, Share, key_types};
-use super::{AggregatePhase, AggregateSpec};
+use super::{AggregatePhase, AggregateSpec, ranges};
 use crate::batch::Column;
 use crate::error::Result;
 use crate::expression::Expression;
@@ -127,7 +126,7 @@ impl Partitions {
     }
 
     /// Partitions of rows of these types by the whole row, each kept once.
-    pub(super) fn of_keys(types: &[DataType], task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Self> {
+    pub(super) fn of_keys(&self, types: &[DataType]) -> Result<Self> {
         let spec = AggregateSpec {
             group_by: types.iter().enumerate().map(|(i, t)| Expression::column(i, t.clone())).collect(),
             grouping_sets: Vec::new(),
@@ -135,12 +134,7 @@ impl Partitions {
             aggregates: Vec::new(),
             phase: AggregatePhase::Single,
         };
-        Partitions::unforeseen(Arc::new(spec), task, metrics)
-    }
-
-    /// As [`Partitions::of_keys`], within this aggregation.
-    pub(super) fn of_members(&self, types: &[DataType]) -> Result<Self> {
-        Partitions::of_keys(types, &self.task, &self.metrics)
+        Partitions::unforeseen(Arc::new(spec), &self.task, &self.metrics)
     }
 
     /// Number of partitions.
@@ -174,7 +168,7 @@ impl Partitions {
 
     /// Deals the pieces of one run, some of it at a time.
     pub(super) fn deal(&self, run: Run, to: Place) -> Result<()> {
-        let (_copies, slice) = self.copies(run.memory_bytes())?;
+        let (_copies, slice) = self.room_for_copies(run.memory_bytes())?;
         for slice in run.parts(slice) {
             self.task.cancel.check()?;
             for (partition, piece) in slice.cut_together(&self.cut)?.into_iter().enumerate() {
@@ -188,7 +182,7 @@ impl Partitions {
 
     /// Room for a copy of what is dealt at a time, and how much that may be: as much as `wanted` when there is room, since small pieces cost as much as large
     /// ones, and a little always.
-    fn copies(&self, wanted: usize) -> Result<(Reservation, usize)> {
+    fn room_for_copies(&self, wanted: usize) -> Result<(Reservation, usize)> {
         let copies = self.task.memory.spilling_reservation("Aggregate");
         let (least, wanted) = (self.slice_bytes(), wanted.min(SLICE_BYTES_MAX));
         if wanted > least && copies.has_room(wanted) && copies.try_grow(wanted)? {
@@ -206,7 +200,7 @@ impl Partitions {
         let members = share.all_members();
         let chunks = members.div_ceil(step);
         for number in 0..chunks {
-            let run = Run::of_members(share, &Chunk { number, of: chunks }, &self.layout, &mut met)?;
+            let run = Run::of_members(share, &Chunk { number, of: chunks }, &self.layout, first, &mut met)?;
             self.deal(run, to)?;
         }
         for range in ranges(share.groups.len(), step) {
@@ -232,7 +226,7 @@ impl Partitions {
     /// Deals the members of one distinct aggregate of a run, as rows of keys and arguments, some at a time.
     pub(super) fn deal_rows(&self, run: &Run, aggregate: usize) -> Result<()> {
         let (bytes, members) = (run.memory_bytes(), run.state_count(aggregate));
-        let (_copies, slice) = self.copies(bytes / DEALT_AT_ONCE)?;
+        let (_copies, slice) = self.room_for_copies(bytes / DEALT_AT_ONCE)?;
         let step = slice * members / bytes.max(1);
         ranges(members, step.max(1)).try_for_each(|rows| self.deal(run.rows_of(aggregate, rows), Place::Disk))
     }
@@ -240,7 +234,7 @@ impl Partitions {
     /// Room for a copy of what is taken out of a share at a time, and the groups or members of that.
     fn dealing(&self, share: &mut Share) -> Result<(Reservation, usize)> {
         let bytes = share.memory_bytes();
-        let (copies, slice) = self.copies(bytes / DEALT_AT_ONCE)?;
+        let (copies, slice) = self.room_for_copies(bytes / DEALT_AT_ONCE)?;
         let step = slice * (share.groups.len() + share.all_members()) / bytes.max(1);
         Ok((copies, step.clamp(1, LOCAL_GROUPS)))
     }
@@ -446,11 +440,6 @@ pub(super) enum Place {
     Memory,
     /// A file, when a partition has a block of them.
     Disk,
-}
-
-/// `0..end`, `step` at a time.
-fn ranges(end: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..end).step_by(step).map(move |start| start..(start + step).min(end))
 }
 
 /// What became of a part.

@@ -33,6 +33,7 @@ mod wide;
 mod worker;
 
 use std::fmt::Debug;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
@@ -201,6 +202,11 @@ pub fn grouping_id(sets: &[Vec<bool>], ordinal: usize) -> u64 {
     let missing = set.iter().fold(0u64, |bits, kept| bits << 1 | u64::from(!kept));
     let repeated = sets[..ordinal].iter().filter(|s| *s == set).count() as u64;
     repeated << set.len() | missing
+}
+
+/// `0..end`, `step` at a time.
+fn ranges(end: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..end).step_by(step).map(move |start| start..(start + step).min(end))
 }
 
 /// The aggregation's sink and source.

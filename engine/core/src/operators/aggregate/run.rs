@@ -106,48 +106,50 @@ impl Run {
     /// Some groups of a share, without what has several rows a group: that is in [`Run::of_members`].
     /// Its aggregates are those of the layout from `first` on.
     pub(super) fn of_groups(share: &mut Share, groups: &[u32], layout: &Layout, first: usize) -> Result<Run> {
-        let keys = share.groups.keys_of(groups.iter().map(|&group| group as usize))?;
-        let mut states = layout.no_states();
-        for (accumulator, states) in share.accumulators.iter_mut().zip(&mut states[first..]) {
-            if accumulator.as_distinct().is_none() {
-                *states = StateRows { columns: accumulator.state(groups)?, owners: None };
-            }
-        }
-        Ok(Run { groups: groups.len(), keys, states })
+        Run::of_states(share, groups, groups, layout, first)
     }
 
     /// Some members of all aggregates that are distinct, with their groups, and what else the groups have that are not `met` yet; then they are.
-    pub(super) fn of_members(share: &mut Share, part: &Chunk, layout: &Layout, met: &mut Met) -> Result<Run> {
-        let mut states = layout.no_states();
-        let mut groups = Vec::new();
-        for (aggregate, states) in states.iter_mut().enumerate() {
-            let members = part.of(share.member_count(aggregate));
-            if members.is_empty() {
+    pub(super) fn of_members(
+        share: &mut Share,
+        chunk: &Chunk,
+        layout: &Layout,
+        first: usize,
+        met: &mut Met,
+    ) -> Result<Run> {
+        let (mut members, mut groups) = (Vec::new(), Vec::new());
+        for aggregate in 0..share.accumulators.len() {
+            let rows = chunk.range(share.member_count(aggregate));
+            if rows.is_empty() {
                 continue;
             }
-            let (of, arguments) = share.members(aggregate, members)?;
+            let (of, arguments) = share.members(aggregate, rows)?;
             let mut order: Vec<u32> = (0..of.len() as u32).collect();
             order.sort_by_key(|&row| of[row as usize]);
-            states.columns = arguments.iter().map(|column| column.gather(&order)).collect();
             let owners: Vec<u32> = order.iter().map(|&row| of[row as usize]).collect();
             groups.extend_from_slice(&owners);
-            states.owners = Some(owners);
+            let columns: Vec<Column> = arguments.iter().map(|column| column.gather(&order)).collect();
+            members.push((first + aggregate, columns, owners));
         }
         groups.sort_unstable();
         groups.dedup();
-        let new = met.add(&groups);
-        for (aggregate, states) in states.iter_mut().enumerate() {
-            let owners = match share.plain(aggregate) {
-                Some(accumulator) if !new.is_empty() => {
-                    states.columns = accumulator.state(&new)?;
-                    &new
-                }
-                Some(_) => continue,
-                None => states.owners.as_ref().map_or(&[][..], |owners| owners),
-            };
-            *states = StateRows::owned(std::mem::take(&mut states.columns), ranks(owners, &groups), groups.len());
+        let mut run = Run::of_states(share, &groups, &met.add(&groups), layout, first)?;
+        for (aggregate, columns, owners) in members {
+            run.states[aggregate] = StateRows::owned(columns, ranks(&owners, &groups), groups.len());
         }
+        Ok(run)
+    }
+
+    /// Some groups of a share, with the states, of those of them that are `new`, that are not members.
+    fn of_states(share: &mut Share, groups: &[u32], new: &[u32], layout: &Layout, first: usize) -> Result<Run> {
         let keys = share.groups.keys_of(groups.iter().map(|&group| group as usize))?;
+        let mut states = layout.no_states();
+        let owners = ranks(new, groups);
+        for (accumulator, states) in share.accumulators.iter_mut().zip(&mut states[first..]) {
+            if accumulator.as_distinct().is_none() && !new.is_empty() {
+                *states = StateRows::owned(accumulator.state(new)?, owners.clone(), groups.len());
+            }
+        }
         Ok(Run { groups: groups.len(), keys, states })
     }
 
@@ -470,7 +472,7 @@ pub(super) struct Chunk {
 
 impl Chunk {
     /// Its items of so many.
-    fn of(&self, items: usize) -> Range<usize> {
+    fn range(&self, items: usize) -> Range<usize> {
         items * self.number / self.of..items * (self.number + 1) / self.of
     }
 }

@@ -19,7 +19,7 @@ use super::distinct::group_ids;
 use super::groups::{Groups, Tables};
 use super::merge::{Partitions, Place};
 use super::run::{Piece, Run};
-use super::{AggregateExpression, AggregatePhase, AggregateSpec};
+use super::{AggregateExpression, AggregatePhase, AggregateSpec, ranges};
 use crate::batch::{Column, Values};
 use crate::error::{Error, Result};
 use crate::memory::Reservation;
@@ -293,17 +293,12 @@ impl Share {
         Ok((group_ids(&columns[0])?, arguments))
     }
 
-    /// Types of the arguments of an aggregate that is distinct.
-    pub(super) fn argument_types(&mut self, aggregate: usize) -> Option<Vec<DataType>> {
-        self.accumulators[aggregate].as_distinct().map(|distinct| distinct.argument_types().to_vec())
-    }
-
     /// Whether one group has so many of the members of a distinct aggregate that they will not fit a partition; by the first of them.
     pub(super) fn is_skewed(&mut self, aggregate: usize) -> Result<bool> {
         let sample = self.member_count(aggregate).min(SKEW_SAMPLE);
         let mut members = vec![0; self.groups.len()];
-        for start in (0..sample).step_by(MEMBERS) {
-            let (groups, _) = self.members(aggregate, start..(start + MEMBERS).min(sample))?;
+        for range in ranges(sample, MEMBERS) {
+            let (groups, _) = self.members(aggregate, range)?;
             groups.iter().for_each(|&group| members[group as usize] += 1);
         }
         let most = members.into_iter().max().unwrap_or(0);
@@ -314,15 +309,9 @@ impl Share {
         self.accumulators[aggregate].as_distinct().map_or(Ok(()), |distinct| distinct.forget())
     }
 
-    /// An aggregate that is not distinct.
-    pub(super) fn plain(&mut self, aggregate: usize) -> Option<&mut Box<dyn Accumulator>> {
-        let accumulator = self.accumulators.get_mut(aggregate)?;
-        if accumulator.as_distinct().is_some() { None } else { Some(accumulator) }
-    }
-
     /// Number of members of an aggregate: 0 of one that is not distinct.
     pub(super) fn member_count(&mut self, aggregate: usize) -> usize {
-        self.accumulators.get_mut(aggregate).and_then(|a| a.as_distinct()).map_or(0, |distinct| distinct.len())
+        self.accumulators[aggregate].as_distinct().map_or(0, |distinct| distinct.len())
     }
 
     /// Number of members of all aggregates.
@@ -340,9 +329,8 @@ impl Share {
                 self.apart.push(None);
                 continue;
             };
-            let apart = partitions.of_members(&distinct.member_types())?;
-            for start in (0..distinct.len()).step_by(MEMBERS) {
-                let range = start..(start + MEMBERS).min(distinct.len());
+            let apart = partitions.of_keys(&distinct.member_types())?;
+            for range in ranges(distinct.len(), MEMBERS) {
                 let rows = range.len();
                 apart.deal(Run::of_keys(distinct.members(range)?, rows), Place::Disk)?;
             }

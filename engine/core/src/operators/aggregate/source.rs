@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use super::merge::{Merged, Partitions};
 use super::operator::{Results, Shared};
+use super::ranges;
 use super::share::Share;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
@@ -147,8 +148,7 @@ impl AggregateSourceState {
                 }
             };
             let rows = self.task.config.batch_rows;
-            let ranges = (0..groups).step_by(rows).map(|start| start..(start + rows).min(groups)).collect();
-            self.merged = Some((share, ranges));
+            self.merged = Some((share, ranges(groups, rows).collect()));
         }
     }
 }

@@ -19,7 +19,7 @@ use super::share::{Met, Share, key_types};
 use super::worker::AggregateState;
 use super::{AggregateExpression, AggregatePhase, AggregateSpec};
 use crate::batch::Batch;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::expression::Expression;
 use crate::memory::Spillable;
 use crate::metrics::OperatorMetrics;
@@ -29,19 +29,19 @@ pub(super) struct Spilled {
     pub(super) groups: Arc<Partitions>,
     /// What is dealt to it has the aggregates of the groups from this on.
     first_aggregate: usize,
-    /// Per aggregate, where its members go apart.
-    apart: Vec<Option<Arc<Members>>>,
+    /// Members that go apart.
+    apart: Vec<Arc<Members>>,
 }
 
 /// The members of one distinct aggregate.
 struct Members {
+    aggregate: usize,
     /// By keys and arguments.
     partitions: Arc<Partitions>,
     /// Partitions taken.
     cursor: AtomicUsize,
     /// The plain aggregate over them.
     plain: Arc<Shared>,
-    task: TaskContext,
     metrics: Arc<OperatorMetrics>,
 }
 
@@ -62,10 +62,8 @@ impl Spilled {
             aggregates.map(|(a, apart)| AggregateExpression { distinct: a.distinct && !apart, ..a.clone() });
         let spec_of_groups = AggregateSpec { aggregates: aggregates.collect(), ..spec.clone() };
         let groups = Arc::new(Partitions::unforeseen(Arc::new(spec_of_groups), task, metrics)?);
-        let apart = is_apart.iter().enumerate().map(|(aggregate, is_apart)| {
-            let members = is_apart.then(|| Members::new(spec, share, aggregate, &groups, task, metrics));
-            Ok(members.transpose()?.map(Arc::new))
-        });
+        let apart = (0..spec.aggregates.len()).filter(|&aggregate| is_apart[aggregate]);
+        let apart = apart.map(|aggregate| Ok(Arc::new(Members::new(spec, share, aggregate, &groups, metrics)?)));
         Ok(Spilled { apart: apart.collect::<Result<_>>()?, groups, first_aggregate: 0 })
     }
 
@@ -76,9 +74,9 @@ impl Spilled {
 
     /// Deals a run; pieces in memory are written when there is a block of them.
     pub(super) fn deal_run(&self, mut run: Run) -> Result<()> {
-        for (aggregate, members) in self.members() {
-            members.partitions.deal_rows(&run, aggregate)?;
-            run = run.without(aggregate, &self.groups.layout);
+        for members in &self.apart {
+            members.partitions.deal_rows(&run, members.aggregate)?;
+            run = run.without(members.aggregate, &self.groups.layout);
         }
         self.groups.deal(self.widened(run), Place::Disk)
     }
@@ -86,23 +84,23 @@ impl Spilled {
     /// Deals the groups of a table, a few at a time.
     pub(super) fn deal_share(&self, share: &mut Share, to: Place) -> Result<()> {
         let mut met = Met::none(share);
-        for (aggregate, members) in self.members() {
-            members.partitions.deal_members(share, aggregate, &mut met, to)?;
+        for members in &self.apart {
+            members.partitions.deal_members(share, members.aggregate, &mut met, to)?;
         }
         self.groups.deal_share(share, self.first_aggregate, met, to)
     }
 
     /// Deals a run, which stays in memory if that is possible.
     pub(super) fn cut(&self, held: Held) -> Result<()> {
-        match self.members().next() {
-            None => self.groups.cut(Held { run: self.widened(held.run), ..held }),
-            Some(_) => self.deal_run(held.run),
+        if self.apart.is_empty() {
+            return self.groups.cut(Held { run: self.widened(held.run), ..held });
         }
+        self.deal_run(held.run)
     }
 
     /// Offers what is dealt to whoever is short of memory.
     pub(super) fn offer(&self, task: &TaskContext) {
-        for partitions in self.members().map(|(_, members)| &members.partitions).chain([&self.groups]) {
+        for partitions in self.apart.iter().map(|members| &members.partitions).chain([&self.groups]) {
             let waiting: Arc<dyn Spillable> = partitions.clone();
             task.memory.offer(Arc::downgrade(&waiting));
         }
@@ -125,10 +123,6 @@ impl Spilled {
         run.widened(&self.groups.layout, self.first_aggregate)
     }
 
-    fn members(&self) -> impl Iterator<Item = (usize, &Arc<Members>)> {
-        self.apart.iter().enumerate().filter_map(|(aggregate, members)| Some((aggregate, members.as_ref()?)))
-    }
-
     /// What remains to be done with the members that are apart, once all of them are there: by several workers, and then by one, who has the memory that
     /// they had.
     pub(super) fn settle(&self, stage: usize, workers: usize) -> Vec<FinalizeTask> {
@@ -137,40 +131,34 @@ impl Spilled {
             1 => 1,
             _ => 0,
         };
-        let tasks = self.members().flat_map(|(_, members)| std::iter::repeat_n(members, workers));
-        tasks
-            .map(|members| members.clone())
-            .map(|members| Box::new(move |_: &TaskContext| members.settle()) as FinalizeTask)
-            .collect()
+        let members = self.apart.iter().flat_map(|members| std::iter::repeat_n(members.clone(), workers));
+        members.map(|members| Box::new(move |task: &TaskContext| members.settle(task)) as FinalizeTask).collect()
     }
 }
 
 impl Members {
     fn new(
         spec: &AggregateSpec,
-        share: &mut Share,
+        share: &Share,
         aggregate: usize,
         groups: &Arc<Partitions>,
-        task: &TaskContext,
         metrics: &Arc<OperatorMetrics>,
     ) -> Result<Self> {
-        let arguments = share
-            .argument_types(aggregate)
-            .ok_or_else(|| Error::internal("members of an aggregate that is not distinct"))?;
+        let arguments = share.accumulators[aggregate].state_types();
         let types: Vec<DataType> = key_types(spec).into_iter().chain(arguments).collect();
         let states = Spilled { groups: groups.clone(), first_aggregate: aggregate, apart: Vec::new() };
         Ok(Members {
-            partitions: Arc::new(Partitions::of_keys(&types, task, metrics)?),
+            aggregate,
+            partitions: Arc::new(groups.of_keys(&types)?),
             cursor: AtomicUsize::new(0),
             plain: Arc::new(Shared::spilling(plain(spec, aggregate), states)),
-            task: task.clone(),
             metrics: metrics.clone(),
         })
     }
 
     /// Gives members, each once, to their plain aggregate, and its states to the groups, until there are none or no memory for them beside others.
-    fn settle(&self) -> Result<()> {
-        let mut state = AggregateState::new(self.plain.clone(), &self.task, &self.metrics)?;
+    fn settle(&self, task: &TaskContext) -> Result<()> {
+        let mut state = AggregateState::new(self.plain.clone(), task, &self.metrics)?;
         self.partitions.drain(&self.cursor, |columns| {
             let rows = columns.first().map_or(0, |column| column.len());
             state.push(Batch::new(columns, rows)).map(|_| ())

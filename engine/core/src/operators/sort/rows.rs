@@ -6,7 +6,7 @@ use arrow_schema::DataType;
 use plasmon_kernels::sort::gather_runs;
 
 use crate::batch::arrow::{export_column, import_column};
-use crate::batch::{Batch, Bitmap, Column, Encoding, Physical, Values, Views, long_bytes, physical_type};
+use crate::batch::{Batch, Bitmap, Column, Encoding, INLINE_BYTES, Physical, Values, Views, long_bytes, physical_type};
 use crate::config::BATCH_ROWS_MAX;
 use crate::error::{Error, Result};
 
@@ -193,7 +193,11 @@ impl RowSources {
         })?;
         // Long views name a buffer of their own source: point them into the union.
         let moved = views.iter().zip(runs).map(|(&view, &run)| {
-            if view as u32 > 12 { view + ((self.first_buffers[run as usize] as u128) << 64) } else { view }
+            if view as u32 > INLINE_BYTES as u32 {
+                view + ((self.first_buffers[run as usize] as u128) << 64)
+            } else {
+                view
+            }
         });
         Ok(Views { views: moved.collect(), buffers: self.buffers.clone() })
     }
