@@ -16,7 +16,7 @@ from random_sql import DUCK, OURS
 
 PER_ROUND = 100
 AHEAD = 16
-PASSES = ["simplify", "join_order", "build_side", "late_materialization", "runtime_filters", "top_n_threshold", "prune_columns", "estimate"]
+PASSES = ["simplify", "share", "set_operations", "join_order", "build_side", "late_materialization", "runtime_filters", "top_n_threshold", "prune_columns", "estimate"]
 TIMEOUT_SECONDS = 120
 #: DuckDB's time for one query. Some plans that it makes of random joins would run for hours.
 DUCK_SECONDS = 30

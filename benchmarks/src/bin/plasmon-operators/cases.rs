@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use plasmon_core::Result;
-use plasmon_core::expression::{CompareOp, Expression, SortKey};
+use plasmon_core::expression::{CompareOp, Expression, Scalar, SortKey};
 use plasmon_core::operators::Breaker;
 use plasmon_core::operators::aggregate::{
     AggregateExpression, AggregateFunction, AggregatePhase, AggregateSpec, aggregate,
 };
 use plasmon_core::operators::exchange::{Distribution, Exchange, ExchangeSpec};
+use plasmon_core::operators::filter::Filter;
 use plasmon_core::operators::join::{Join, JoinKind, JoinSpec};
 use plasmon_core::operators::materialize::Materialize;
+use plasmon_core::operators::project::Project;
 use plasmon_core::operators::sort::{SortSpec, sort};
 use plasmon_core::operators::values::Values;
 use plasmon_core::operators::window::{
@@ -58,8 +60,8 @@ pub(crate) const OPERATORS: [(&str, Make); 21] = [
     ("window, running", |shape, bytes| windowed(shape, bytes, true)),
     ("window, whole partitions", |shape, bytes| windowed(shape, bytes, false)),
     ("UNION", union),
-    ("INTERSECT", |shape, bytes| semi_set(shape, bytes, JoinKind::LeftSemi)),
-    ("EXCEPT", |shape, bytes| semi_set(shape, bytes, JoinKind::LeftAnti)),
+    ("INTERSECT", |shape, bytes| set_operation(shape, bytes, 3)),
+    ("EXCEPT", |shape, bytes| set_operation(shape, bytes, 1)),
     ("exchange", exchange),
     ("CTE, read twice", materialized),
 ];
@@ -300,18 +302,25 @@ fn union(shape: Shape, bytes: usize) -> Result<Case> {
     grouped(vec![left, right], keys, Vec::new())
 }
 
-/// INTERSECT and EXCEPT as the planner makes them: the distinct left rows, semi or anti joined by all columns.
-fn semi_set(shape: Shape, bytes: usize, kind: JoinKind) -> Result<Case> {
+/// INTERSECT (rows of both sides) and EXCEPT (rows of the left side alone) as the planner makes them of sides of one size: one aggregation by all columns,
+/// which tells from which sides a row came.
+fn set_operation(shape: Shape, bytes: usize, wanted: i64) -> Result<Case> {
     let (left, right) = overlapping(shape, bytes);
-    let keys: Vec<usize> = (0..left.columns.len()).collect();
-    let (grouping_sets, phase) = (Vec::new(), AggregatePhase::Single);
-    let group_by = keys.iter().map(|&index| column(&left, index)).collect();
-    let rows = aggregate(AggregateSpec { group_by, grouping_sets, grouping_id: None, aggregates: Vec::new(), phase })?;
+    let columns: Vec<Expression> = (0..left.columns.len()).map(|index| column(&left, index)).collect();
+    let tag = |sides: i64| Expression::literal(Scalar::Int64(sides), DataType::Int8);
+    let from = Expression::column(columns.len(), DataType::Int8);
+    let aggregates = vec![call(AggregateFunction::BitOr, vec![from.clone()], DataType::Int8)];
+    let (grouping_sets, phase, group_by) = (Vec::new(), AggregatePhase::Single, columns.clone());
+    let rows = aggregate(AggregateSpec { group_by, grouping_sets, grouping_id: None, aggregates, phase })?;
     let mut case = Case::new(vec![left.clone(), right.clone()], false);
-    let distinct = case.graph.add_sink(rows.sink, 0);
-    case.pipeline(Arc::new(TableScan::new(&left)), Vec::new(), distinct, &[]);
-    let spec = JoinSpec { null_equal: vec![true; keys.len()], ..join_spec(kind, &left, &right, &keys, None) };
-    case.join(spec, rows.source, &right, &[Wait::Sink(distinct)])?;
+    let sink = case.graph.add_sink(rows.sink, 0);
+    for (side, table) in [(1, &left), (2, &right)] {
+        let tagged = Project::new(columns.iter().cloned().chain([tag(side)]).collect());
+        case.pipeline(Arc::new(TableScan::new(table)), vec![Arc::new(tagged)], sink, &[]);
+    }
+    let filter = Filter::new(Expression::compare(CompareOp::Equal, from, tag(wanted)));
+    let operators: Vec<Arc<dyn Operator>> = vec![Arc::new(filter), Arc::new(Project::new(columns))];
+    case.pipeline(rows.source, operators, case.check, &[Wait::Sink(sink)]);
     Ok(case)
 }
 

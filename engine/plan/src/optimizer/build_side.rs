@@ -3,8 +3,8 @@
 //! The kind is mirrored with the sides (Left↔Right, LeftSemi↔RightSemi, …); the join's projection puts the columns back into order. A
 //! null-aware anti join stays: it has no mirror image.
 
-use plasmon_core::Result;
 use plasmon_core::operators::join::JoinKind;
+use plasmon_core::{Config, Result};
 
 use super::statistics::{Estimates, Profile, row_words};
 use crate::ir::{Join, Node, Plan, Relation};
@@ -15,7 +15,7 @@ const MARGIN: f64 = 0.8;
 /// What a row costs a build side besides its width, in words of 8 bytes.
 const ROW_WORDS: f64 = 4.0;
 
-pub(super) fn run(plan: Plan) -> Result<Plan> {
+pub(super) fn run(plan: Plan, _: &Config) -> Result<Plan> {
     let estimates = Estimates::of(&plan);
     plan.map_trees(&mut |relation| Ok(choose(relation, &estimates)?.0))
 }

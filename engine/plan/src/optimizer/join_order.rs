@@ -4,9 +4,9 @@
 //! a condition between them are joined last, smallest first. A semi or anti join above the tree that needs one relation alone and drops
 //! half of it is done on that relation; others are done on top.
 
-use plasmon_core::Result;
 use plasmon_core::expression::{CompareOp, Expression, Kind};
 use plasmon_core::operators::join::JoinKind;
+use plasmon_core::{Config, Result};
 
 use super::join_graph::{JoinGraph, LEAVES_MAX, Leaves, holds_inner_join, leaf_count};
 use super::selectivity::selectivity;
@@ -21,7 +21,7 @@ const BUILD_WORD_COST: f64 = 0.05;
 /// The share kept by an equality of expressions of which nothing is known.
 const EXPRESSION_EQUALITY: f64 = 0.01;
 
-pub(super) fn run(plan: Plan) -> Result<Plan> {
+pub(super) fn run(plan: Plan, _: &Config) -> Result<Plan> {
     let estimates = Estimates::of(&plan);
     plan.map_trees(&mut |relation| reorder(relation, &estimates))
 }

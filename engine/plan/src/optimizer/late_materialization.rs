@@ -13,9 +13,9 @@
 use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, FieldRef, Schema};
-use plasmon_core::Result;
 use plasmon_core::expression::{Expression, Kind};
 use plasmon_core::operators::join::JoinKind;
+use plasmon_core::{Config, Result};
 
 use super::column_path::output_column;
 use super::statistics::{Estimates, row_words};
@@ -26,7 +26,7 @@ const ROWS_PER_ROW: f64 = 20_000.0;
 /// Width of what is deferred, in words of 8 bytes of which a text counts four: less is not worth a second scan.
 const WORDS_MIN: f64 = 4.0;
 
-pub(super) fn run(plan: Plan) -> Result<Plan> {
+pub(super) fn run(plan: Plan, _: &Config) -> Result<Plan> {
     let estimates = Estimates::of(&plan);
     plan.map_trees(&mut |relation| defer_in(relation, &estimates))
 }

@@ -12,11 +12,11 @@ use plasmon_core::expression::{Expression, Kind};
 use plasmon_core::operators::aggregate::AggregateExpression;
 use plasmon_core::operators::join::JoinKind;
 use plasmon_core::operators::window::WindowExpression;
-use plasmon_core::{Error, Result};
+use plasmon_core::{Config, Error, Result};
 
 use crate::ir::{Join, Node, Plan, Relation, Unnest, UnnestOutput, schema_with};
 
-pub(super) fn run(plan: Plan) -> Result<Plan> {
+pub(super) fn run(plan: Plan, _: &Config) -> Result<Plan> {
     plan.map_trees(&mut |relation| exactly(relation, None))
 }
 

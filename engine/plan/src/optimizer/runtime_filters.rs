@@ -4,11 +4,11 @@
 //! keys, unions, and over the equality classes of other joins); every scan reached gets a target. Keys of several columns give one filter
 //! per column. Only kinds that drop probe rows without a partner may do this; a build that holds the whole domain of its key does not.
 
-use plasmon_core::Result;
 use plasmon_core::expression::{Expression, Kind};
 use plasmon_core::operators::join::JoinKind;
 use plasmon_core::operators::runtime_filter::RuntimeFilter;
 use plasmon_core::table::RuntimeFilterTarget;
+use plasmon_core::{Config, Result};
 
 use super::column_path::{Nulls, visit_scans};
 use super::statistics::{Estimates, Profile};
@@ -17,7 +17,7 @@ use crate::ir::{Join, Node, Plan, Relation};
 /// Filters that let through more than this share of the keys are not worth testing.
 const SHARE_MAX: f64 = 0.9;
 
-pub(super) fn run(plan: Plan) -> Result<Plan> {
+pub(super) fn run(plan: Plan, _: &Config) -> Result<Plan> {
     let estimates = Estimates::of(&plan);
     plan.map_trees(&mut |relation| Ok(publish(relation, &estimates)?.0))
 }

@@ -10,8 +10,8 @@
 
 use std::collections::HashMap;
 
-use plasmon_core::Result;
 use plasmon_core::expression::Expression;
+use plasmon_core::{Config, Result};
 
 use super::form::{Canonical, Form, Forms};
 use super::statistics::Estimates;
@@ -23,7 +23,7 @@ const JOIN_SHARE_MAX: f64 = 0.1;
 /// More shared relations than this are not looked for: each costs a walk over the plan.
 const SHARED_MAX: usize = 32;
 
-pub(super) fn run(mut plan: Plan) -> Result<Plan> {
+pub(super) fn run(mut plan: Plan, _: &Config) -> Result<Plan> {
     // Each round shares one form, so that what occurs twice only inside of it is not shared on its own.
     for _ in 0..SHARED_MAX {
         let shared = plan.shared.len();

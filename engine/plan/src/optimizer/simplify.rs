@@ -5,12 +5,12 @@
 //! read a scalar sub-query).
 
 use arrow::datatypes::DataType;
-use plasmon_core::Result;
 use plasmon_core::expression::{CompareOp, Expression, Kind};
+use plasmon_core::{Config, Result};
 
 use crate::ir::{Node, Plan, Relation, conjuncts};
 
-pub(super) fn run(plan: Plan) -> Result<Plan> {
+pub(super) fn run(plan: Plan, _: &Config) -> Result<Plan> {
     plan.map_trees(&mut simplify)
 }
 

@@ -6,12 +6,12 @@
 
 use std::cell::RefCell;
 
-use arrow::datatypes::SchemaRef;
-use plasmon_core::Result;
+use arrow::datatypes::{DataType, SchemaRef};
 use plasmon_core::batch::{Physical, physical_type};
 use plasmon_core::expression::{Expression, Kind};
 use plasmon_core::operators::join::JoinKind;
 use plasmon_core::table::{ColumnStatistics, Table, TableStatistics};
+use plasmon_core::{Config, Result};
 
 use super::selectivity::{Bounds, scalar_position, selectivity};
 use crate::ir::{Join, Node, Plan, Relation, types};
@@ -55,7 +55,7 @@ pub(super) struct Profile {
 }
 
 /// Sets `estimated_rows` on every node.
-pub(super) fn run(mut plan: Plan) -> Result<Plan> {
+pub(super) fn run(mut plan: Plan, _: &Config) -> Result<Plan> {
     let estimates = Estimates::of(&plan);
     plan.shared.iter_mut().for_each(|relation| drop(estimates.annotate(relation)));
     plan.subqueries.iter_mut().for_each(|(_, relation)| drop(estimates.annotate(relation)));
@@ -155,9 +155,14 @@ impl Estimates {
     }
 }
 
-/// Words of 8 bytes in a row; texts count for four, as their bytes are touched, too.
+/// Words of 8 bytes in a row.
 pub(super) fn row_words(schema: &SchemaRef) -> f64 {
-    types(schema).map(|t| if physical_type(t) == Physical::View { 4.0 } else { 1.0 }).sum()
+    types(schema).map(type_words).sum()
+}
+
+/// Words of 8 bytes in a value; texts count for four, as their bytes are touched, too.
+pub(super) fn type_words(data_type: &DataType) -> f64 {
+    if physical_type(data_type) == Physical::View { 4.0 } else { 1.0 }
 }
 
 impl Profile {
@@ -330,7 +335,13 @@ fn join_profile(left: &Profile, right: &Profile, join: &Join) -> Profile {
     profile
 }
 
-fn aggregate_profile(input: &Profile, group_by: &[Expression], grouping_sets: usize, width: usize) -> Profile {
+/// The estimate of groups of an input, of `width` columns.
+pub(super) fn aggregate_profile(
+    input: &Profile,
+    group_by: &[Expression],
+    grouping_sets: usize,
+    width: usize,
+) -> Profile {
     let mut keys: Vec<ColumnProfile> = group_by.iter().map(|k| expression_profile(k, input)).collect();
     let domain = composite_domain(&keys.iter().collect::<Vec<_>>()).0.max(1.0);
     let groups = if group_by.is_empty() {

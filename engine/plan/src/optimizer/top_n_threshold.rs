@@ -1,13 +1,13 @@
 //! A top-N tells its scan the worst first key it still keeps, so that the scan can leave out rows, pages and row groups behind it.
 
-use plasmon_core::Result;
 use plasmon_core::expression::Kind;
 use plasmon_core::operators::runtime_filter::TopNThreshold;
+use plasmon_core::{Config, Result};
 
 use super::column_path::{Nulls, visit_scans};
 use crate::ir::{Node, Plan, Relation};
 
-pub(super) fn run(plan: Plan) -> Result<Plan> {
+pub(super) fn run(plan: Plan, _: &Config) -> Result<Plan> {
     plan.map_trees(&mut publish)
 }
 

@@ -52,6 +52,32 @@ fn a_top_n_reads_wide_columns_late() {
 }
 
 #[test]
+fn set_operations_are_grouped_where_that_is_better() {
+    fn joins(relation: &Relation) -> usize {
+        let own = usize::from(matches!(relation.node, Node::Join { .. }));
+        own + relation.children().into_iter().map(joins).sum::<usize>()
+    }
+    let small = Config { memory_bytes: Some(64 << 20), ..Config::default() };
+    let (names, keys) = ("SELECT c_name, c_phone FROM customer", "SELECT l_orderkey, l_partkey FROM lineitem");
+    for operation in ["INTERSECT", "EXCEPT"] {
+        // Texts, or more than fits memory; the whole of a chain.
+        let texts = format!("{names} {operation} {names} WHERE c_acctbal > 0 {operation} {names}");
+        let numbers = format!("{keys} {operation} {keys} WHERE l_quantity < 25");
+        assert_eq!(joins(&plan(&texts).root), 0, "{texts}");
+        assert_eq!(joins(&plan_with(&numbers, &small).root), 0, "{numbers}");
+        // Numbers that fit; a small side, whose keys keep rows of the large one away; ALL, which counts.
+        let beside = |few: &str| format!("{keys} {operation} SELECT n_nationkey, n_regionkey FROM {few}");
+        assert_eq!(joins(&plan(&numbers).root), 1, "{numbers}");
+        assert_eq!(joins(&plan(&format!("{names} {operation} ALL {names}")).root), 1);
+        if operation == "INTERSECT" {
+            assert_eq!(joins(&plan_with(&beside("nation"), &small).root), 1);
+        }
+        let from_few = format!("SELECT n_nationkey, n_regionkey FROM nation {operation} {keys}");
+        assert_eq!(joins(&plan_with(&from_few, &small).root), 1, "{from_few}");
+    }
+}
+
+#[test]
 fn calls_that_the_engine_cannot_make_are_refused() {
     let refused = |sql: &str| match plan_statement(sql, &TestCatalog::tpch(), &Config::default()) {
         Ok(_) => panic!("{sql} was planned"),
