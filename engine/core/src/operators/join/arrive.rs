@@ -249,7 +249,7 @@ impl BuildRows {
         } else if !on_disk.is_empty() {
             self.unsketched.push(batch.keys.clone());
         }
-        for (partition, columns, rows) in shared.layout.cut_build(batch, self.hashing, &mut self.dealt) {
+        for (partition, columns, rows) in shared.layout.cut_build(batch, self.hashing, &mut self.dealt)? {
             if on_disk.has(partition) {
                 self.writer.add(&shared.disk.build, partition, columns, rows)?;
             } else {

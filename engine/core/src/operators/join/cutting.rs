@@ -5,10 +5,8 @@ use std::sync::Arc;
 use super::JoinShared;
 use super::disk::{Pair, PartitionFiles, Stored, Writer};
 use super::keys::JoinKeys;
-use super::layout::{Cut, Hashing, PARTITIONS};
-use crate::batch::Column;
+use super::layout::{Hashing, PARTITIONS};
 use crate::error::Result;
-use crate::expression::evaluate;
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::TaskContext;
 use crate::spill::{Block, Blocks};
@@ -91,7 +89,7 @@ impl Cutting {
 
     fn cut_build(&mut self, block: Block) -> Result<()> {
         let batch = self.shared.layout.build_batch(block.columns, block.rows, &self.keys)?;
-        for (partition, columns, rows) in self.shared.layout.cut_build(&batch, self.hashing, &mut self.dealt) {
+        for (partition, columns, rows) in self.shared.layout.cut_build(&batch, self.hashing, &mut self.dealt)? {
             self.writer.add(&self.build, partition, columns, rows)?;
         }
         Ok(())
@@ -107,12 +105,9 @@ impl Cutting {
 
     fn cut_probe(&mut self, block: Block) -> Result<()> {
         let batch = self.shared.layout.probe_batch(block)?;
-        let keys = self.shared.spec.left_keys.iter().map(|key| evaluate(key, &batch));
-        let keys = keys.collect::<Result<Vec<Column>>>()?;
-        let cut = Cut::new(&self.hashing.hashes(&keys, batch.rows()), self.hashing.parts);
-        for (partition, rows) in cut.partitions() {
-            let columns = self.shared.layout.probe_columns(&batch, rows);
-            self.writer.add(&self.probe, partition, columns, rows.len())?;
+        let hashes = self.hashing.hashes(&self.shared.layout.probe_keys(&batch)?, batch.rows());
+        for (partition, columns, rows) in self.shared.layout.cut_probe(&batch, &hashes, self.hashing)? {
+            self.writer.add(&self.probe, partition, columns, rows)?;
         }
         Ok(())
     }

@@ -8,12 +8,14 @@ use super::JoinShared;
 use super::arrive::{CUT_ROWS, cut_bytes};
 use super::disk::{Partitions, Writer};
 use super::keys::JoinKeys;
-use super::layout::{Cut, Hashing, concat, piece_bytes, take};
+use super::layout::{Hashing, concat, piece_bytes};
 use crate::batch::{Batch, Column, Selection};
+use crate::config::BATCH_ROWS_MAX;
 use crate::error::Result;
 use crate::memory::Reservation;
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::TaskContext;
+use crate::spill::Block;
 
 /// One worker's way to disk.
 pub(super) struct Diversion {
@@ -64,8 +66,8 @@ impl Diversion {
         }
         let position = |rank: u16| batch.selection().map_or(rank, |selection| selection.positions()[rank as usize]);
         let positions: Vec<u16> = going.iter().map(|&rank| position(rank)).collect();
-        self.hashes.extend(going.iter().map(|&rank| hashes[rank as usize]));
-        self.collect(self.shared.layout.probe_columns(&batch, &positions))?;
+        let hashes = going.iter().map(|&rank| hashes[rank as usize]);
+        self.collect(self.shared.layout.probe_columns(&batch, &positions), hashes)?;
         if staying.is_empty() {
             return Ok(None);
         }
@@ -74,8 +76,13 @@ impl Diversion {
         Ok(Some((batch.with_selection(Selection::new(positions)), keys)))
     }
 
-    /// Holds rows, whose hashes are there already, until there are enough: many small pieces cost more than the rows.
-    fn collect(&mut self, columns: Vec<Column>) -> Result<()> {
+    /// Holds rows until there are enough: many small pieces cost more than the rows.
+    fn collect(&mut self, columns: Vec<Column>, hashes: impl ExactSizeIterator<Item = u64>) -> Result<()> {
+        // They are cut as one batch.
+        if self.hashes.len() + hashes.len() > BATCH_ROWS_MAX {
+            self.cut()?;
+        }
+        self.hashes.extend(hashes);
         let has_room = self.reservation.try_grow(piece_bytes(&columns))?;
         self.going.push(columns);
         let is_enough = self.hashes.len() >= CUT_ROWS || self.reservation.held() >= self.cut_bytes;
@@ -90,9 +97,9 @@ impl Diversion {
             several => concat(several, &self.shared.layout.probe_types)?,
         };
         drop(going);
-        let cut = Cut::new(&self.hashes, self.hashing.parts);
-        for (partition, rows) in cut.partitions() {
-            self.writer.add(&self.shared.disk.probe, partition, take(&columns, rows), rows.len())?;
+        let batch = self.shared.layout.probe_batch(Block { columns, rows: self.hashes.len() })?;
+        for (partition, columns, rows) in self.shared.layout.cut_probe(&batch, &self.hashes, self.hashing)? {
+            self.writer.add(&self.shared.disk.probe, partition, columns, rows)?;
         }
         self.hashes.clear();
         self.reservation.shrink(self.reservation.held());

@@ -4,6 +4,7 @@
 //! build row ► right columns that are read, keys that are none of these ► block ► build row
 //! probe row ► left columns that are read, or that keys are made of     ► block ► probe row
 //! ```
+//! Of a side that matters by its keys alone, rows whose key others have are forgotten (`once.rs`).
 
 use arrow_schema::DataType;
 use plasmon_kernels::hash::hash_word;
@@ -12,10 +13,11 @@ use plasmon_kernels::partition::{partition_of, partition_rows};
 use super::JoinSpec;
 use super::build::BuildBatch;
 use super::keys::JoinKeys;
+use super::once::{KeysAlone, first_of_each};
 use crate::batch::arrow::null_column;
-use crate::batch::{Batch, Column};
+use crate::batch::{Batch, Bitmap, Column};
 use crate::error::{Error, Result};
-use crate::expression::Kind;
+use crate::expression::{Expression, Kind, evaluate};
 use crate::operators::key_hash::hash_keys;
 use crate::pipeline::TaskContext;
 use crate::spill::Block;
@@ -36,7 +38,7 @@ pub(super) struct Layout {
     pub right_read: Vec<bool>,
     /// Whether each left column is read by the output, the residual or the keys.
     left_read: Vec<bool>,
-    right_keys: Vec<KeySource>,
+    key_sources: Vec<KeySource>,
     right_types: Vec<DataType>,
     left_types: Vec<DataType>,
     /// Of what is stored.
@@ -44,6 +46,9 @@ pub(super) struct Layout {
     pub probe_types: Vec<DataType>,
     /// Rows without a possible match are in the output, or are forgotten.
     keeps_unmatched_right: bool,
+    left_keys: Vec<Expression>,
+    key_types: Vec<DataType>,
+    keys_alone: KeysAlone,
 }
 
 /// Where a build row's key is found.
@@ -70,19 +75,22 @@ impl Layout {
             Kind::Column(column) if right_read[*column] => KeySource::Column(*column),
             _ => KeySource::Own,
         };
-        let right_keys: Vec<KeySource> = spec.right_keys.iter().map(|key| key_source(&key.kind)).collect();
-        let own = spec.right_keys.iter().zip(&right_keys).filter(|(_, from)| matches!(from, KeySource::Own));
+        let key_sources: Vec<KeySource> = spec.right_keys.iter().map(|key| key_source(&key.kind)).collect();
+        let own = spec.right_keys.iter().zip(&key_sources).filter(|(_, from)| matches!(from, KeySource::Own));
         let build_types =
-            kept(&spec.right_types, &right_read).cloned().chain(own.map(|(key, _)| key.data_type.clone()));
+            stored(&spec.right_types, &right_read).cloned().chain(own.map(|(key, _)| key.data_type.clone()));
         Layout {
             build_types: build_types.collect(),
-            probe_types: kept(&spec.left_types, &read).cloned().collect(),
+            probe_types: stored(&spec.left_types, &read).cloned().collect(),
             right_types: spec.right_types.clone(),
             left_types: spec.left_types.clone(),
             keeps_unmatched_right: spec.kind.marks_right(),
+            left_keys: spec.left_keys.clone(),
+            key_types: spec.left_keys.iter().map(|key| key.data_type.clone()).collect(),
+            keys_alone: KeysAlone::of(spec),
             left_read: read,
             right_read,
-            right_keys,
+            key_sources,
         }
     }
 
@@ -92,12 +100,12 @@ impl Layout {
     }
 
     fn own_keys<'a>(&'a self, keys: &'a [Column]) -> impl Iterator<Item = &'a Column> {
-        keys.iter().zip(&self.right_keys).filter(|(_, from)| matches!(from, KeySource::Own)).map(|(key, _)| key)
+        keys.iter().zip(&self.key_sources).filter(|(_, from)| matches!(from, KeySource::Own)).map(|(key, _)| key)
     }
 
     /// What of a build batch is stored.
     pub(super) fn build_columns(&self, batch: &BuildBatch) -> Vec<Column> {
-        kept(&batch.columns, &self.right_read).chain(self.own_keys(&batch.keys)).cloned().collect()
+        stored(&batch.columns, &self.right_read).chain(self.own_keys(&batch.keys)).cloned().collect()
     }
 
     /// A build batch of what was stored.
@@ -112,7 +120,7 @@ impl Layout {
             KeySource::Column(column) => Ok(columns[*column].clone()),
             KeySource::Own => next(),
         };
-        let own = self.right_keys.iter().map(key).collect::<Result<Vec<_>>>()?;
+        let own = self.key_sources.iter().map(key).collect::<Result<Vec<_>>>()?;
         let key_bytes = own.iter().map(Column::memory_bytes).sum();
         let valid = keys.taking_part(&own);
         Ok(BuildBatch { columns, keys: own, words: None, valid, rows, bytes, key_bytes })
@@ -126,12 +134,7 @@ impl Layout {
     }
 
     /// What is stored of the rows of each partition. Rows that match nothing are forgotten, or dealt to all partitions: one partition could get very large.
-    pub(super) fn cut_build(
-        &self,
-        batch: &BuildBatch,
-        hashing: Hashing,
-        dealt: &mut u64,
-    ) -> Vec<(usize, Vec<Column>, usize)> {
+    pub(super) fn cut_build(&self, batch: &BuildBatch, hashing: Hashing, dealt: &mut u64) -> Result<Vec<Piece>> {
         let mut hashes = hashing.hashes(&batch.keys, batch.rows);
         let valid = batch.valid.as_ref();
         if let Some(valid) = valid.filter(|_| self.keeps_unmatched_right) {
@@ -141,19 +144,33 @@ impl Layout {
                 *hash = hash_word(*dealt);
             });
         }
-        let columns = self.build_columns(batch);
-        let cut = Cut::new(&hashes, hashing.parts);
-        let piece = |(partition, rows): (usize, &[u16])| {
-            let forgets = valid.filter(|_| !self.keeps_unmatched_right);
-            let rows: Vec<u16> = rows.iter().copied().filter(|&r| forgets.is_none_or(|v| v.get(r as usize))).collect();
-            (partition, take(&columns, &rows), rows.len())
+        let matching = valid.filter(|_| !self.keeps_unmatched_right);
+        let first = match self.keys_alone {
+            KeysAlone::Build => first_of_each(&batch.keys, &self.key_types, &hashes, hashing.collide)?,
+            _ => None,
         };
-        cut.partitions().map(piece).filter(|(_, _, rows)| *rows > 0).collect()
+        let kept = Bitmap::and_optional(matching, first.as_ref());
+        Ok(pieces(&self.build_columns(batch), &hashes, hashing.parts, kept.as_ref()))
+    }
+
+    /// What is stored of the rows of each partition of a batch of stored probe rows, all of which are selected and have these hashes.
+    pub(super) fn cut_probe(&self, batch: &Batch, hashes: &[u64], hashing: Hashing) -> Result<Vec<Piece>> {
+        let kept = match self.keys_alone {
+            KeysAlone::Probe => first_of_each(&self.probe_keys(batch)?, &self.key_types, hashes, hashing.collide)?,
+            _ => None,
+        };
+        let columns: Vec<Column> = stored(batch.columns(), &self.left_read).cloned().collect();
+        Ok(pieces(&columns, hashes, hashing.parts, kept.as_ref()))
+    }
+
+    /// Keys of the rows of a probe batch, all of which are selected.
+    pub(super) fn probe_keys(&self, batch: &Batch) -> Result<Vec<Column>> {
+        self.left_keys.iter().map(|key| evaluate(key, batch)).collect()
     }
 
     /// What is stored of some rows of a probe batch.
     pub(super) fn probe_columns(&self, batch: &Batch, positions: &[u16]) -> Vec<Column> {
-        take(&kept(batch.columns(), &self.left_read).cloned().collect::<Vec<_>>(), positions)
+        take(&stored(batch.columns(), &self.left_read).cloned().collect::<Vec<_>>(), positions)
     }
 
     /// A probe batch of what was stored; columns that nobody reads are null.
@@ -167,7 +184,22 @@ impl Layout {
     }
 }
 
-fn kept<'a, T>(all: &'a [T], read: &'a [bool]) -> impl Iterator<Item = &'a T> {
+/// What is stored of some rows of a partition, and how many they are.
+pub(super) type Piece = (usize, Vec<Column>, usize);
+
+/// The rows of each partition that are `kept`, all of them without it.
+fn pieces(columns: &[Column], hashes: &[u64], parts: usize, kept: Option<&Bitmap>) -> Vec<Piece> {
+    let piece = |(partition, rows): (usize, &[u16])| match kept {
+        None => (partition, take(columns, rows), rows.len()),
+        Some(kept) => {
+            let rows: Vec<u16> = rows.iter().copied().filter(|&row| kept.get(row as usize)).collect();
+            (partition, take(columns, &rows), rows.len())
+        }
+    };
+    Cut::new(hashes, parts).partitions().map(piece).filter(|(_, _, rows)| *rows > 0).collect()
+}
+
+fn stored<'a, T>(all: &'a [T], read: &'a [bool]) -> impl Iterator<Item = &'a T> {
     all.iter().zip(read).filter(|(_, read)| **read).map(|(item, _)| item)
 }
 
@@ -223,20 +255,20 @@ impl Hashing {
 }
 
 /// Rows by partition.
-pub(super) struct Cut {
+struct Cut {
     rows: Vec<u16>,
     ends: Vec<u32>,
 }
 
 impl Cut {
-    pub(super) fn new(hashes: &[u64], parts: usize) -> Self {
+    fn new(hashes: &[u64], parts: usize) -> Self {
         let (mut rows, mut ends) = (Vec::new(), Vec::new());
         partition_rows(hashes, parts as u32, &mut rows, &mut ends);
         Cut { rows, ends }
     }
 
     /// Partitions that have rows, and these.
-    pub(super) fn partitions(&self) -> impl Iterator<Item = (usize, &[u16])> {
+    fn partitions(&self) -> impl Iterator<Item = (usize, &[u16])> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         let parts = starts.zip(&self.ends).map(|(start, &end)| &self.rows[start as usize..end as usize]);
         parts.enumerate().filter(|(_, rows)| !rows.is_empty())

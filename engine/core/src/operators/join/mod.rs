@@ -19,6 +19,7 @@ mod disk;
 mod divert;
 mod keys;
 mod layout;
+mod once;
 mod probe;
 mod publish;
 mod spilled;

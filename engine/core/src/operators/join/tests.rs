@@ -267,6 +267,24 @@ fn a_build_side_of_twenty_budgets_is_joined_within_the_budget() {
 }
 
 #[test]
+fn one_key_in_many_rows_is_kept_once_where_it_alone_matters() {
+    for kind in [JoinKind::LeftSemi, JoinKind::LeftAnti, JoinKind::LeftMark] {
+        let mut case = large_case(kind, Keys::Hot, 40_000, 8_000, 40);
+        for null_aware in [false, kind != JoinKind::LeftSemi] {
+            case.spec.null_aware = null_aware;
+            let expected = sorted(&case.run(Config { threads: 1, ..Config::default() }).rows.expect("runs in memory"));
+            for threads in [1, 3] {
+                let config = Config { threads, memory_bytes: Some(200_000), ..Config::default() };
+                let outcome = case.run(config);
+                assert!(sorted(&outcome.rows.expect("runs")) == expected, "{kind:?}");
+                let keys: usize = case.right.iter().map(|batch| batch.rows() * 8).sum();
+                assert!(outcome.spilled < keys as u64 / 4, "{kind:?}: {} of {keys} bytes", outcome.spilled);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_nested_loop_joins_chunk_by_chunk() {
     for kind in JoinKind::ALL {
         let mut case = large_case(kind, Keys::Uniform, 12_000, 300, 30);
