@@ -126,12 +126,25 @@ impl Views {
         }
         Views { views: ScalarBuffer::from(views), buffers: full.into() }
     }
+
+    /// As [`is_small_part`], of the buffers of strings.
+    fn are_small_part(&self) -> bool {
+        let kept = |buffer: &Buffer| buffer.capacity();
+        self.buffers.iter().map(kept).sum::<usize>() > KEPT_TIMES_STRINGS * string_bytes(&self.views) + KEPT_BYTES
+    }
 }
 
 /// Longest value that lies in its view.
 pub(crate) const INLINE_BYTES: usize = 12;
 /// Offsets are 32 bits wide: a buffer ends before one overflows.
 const BUFFER_BYTES_MAX: usize = i32::MAX as usize;
+
+/// Values that are kept may keep a buffer of so many times their bytes …
+const KEPT_TIMES: usize = 2;
+/// … strings, which are dearer to copy, buffers of so many times theirs …
+const KEPT_TIMES_STRINGS: usize = 4;
+/// … and so many more.
+const KEPT_BYTES: usize = 1 << 10;
 
 /// A buffer without the room that its bytes were given to grow: nobody reserves that.
 fn fitted(mut bytes: Vec<u8>) -> Buffer {
@@ -299,6 +312,18 @@ impl Values {
         })
     }
 
+    /// The same values, copied where they are a small part of a buffer: whoever keeps them would keep all of it.
+    fn detach(&self) -> Values {
+        with_fixed_width!(self, buffer, variant => {
+            variant(if is_small_part(buffer.inner()) { buffer.to_vec().into() } else { buffer.clone() })
+        }, otherwise other => match other {
+            Values::View(views) if is_small_part(views.views.inner()) => {
+                Values::View(Views { views: views.views.to_vec().into(), buffers: views.buffers.clone() })
+            }
+            other => other.clone(),
+        })
+    }
+
     /// Bytes that these values take; strings and lists count by their lengths, not by the buffers that they share with other batches.
     pub fn memory_bytes(&self) -> usize {
         with_fixed_width!(self, buffer, _variant => buffer.inner().len(), otherwise other => match other {
@@ -308,6 +333,11 @@ impl Values {
             _ => unreachable!("fixed-width variants are matched above"),
         })
     }
+}
+
+/// Whether much more than this part of the buffer's memory is kept for its sake.
+fn is_small_part(buffer: &Buffer) -> bool {
+    buffer.capacity() > KEPT_TIMES * buffer.len() + KEPT_BYTES
 }
 
 /// Distinct values that codes point into. Never holds nulls: those are in the column's validity.
@@ -466,10 +496,20 @@ impl Column {
     }
 
     /// Flat when its dictionary has more values than it has rows; else as it is.
-    pub fn detach(&self) -> Column {
+    pub fn without_large_dictionary(&self) -> Column {
         match &self.encoding {
             Encoding::Dictionary { dictionary, .. } if dictionary.values.len() > self.len => self.flatten(),
             _ => self.clone(),
+        }
+    }
+
+    /// Without a dictionary of more values than it has rows, and in buffers of its own when it is a small part of those that it came in.
+    pub fn detach(&self) -> Column {
+        let column = self.without_large_dictionary();
+        match &column.encoding {
+            Encoding::Flat(Values::View(views)) if views.are_small_part() => column.own_strings(),
+            Encoding::Flat(values) => Column { encoding: Encoding::Flat(values.detach()), ..column },
+            _ => column,
         }
     }
 

@@ -145,8 +145,41 @@ impl Batch {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::expression::Scalar;
+
+    #[test]
+    fn what_is_kept_keeps_nothing_else_alive() {
+        let texts = |rows: i64| Views::from_values((0..rows).map(|row| format!("the text of number {row}")));
+        let kept = |column: &Column| match column.encoding() {
+            Encoding::Flat(Values::Int64(values)) => values.inner().capacity(),
+            Encoding::Flat(Values::View(views)) => {
+                let strings: usize = views.buffers.iter().map(|buffer| buffer.capacity()).sum();
+                views.views.inner().capacity() + strings
+            }
+            other => panic!("{other:?}"),
+        };
+        let dictionary = Arc::new(Dictionary::new(Values::View(texts(10_000))));
+        let columns = vec![
+            Column::flat(Values::Int64((0..10_000).collect())),
+            Column::flat(Values::View(texts(10_000))),
+            Column::dictionary((0..10_000).collect(), dictionary, None),
+        ];
+        let all = Batch::new(columns, 10_000);
+        for rows in [1, 100, 9_000] {
+            let part = all.slice(500, rows).unwrap();
+            let detached = part.clone().detach();
+            for (column, own) in part.columns().iter().zip(detached.columns()) {
+                let (bytes, kept) = (own.memory_bytes(), kept(own));
+                assert!(kept <= 4 * bytes + 2048, "{rows} rows: {kept} bytes kept for {bytes}");
+                for row in 0..rows {
+                    assert_eq!(Scalar::from_column(own, row), Scalar::from_column(column, row));
+                }
+            }
+        }
+    }
 
     #[test]
     fn joined_batches_have_the_selected_rows_of_all_in_order() {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use plasmon_core::Result;
-use plasmon_core::batch::{Batch, Column};
+use plasmon_core::batch::{Batch, Column, Encoding};
 
 /// Batches of fewer rows than a full batch divided by this wait for more …
 const SMALL_FRACTION: usize = 4;
@@ -64,7 +64,7 @@ impl Coalescer {
         }
         let batch = batch.compact();
         // The next rows may come only pages later: these must not keep theirs alive.
-        let columns = batch.columns().iter().map(Column::own_strings).collect();
+        let columns = batch.columns().iter().map(|column| own_values(column, self.batch_rows)).collect();
         self.held.push(batch.with_columns(columns));
         self.rows += rows;
         if self.rows * ENOUGH_FRACTION >= self.batch_rows { self.flush() } else { Ok(()) }
@@ -84,6 +84,16 @@ impl Coalescer {
             self.ready.push_back(Batch::join(held, &self.types)?);
         }
         Ok(())
+    }
+}
+
+/// The column without a dictionary that is larger than a batch, and with strings of its own.
+fn own_values(column: &Column, batch_rows: usize) -> Column {
+    match column.encoding() {
+        Encoding::Dictionary { dictionary, .. } if dictionary.values.len() > batch_rows => {
+            column.flatten().own_strings()
+        }
+        _ => column.own_strings(),
     }
 }
 

@@ -158,6 +158,12 @@ impl SourceState for ScanState {
     }
 }
 
+impl Drop for ScanState {
+    fn drop(&mut self) {
+        self.pool.close();
+    }
+}
+
 impl ScanState {
     /// Counts what is in memory between two batches. What a batch keeps alive of pages that were left is for whoever keeps the batch.
     fn count(&self) {
@@ -180,6 +186,8 @@ impl ScanState {
                 Some(Reading::Library(group)) => group.next()?,
                 None => None,
             };
+            // A group may be gone before there is a batch to give.
+            self.count();
             match batch {
                 Some(batch) => self.coalescer.push(batch)?,
                 None if self.open_next()? => {}

@@ -1,6 +1,10 @@
 //! Byte buffers used again: a column chunk's bytes and its decompressed pages take the place of those of the row group before, so that a
 //! steady scan neither allocates nor clears memory.
+//!
+//! Bytes may outlive the scan, in whatever holds its batches: a buffer that they keep must not be much larger than they are, nor must they keep the pool's
+//! other buffers.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
@@ -10,12 +14,16 @@ use plasmon_core::Result;
 const KEPT_BYTES_MAX: usize = 24 << 20;
 /// The share of a query's memory that one worker keeps so: what lies idle is nobody else's.
 const KEPT_SHARE: usize = 64;
+/// A buffer is used again for at least such a part of its capacity …
+const USED_SHARE: usize = 2;
+/// … or when it is no larger than this.
+const SMALL_BYTES: usize = 16 << 10;
 
 /// Buffers that nobody reads. One per worker of a scan; the bytes it hands out may outlive it.
 #[derive(Debug)]
 pub(crate) struct BufferPool {
     free: Mutex<Vec<Vec<u8>>>,
-    kept_most: usize,
+    kept_most: AtomicUsize,
 }
 
 /// A buffer that returns to its pool when the last `Bytes` over it is dropped.
@@ -35,7 +43,7 @@ impl Drop for Pooled {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);
         let mut free = self.pool.free();
-        if capacity(&free) + buffer.capacity() <= self.pool.kept_most {
+        if capacity(&free) + buffer.capacity() <= self.pool.kept_most.load(Relaxed) {
             free.push(buffer);
         }
     }
@@ -49,12 +57,18 @@ impl BufferPool {
     /// An empty pool for a worker of a query that may use so many bytes of memory; `None` = no limit.
     pub(crate) fn within(memory_bytes: Option<usize>) -> Arc<Self> {
         let share = memory_bytes.map_or(KEPT_BYTES_MAX, |memory| memory / KEPT_SHARE);
-        Arc::new(BufferPool { free: Mutex::default(), kept_most: share.min(KEPT_BYTES_MAX) })
+        Arc::new(BufferPool { free: Mutex::default(), kept_most: share.min(KEPT_BYTES_MAX).into() })
     }
 
     /// Bytes of the buffers that nobody reads.
     pub(crate) fn kept(&self) -> usize {
         capacity(&self.free())
+    }
+
+    /// Nobody will want a buffer any more: those that are kept, and those that come back, are freed.
+    pub(crate) fn close(&self) {
+        self.kept_most.store(0, Relaxed);
+        self.free().clear();
     }
 
     fn free(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
@@ -84,10 +98,11 @@ impl BufferPool {
         Ok(self.share(buffer, len))
     }
 
-    /// The smallest kept buffer with room for `capacity` bytes, or a new one.
+    /// The smallest kept buffer with room for `capacity` bytes and little more, or a new one.
     fn take(&self, capacity: usize) -> Vec<u8> {
         let mut free = self.free();
-        let fitting = free.iter().enumerate().filter(|(_, b)| b.capacity() >= capacity);
+        let fits = capacity..=(capacity * USED_SHARE).max(SMALL_BYTES);
+        let fitting = free.iter().enumerate().filter(|(_, b)| fits.contains(&b.capacity()));
         match fitting.min_by_key(|(_, b)| b.capacity()).map(|(index, _)| index) {
             Some(index) => free.swap_remove(index),
             // A little more than asked for: chunks of one column differ by a few percent.
@@ -132,6 +147,17 @@ mod tests {
         assert_eq!(pool.free.lock().unwrap().len(), 2);
         assert!((1900..4000).contains(&pool.kept()), "{}", pool.kept());
         assert!(pool.overwrite(5000, |_| Err(plasmon_core::Error::internal("x"))).is_err());
+    }
+
+    #[test]
+    fn a_few_bytes_keep_neither_a_large_buffer_nor_the_others() {
+        let pool = BufferPool::within(None);
+        drop([100_000, 1_000].map(|len| pool.overwrite(len, |_| Ok(())).unwrap()));
+        let few = pool.overwrite(10, |_| Ok(())).unwrap();
+        assert!((100_000..120_000).contains(&pool.kept()), "{}", pool.kept());
+        pool.close();
+        drop(few);
+        assert_eq!(pool.kept(), 0);
     }
 
     #[test]

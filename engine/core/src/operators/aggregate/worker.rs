@@ -208,7 +208,7 @@ impl Rows {
     /// Some of the rows; what they do not need of large dictionaries is left out, which a table keeps words for.
     fn slice(&self, rows: Range<usize>) -> Rows {
         Rows {
-            keys: self.keys.iter().map(|key| key.slice(rows.start, rows.len()).detach()).collect(),
+            keys: self.keys.iter().map(|key| key.slice(rows.start, rows.len()).without_large_dictionary()).collect(),
             inputs: self.inputs.iter().map(|input| input.slice(&rows)).collect(),
             count: rows.len(),
         }

@@ -22,6 +22,9 @@ use super::values::{PageValues, Read, check_text};
 /// Rows are decoded one by one when fewer than one in this many is wanted.
 const SPARSE_FRACTION: usize = 8;
 
+/// Rows that are worth a look whether they are a part of the dictionary.
+const SEQUENCE_ROWS: usize = 256;
+
 /// A page whose values are being read.
 struct OpenPage {
     rows_left: usize,
@@ -361,10 +364,11 @@ fn has_only_codes(chunk: &ColumnChunkMetaData) -> bool {
     }
 }
 
-/// Codes replaced by their values; those of a column that repeats nothing count up, and are a part of the dictionary as it is.
+/// Codes replaced by their values; those of a column that repeats nothing count up, and are a part of the dictionary as it is, unless they are few: these
+/// would keep all of it.
 pub(super) fn look_up(column: Column) -> Column {
     match column.encoding() {
-        ColumnEncoding::Dictionary { codes, dictionary } if !codes.is_empty() && is_sequence(codes) => {
+        ColumnEncoding::Dictionary { codes, dictionary } if codes.len() >= SEQUENCE_ROWS && is_sequence(codes) => {
             let values = dictionary.values.slice(codes[0] as usize, codes.len());
             let mut flat = Column::flat_with_validity(values, column.validity().cloned());
             flat.is_ascii = dictionary.is_ascii;
