@@ -42,12 +42,14 @@ def described(row):
 def bars(rows):
     """What was measured under one budget beside the bar."""
     right = [row for row in rows if row["answer"] == "right"]
-    others = sorted({f"{row['operator']}, {row['shape']}" for row in rows if row not in right})
+    # A value that is larger than the budget cannot be made within it: that must be refused, by its name.
+    refused = [row for row in rows if row["answer"].startswith("refused") and row["largest_value"] > row["budget"]]
+    others = sorted({f"{row['operator']}, {row['shape']}" for row in rows if row not in right and row not in refused})
     over = sorted((row for row in right if io(row) > IO_MAX), key=io, reverse=True)
     what = f"each operator alone, {TIMES} × {rows[0]['budget'] >> 20} MiB" if rows else "each operator alone"
     worst = max(right, key=io, default=None)
     measured = f"{io(worst):.2f} ({worst['operator']}, {worst['shape']}); {len(over)} of {len(right)} over it" if worst else "nothing"
     return [
-        (f"{what}: answers", "all right", f"{len(right)} of {len(rows)}" + (f"; not {'; '.join(others[:4])}" if others else ""), bool(rows) and not others),
+        (f"{what}: answers", "all right", f"{len(right)} of {len(rows)}" + (f", {len(refused)} refused: one value larger than the budget" if refused else "") + (f"; not {'; '.join(others[:4])}" if others else ""), bool(rows) and not others),
         (f"{what}: bytes written and read over the rows'", f"≤ {IO_MAX:.0f}", measured, bool(right) and not over),
     ]

@@ -20,6 +20,7 @@
 
 #![warn(missing_docs)]
 
+mod allocated;
 mod catalog;
 mod execute;
 mod journal;

@@ -10,6 +10,8 @@ use plasmon_plan::explain::{Measurement, explain};
 use plasmon_plan::ir::{Node, Plan, Relation};
 use plasmon_plan::sql::{ExplainFormat, ExplainOptions};
 
+use crate::allocated::Allocated;
+
 /// Watches one query; cheap to clone, and may outlive it.
 #[derive(Clone)]
 pub struct Monitor {
@@ -18,6 +20,7 @@ pub struct Monitor {
     plan: Option<Arc<Plan>>,
     /// Where it stands or stood in line, under the pool driver.
     place: Option<Arc<Place>>,
+    allocated: Arc<Allocated>,
     /// Rows of all scanned tables, when every table knows its own.
     rows_total: Option<u64>,
 }
@@ -45,12 +48,13 @@ impl Monitor {
         graph: Option<Arc<Graph>>,
         plan: Option<Arc<Plan>>,
         place: Option<Arc<Place>>,
+        allocated: Arc<Allocated>,
     ) -> Self {
         let rows_total = plan.as_deref().and_then(|plan| {
             let trees = std::iter::once(&plan.root).chain(plan.subqueries.iter().map(|(_, r)| r)).chain(&plan.shared);
             trees.map(scanned_rows).sum()
         });
-        Monitor { task, graph, plan, place, rows_total }
+        Monitor { task, graph, plan, place, allocated, rows_total }
     }
 
     /// What the query has done so far.
@@ -82,6 +86,7 @@ impl Monitor {
         let mut measurement = Measurement::of_graph(self.graph.as_ref()?, elapsed_nanos);
         measurement.threads = if self.task.config.driver == Driver::Inline { 1 } else { self.task.config.threads };
         measurement.peak_bytes = self.task.memory.peak();
+        measurement.allocated_bytes = self.allocated.peak();
         Some(measurement)
     }
 

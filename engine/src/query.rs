@@ -17,6 +17,7 @@ use plasmon_plan::explain::Measurement;
 use plasmon_plan::ir::Plan;
 use plasmon_plan::lower::lower;
 
+use crate::allocated::Allocated;
 use crate::journal::Journal;
 use crate::progress::Monitor;
 
@@ -46,6 +47,7 @@ pub struct Query {
     graph: Option<Arc<Graph>>,
     affected: Option<u64>,
     journal: Journal,
+    allocated: Arc<Allocated>,
 }
 
 enum Run {
@@ -77,6 +79,7 @@ impl Query {
             graph: None,
             affected: None,
             journal: Journal::silent(),
+            allocated: Allocated::unknown(),
         }
     }
 
@@ -94,6 +97,7 @@ impl Query {
         journal: Journal,
         admission: &Arc<Admission>,
     ) -> Result<Self> {
+        let allocated = Allocated::begin();
         let (graph, run) = match task.config.driver {
             Driver::Inline => {
                 let (sink, queue) = Collect::inline();
@@ -115,7 +119,7 @@ impl Query {
             }
         };
         let (plan, graph) = (Some(Arc::new(plan)), Some(graph));
-        Ok(Query { schema, task, run, plan, graph, affected: None, journal })
+        Ok(Query { schema, task, run, plan, graph, affected: None, journal, allocated })
     }
 
     /// Columns of the result.
@@ -149,6 +153,12 @@ impl Query {
         self.task.memory.peak()
     }
 
+    /// The most bytes that the program allocated at once while the query ran, beyond those that it had before: what [`Query::peak_memory_bytes`] is held
+    /// against. `None` = the program's allocator does not count (`plasmon_allocator` does), or other queries ran at the same time.
+    pub fn peak_allocated_bytes(&self) -> Option<usize> {
+        self.allocated.peak()
+    }
+
     /// The query's budget; it may outlive the query, and then nothing is reserved from it.
     pub fn memory(&self) -> Arc<MemoryBudget> {
         self.task.memory.clone()
@@ -160,7 +170,7 @@ impl Query {
             Run::Pool { place, .. } => Some(place.clone()),
             _ => None,
         };
-        Monitor::new(self.task.clone(), self.graph.clone(), self.plan.clone(), place)
+        Monitor::new(self.task.clone(), self.graph.clone(), self.plan.clone(), place, self.allocated.clone())
     }
 
     /// What every plan node did so far; `elapsed_nanos` is the caller's clock. `None` for statements that run no pipelines.
@@ -238,6 +248,7 @@ impl Query {
 
     fn end(&mut self) {
         self.task.memory.end();
+        self.allocated.end();
         self.journal.finished(&self.task.memory);
     }
 
@@ -254,6 +265,7 @@ impl Query {
             }
         }
         self.task.memory.end();
+        self.allocated.end();
     }
 
     fn advance(&mut self, waits: bool) -> Result<Step> {

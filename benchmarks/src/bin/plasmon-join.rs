@@ -12,7 +12,7 @@ use plasmon::operators::{JoinKind, JoinParts, Operator, Untyped};
 use plasmon::{Config, Session};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: plasmon_allocator::Counting<mimalloc::MiMalloc> = plasmon_allocator::Counting(mimalloc::MiMalloc);
 
 /// As in `join.c`.
 const PROBE_ROWS: i64 = 10_000_000;

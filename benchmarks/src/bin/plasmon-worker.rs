@@ -1,7 +1,7 @@
 //! Runs statements for the peer benchmark: one JSON request a line on stdin, one JSON answer a line on stdout.
 //!
 //! Request `{"setup": "SQL"}`, answer `{}`. Request `{"sql": "SQL"}`, with `"set": ["SQL", …]` for what runs before, answer `{"seconds": s, "peak_kilobytes": k,
-//! "reserved_bytes": b, "spilled_bytes": b, "columns": [...], "types": [...], "rows": [[...]]}`. Request `{"sql": "SQL", "at_once": n}`, which runs the
+//! "reserved_bytes": b, "spilled_bytes": b, "allocated_bytes": b, "columns": [...], "types": [...], "rows": [[...]]}`. Request `{"sql": "SQL", "at_once": n}`, which runs the
 //! statement n times at once, answer `{"seconds": [...], "waited": [...], "rows": [count, ...], "reserved_bytes": most, "spilled_bytes": b,
 //! "peak_kilobytes": k}`. Any may be `{"error": "...", "kind": "..."}`, the kind by its name in [`plasmon::Error`].
 //! Values are texts; the time covers planning, running and receiving every batch, not the formatting of rows.
@@ -13,7 +13,7 @@ use plasmon::{Config, Session};
 use serde_json::{Value, json};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: plasmon_allocator::Counting<mimalloc::MiMalloc> = plasmon_allocator::Counting(mimalloc::MiMalloc);
 
 /// How often a query is looked at while it stands in line.
 const LOOK: Duration = Duration::from_millis(2);
@@ -56,6 +56,7 @@ fn answer(session: &Session, request: &Value) -> Result<Value, Box<dyn std::erro
     let outcome = query.collect();
     let seconds = start.elapsed().as_secs_f64();
     let spilled = monitor.progress().bytes_spilled;
+    let allocated = monitor.measure(0).and_then(|measured| measured.allocated_bytes);
     // It keeps the query's state.
     drop(monitor);
     if memory.used() > 0 {
@@ -74,7 +75,7 @@ fn answer(session: &Session, request: &Value) -> Result<Value, Box<dyn std::erro
     let types: Vec<_> = schema.fields().iter().map(|f| f.data_type().to_string()).collect();
     Ok(json!({
         "seconds": seconds, "peak_kilobytes": peak_kilobytes, "reserved_bytes": memory.peak(), "spilled_bytes": spilled,
-        "columns": columns, "types": types, "rows": rows
+        "allocated_bytes": allocated, "columns": columns, "types": types, "rows": rows
     }))
 }
 

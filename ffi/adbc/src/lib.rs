@@ -25,7 +25,7 @@ mod statement;
 pub use plasmon_abi;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: plasmon_allocator::Counting<mimalloc::MiMalloc> = plasmon_allocator::Counting(mimalloc::MiMalloc);
 
 /// The one catalog that there is, and its one schema.
 const CATALOG: &str = "plasmon";

@@ -18,6 +18,8 @@ pub(crate) struct Answer {
     rows: AtomicU64,
     sum: AtomicU64,
     is_unordered: AtomicBool,
+    /// Bytes of the largest list.
+    largest: AtomicU64,
 }
 
 /// An answer that can be compared.
@@ -29,6 +31,11 @@ pub(crate) struct Given {
 }
 
 impl Answer {
+    /// Bytes of the largest list among the values.
+    pub(crate) fn largest_value(&self) -> u64 {
+        self.largest.load(Relaxed)
+    }
+
     pub(crate) fn given(&self) -> Given {
         Given {
             rows: self.rows.load(Relaxed),
@@ -76,6 +83,7 @@ impl SinkState for CheckState {
         let mut hashes = vec![0_u64; batch.rows()];
         for column in batch.columns() {
             add_hashes(&column.flatten(), &mut hashes)?;
+            self.answer.largest.fetch_max(longest_list(column), Relaxed);
         }
         self.answer.rows.fetch_add(hashes.len() as u64, Relaxed);
         self.answer.sum.fetch_add(hashes.iter().fold(0, |sum, &hash| sum.wrapping_add(hash)), Relaxed);
@@ -103,6 +111,13 @@ impl CheckState {
         self.last = values.into_iter().next_back().or(self.last.take());
         ascends
     }
+}
+
+/// Bytes of the largest list of a column; 0 = it has none.
+fn longest_list(column: &Column) -> u64 {
+    let Values::Nested(array) = column.flat_values() else { return 0 };
+    let lists = array.as_list_opt::<i32>().into_iter().flat_map(|lists| lists.iter().flatten());
+    lists.map(|list| 8 * list.len() as u64).max().unwrap_or(0)
 }
 
 /// Adds the hash of each row's value to that of the columns before.

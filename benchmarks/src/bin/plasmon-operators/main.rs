@@ -14,7 +14,6 @@ use std::time::Instant;
 
 use plasmon_core::metrics::OperatorMetrics;
 use plasmon_core::pipeline::{Graph, TaskContext, run_on_pool};
-use plasmon_core::spill::SpillArea;
 use plasmon_core::{Config, Error};
 use serde_json::json;
 
@@ -23,7 +22,7 @@ use cases::{Case, OPERATORS};
 use data::{SHAPES, Table};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: plasmon_allocator::Counting<mimalloc::MiMalloc> = plasmon_allocator::Counting(mimalloc::MiMalloc);
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -43,6 +42,8 @@ struct Outcome {
     written: u64,
     read: u64,
     peak: usize,
+    /// Bytes of the largest value that it gave.
+    largest_value: u64,
     notes: BTreeMap<String, String>,
 }
 
@@ -67,7 +68,7 @@ fn main() -> Result<()> {
                 "operator": operator, "shape": shape_name, "budget": options.budget, "bytes": bytes, "bytes_on_disk": on_disk,
                 "rows": inputs.iter().map(Table::rows).sum::<usize>(), "rows_out": unlimited.given.as_ref().map_or(0, |given| given.rows),
                 "written": limited.written, "read": limited.read, "seconds": limited.seconds, "seconds_unlimited": unlimited.seconds,
-                "peak_bytes": limited.peak, "peak_bytes_unlimited": unlimited.peak, "answer": verdict(&unlimited, &limited), "notes": limited.notes,
+                "peak_bytes": limited.peak, "peak_bytes_unlimited": unlimited.peak, "largest_value": unlimited.largest_value, "answer": verdict(&unlimited, &limited), "notes": limited.notes,
             });
             writeln!(std::io::stdout(), "{line}")?;
         }
@@ -94,8 +95,7 @@ fn options() -> Result<Options> {
 
 /// Bytes of a table in memory, and in a spill file.
 fn size(table: &Table) -> (usize, u64) {
-    let area = SpillArea::new(&Config::default());
-    let file = area.file("size", &OperatorMetrics::new());
+    let file = TaskContext::new(Config::default()).spill.file("size", &OperatorMetrics::new());
     let mut bytes = 0;
     for number in table.batches.clone() {
         let batch = table.batch(number);
@@ -117,7 +117,15 @@ fn run(case: Case, memory_bytes: Option<usize>, options: &Options, pool: &rayon:
     let ran =
         if used > 0 && ran.is_ok() { Err(Error::internal(format!("{used} bytes are still reserved"))) } else { ran };
     let (written, read, peak) = (task.spill.written(), task.spill.read(), task.memory.peak());
-    Outcome { given: ran.map(|()| answer.given()), seconds, written, read, peak, notes }
+    Outcome {
+        given: ran.map(|()| answer.given()),
+        seconds,
+        written,
+        read,
+        peak,
+        largest_value: answer.largest_value(),
+        notes,
+    }
 }
 
 fn notes(graph: &Graph) -> BTreeMap<String, String> {

@@ -47,7 +47,10 @@ fn cards(document: &Document<'_>, page: &mut String) {
         card("elapsed", duration(measured.elapsed_nanos));
         card("worker time", duration(measured.total_nanos()));
         card(&format!("of {} threads busy", measured.threads), format!("{:.0}%", busy.min(1.0) * 100.0));
-        card("peak memory", bytes(measured.peak_bytes as u64));
+        card("peak memory reserved", bytes(measured.peak_bytes as u64));
+        if let Some(given) = measured.allocated_bytes {
+            card("peak memory allocated", bytes(given as u64));
+        }
         if measured.spilled_bytes() > 0 {
             card("spilled", bytes(measured.spilled_bytes()));
         }

@@ -14,6 +14,7 @@ pub(super) fn render(document: &Document<'_>) -> String {
         value["worker_nanos"] = json!(measured.total_nanos());
         value["threads"] = json!(measured.threads);
         value["peak_bytes"] = json!(measured.peak_bytes);
+        value["allocated_bytes"] = json!(measured.allocated_bytes);
         value["spilled_bytes"] = json!(measured.spilled_bytes());
     }
     serde_json::to_string_pretty(&value).unwrap_or_default()

@@ -43,6 +43,8 @@ pub struct Measurement {
     pub threads: usize,
     /// The most bytes reserved at once, by the whole query.
     pub peak_bytes: usize,
+    /// The most bytes allocated at once; `None` = nobody counted them.
+    pub allocated_bytes: Option<usize>,
     /// By node number; missing nodes were not run.
     pub nodes: Vec<NodeMetrics>,
     /// From start to end, in nanoseconds.

@@ -19,12 +19,13 @@ pub(super) fn render(document: &Document<'_>, verbose: bool) -> String {
         let spilled = Some(measured.spilled_bytes()).filter(|&spilled| spilled > 0);
         let _ = writeln!(
             out,
-            "\nElapsed {}, worker time {} on {} thread{}, peak memory {}{}",
+            "\nElapsed {}, worker time {} on {} thread{}, peak memory {} reserved{}{}",
             duration(measured.elapsed_nanos),
             duration(measured.total_nanos()),
             measured.threads,
             if measured.threads == 1 { "" } else { "s" },
             bytes(measured.peak_bytes as u64),
+            measured.allocated_bytes.map_or(String::new(), |given| format!(", {} allocated", bytes(given as u64))),
             spilled.map_or(String::new(), |spilled| format!(", {} spilled", bytes(spilled)))
         );
     }
