@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use plasmon::Monitor;
+use plasmon::{Monitor, Progress};
 
 /// Queries that are over sooner show nothing.
 const QUIET_MILLISECONDS: u64 = 500;
@@ -59,6 +59,17 @@ impl Drop for Watch {
     }
 }
 
+fn message(progress: &Progress) -> String {
+    let mega = |count: u64| count as f64 / 1e6;
+    let (reserved, peak) = (mega(progress.bytes_reserved as u64), mega(progress.bytes_peak as u64));
+    let spilled = match (progress.bytes_spilled, progress.passes) {
+        (0, _) => String::new(),
+        (bytes, 0) => format!(", {:.0} MB spilled", mega(bytes)),
+        (bytes, passes) => format!(", {:.0} MB spilled, {passes} passes", mega(bytes)),
+    };
+    format!("{:.1} M rows read, {reserved:.0} MB (at most {peak:.0}){spilled}", mega(progress.rows_read))
+}
+
 fn watch(monitor: &Monitor, stop: &AtomicBool) {
     let start = Instant::now();
     let mut bar: Option<ProgressBar> = None;
@@ -73,15 +84,7 @@ fn watch(monitor: &Monitor, stop: &AtomicBool) {
             None => styled(1, "{spinner} {msg}  {elapsed}"),
         });
         bar.set_position(progress.rows_read.min(progress.rows_total.unwrap_or(0)));
-        let memory = progress.bytes_reserved as f64 / 1e6;
-        let spilled = match progress.bytes_spilled {
-            0 => String::new(),
-            bytes => format!(", {:.0} MB spilled", bytes as f64 / 1e6),
-        };
-        bar.set_message(match progress.is_waiting {
-            true => "waits for memory".to_string(),
-            false => format!("{:.1} M rows read, {memory:.0} MB{spilled}", progress.rows_read as f64 / 1e6),
-        });
+        bar.set_message(if progress.is_waiting { "waits for memory".to_string() } else { message(&progress) });
         bar.tick();
     }
     if let Some(bar) = bar {
