@@ -4,6 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use plasmon_allocator::Window;
 
+/// Fewer bytes may be what a few threads have not passed on yet.
+const TOLD_BYTES: usize = 4 * Window::ERROR_BYTES;
+
 /// From a query's start to its end.
 #[derive(Debug)]
 pub(crate) struct Allocated(Mutex<State>);
@@ -26,10 +29,10 @@ impl Allocated {
         Arc::new(Allocated(Mutex::new(State::Over(None))))
     }
 
-    /// The most bytes that the process allocated at once for the query; `None` = nobody counts, or other queries ran meanwhile.
+    /// The most bytes that the process allocated at once for the query; `None` = nobody counts, other queries ran meanwhile, or it is too little to be told.
     pub(crate) fn peak(&self) -> Option<usize> {
         match &*self.state() {
-            State::Open(window) => window.peak(),
+            State::Open(window) => window.peak().filter(|&bytes| bytes > TOLD_BYTES),
             State::Over(peak) => *peak,
         }
     }

@@ -154,7 +154,7 @@ impl Query {
     }
 
     /// The most bytes that the program allocated at once while the query ran, beyond those that it had before: what [`Query::peak_memory_bytes`] is held
-    /// against. `None` = the program's allocator does not count (`plasmon_allocator` does), or other queries ran at the same time.
+    /// against. `None` = the program's allocator does not count (`plasmon_allocator` does), other queries ran at the same time, or they are too few to be told.
     pub fn peak_allocated_bytes(&self) -> Option<usize> {
         self.allocated.peak()
     }
