@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, UInt32Array};
+use arrow::compute::{SortColumn, lexsort_to_indices, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
-use datafusion_common::ScalarValue;
+use datafusion_common::{DataFusionError, ScalarValue};
 use datafusion_expr::{Accumulator, AggregateUDF};
 use datafusion_functions_aggregate_common::accumulator::{AccumulatorArgs, StateFieldsArgs};
 use datafusion_physical_expr::expressions::{Column, Literal};
@@ -86,6 +87,23 @@ struct LibraryAggregate {
 }
 
 impl LibraryAggregate {
+    /// Whether its accumulators count on rows that come in the order asked for, rather than bring them into it (`nth_value`).
+    fn counts_on_order(&self) -> bool {
+        !self.order_by.is_empty() && self.function.order_sensitivity().hard_requires()
+    }
+
+    /// What an accumulator has after these rows, brought into order: one row of states. States in order may be merged in any.
+    fn ordered_state(&self, arrays: &[ArrayRef]) -> datafusion_common::Result<Vec<ArrayRef>> {
+        let keys = arrays[self.argument_fields.len()..].iter().zip(&self.order_by);
+        let keys: Vec<SortColumn> =
+            keys.map(|(key, by)| SortColumn { values: key.clone(), options: Some(by.options) }).collect();
+        let order = lexsort_to_indices(&keys, None)?;
+        let sorted = arrays.iter().map(|array| take(array, &order, None)).collect::<Result<Vec<_>, _>>()?;
+        let mut accumulator = self.accumulator().map_err(|error| DataFusionError::External(Box::new(error)))?;
+        accumulator.update_batch(&sorted)?;
+        accumulator.state()?.into_iter().map(|value| value.to_array()).collect()
+    }
+
     fn accumulator(&self) -> Result<Box<dyn Accumulator>> {
         let arguments = AccumulatorArgs {
             return_field: self.return_field.clone(),
@@ -145,6 +163,13 @@ impl CustomAggregate for LibraryAggregate {
     }
 }
 
+/// What a group is given.
+#[derive(Clone, Copy)]
+enum Feed {
+    Rows,
+    States,
+}
+
 struct PerGroup {
     function: LibraryAggregate,
     groups: Vec<Box<dyn Accumulator>>,
@@ -159,13 +184,15 @@ impl PerGroup {
     }
 
     /// Calls `feed` once for every group that has rows, with that group's rows in arrival order.
-    fn by_group(
-        &mut self,
-        arrays: &[ArrayRef],
-        groups: &[usize],
-        feed: impl Fn(&mut dyn Accumulator, &[ArrayRef]) -> datafusion_common::Result<()>,
-    ) -> Result<()> {
+    fn by_group(&mut self, arrays: &[ArrayRef], groups: &[usize], feed: Feed) -> Result<()> {
         let Some(&first) = groups.first() else { return Ok(()) };
+        let feed = |accumulator: &mut dyn Accumulator, arrays: &[ArrayRef]| match feed {
+            Feed::Rows if self.function.counts_on_order() => {
+                accumulator.merge_batch(&self.function.ordered_state(arrays)?)
+            }
+            Feed::Rows => accumulator.update_batch(arrays),
+            Feed::States => accumulator.merge_batch(arrays),
+        };
         if groups.iter().all(|&g| g == first) {
             return feed(self.groups[first].as_mut(), arrays).map_err(convert_error);
         }
@@ -173,8 +200,7 @@ impl PerGroup {
         rows.sort_by_key(|&row| groups[row as usize]);
         for run in rows.chunk_by(|a, b| groups[*a as usize] == groups[*b as usize]) {
             let indices = UInt32Array::from(run.to_vec());
-            let taken =
-                arrays.iter().map(|a| arrow::compute::take(a, &indices, None)).collect::<Result<Vec<_>, _>>()?;
+            let taken = arrays.iter().map(|a| take(a, &indices, None)).collect::<Result<Vec<_>, _>>()?;
             feed(self.groups[groups[run[0] as usize]].as_mut(), &taken).map_err(convert_error)?;
         }
         Ok(())
@@ -184,12 +210,12 @@ impl PerGroup {
 impl CustomAccumulator for PerGroup {
     fn update(&mut self, arguments: &[ArrayRef], groups: &[usize], group_count: usize) -> Result<()> {
         self.resize(group_count)?;
-        self.by_group(arguments, groups, |accumulator, arrays| accumulator.update_batch(arrays))
+        self.by_group(arguments, groups, Feed::Rows)
     }
 
     fn merge(&mut self, states: &[ArrayRef], groups: &[usize], group_count: usize) -> Result<()> {
         self.resize(group_count)?;
-        self.by_group(states, groups, |accumulator, arrays| accumulator.merge_batch(arrays))
+        self.by_group(states, groups, Feed::States)
     }
 
     fn state(&mut self) -> Result<Vec<ArrayRef>> {
