@@ -87,9 +87,10 @@ struct LibraryAggregate {
 }
 
 impl LibraryAggregate {
-    /// Whether its accumulators count on rows that come in the order asked for, rather than bring them into it (`nth_value`).
+    /// Whether its accumulators count on rows that come in the order asked for, rather than bring them into it. The library says so of `string_agg`, too,
+    /// which sorts all the same.
     fn counts_on_order(&self) -> bool {
-        !self.order_by.is_empty() && self.function.order_sensitivity().hard_requires()
+        !self.order_by.is_empty() && self.function.name() == "nth_value"
     }
 
     /// What an accumulator has after these rows, brought into order: one row of states. States in order may be merged in any.
