@@ -79,7 +79,7 @@ impl Monitor {
             bytes_reserved: self.task.memory.used(),
             bytes_peak: self.task.memory.peak(),
             bytes_spilled: self.task.spill.written(),
-            passes: self.graph.as_deref().map_or(0, passes),
+            passes: self.graph.as_deref().map_or(0, |graph| Measurement::of_graph(graph, 0).passes()),
             is_waiting: self.place.as_ref().is_some_and(|place| place.is_waiting()),
         }
     }
@@ -104,18 +104,6 @@ impl Monitor {
     pub fn cancel_token(&self) -> CancelToken {
         self.task.cancel.clone()
     }
-}
-
-/// What operators call a pass over rows on disk.
-const PASSES: [&str; 4] = ["passes", "merge passes", "partitions cut", "partitions cut again"];
-
-fn passes(graph: &Graph) -> u64 {
-    let sinks = graph.sinks.iter().map(|sink| &sink.metrics);
-    let pipelines = graph.pipelines.iter();
-    let others =
-        pipelines.flat_map(|p| std::iter::once(&p.source.metrics).chain(p.operators.iter().map(|o| &o.metrics)));
-    let notes = sinks.chain(others).flat_map(|metrics| metrics.notes());
-    notes.filter(|(name, _)| PASSES.contains(&name.as_str())).filter_map(|(_, count)| count.parse::<u64>().ok()).sum()
 }
 
 /// Rows that the sources over tables and values have read. A scan that filters counts what it looked at.

@@ -82,8 +82,9 @@ impl SinkState for CheckState {
         let batch = batch.compact();
         let mut hashes = vec![0_u64; batch.rows()];
         for column in batch.columns() {
-            add_hashes(&column.flatten(), &mut hashes)?;
-            self.answer.largest.fetch_max(longest_list(column), Relaxed);
+            let column = column.flatten();
+            add_hashes(&column, &mut hashes)?;
+            self.answer.largest.fetch_max(longest_list(&column), Relaxed);
         }
         self.answer.rows.fetch_add(hashes.len() as u64, Relaxed);
         self.answer.sum.fetch_add(hashes.iter().fold(0, |sum, &hash| sum.wrapping_add(hash)), Relaxed);

@@ -36,6 +36,9 @@ pub struct NodeMetrics {
     pub notes: Vec<(String, String)>,
 }
 
+/// What operators call a pass over rows on disk.
+const PASSES: [&str; 4] = ["passes", "merge passes", "partitions cut", "partitions cut again"];
+
 /// What was measured while a plan ran.
 #[derive(Debug, Clone, Default)]
 pub struct Measurement {
@@ -105,6 +108,13 @@ impl Measurement {
     /// Bytes that all nodes wrote to disk because memory was short.
     pub fn spilled_bytes(&self) -> u64 {
         self.nodes.iter().map(|n| n.bytes_spilled).sum()
+    }
+
+    /// Passes over rows on disk, of all nodes: partitions cut again, runs merged into longer ones, pieces of a build side probed.
+    pub fn passes(&self) -> u64 {
+        let notes = self.nodes.iter().flat_map(|node| &node.notes);
+        let passes = notes.filter(|(name, _)| PASSES.contains(&name.as_str()));
+        passes.filter_map(|(_, count)| count.parse::<u64>().ok()).sum()
     }
 
     /// Worker time of all nodes, in nanoseconds; at least 1.

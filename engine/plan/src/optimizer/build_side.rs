@@ -6,14 +6,11 @@
 use plasmon_core::operators::join::JoinKind;
 use plasmon_core::{Config, Result};
 
-use super::statistics::{Estimates, Profile, row_words};
+use super::statistics::{Estimates, Profile, ROW_WORDS, row_words};
 use crate::ir::{Join, Node, Plan, Relation};
 
 /// The left input has to be this much smaller before sides are changed: a tie stays as written.
 const MARGIN: f64 = 0.8;
-
-/// What a row costs a build side besides its width, in words of 8 bytes.
-const ROW_WORDS: f64 = 4.0;
 
 pub(super) fn run(plan: Plan, _: &Config) -> Result<Plan> {
     let estimates = Estimates::of(&plan);

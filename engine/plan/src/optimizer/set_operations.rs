@@ -11,20 +11,18 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, Schema};
 use plasmon_core::batch::{Physical, physical_type};
 use plasmon_core::expression::{CompareOp, Expression, Kind, Scalar};
 use plasmon_core::operators::aggregate::{AggregateExpression, AggregateFunction, AggregatePhase};
 use plasmon_core::operators::join::JoinKind;
 use plasmon_core::{Config, Result};
 
-use super::statistics::{Estimates, aggregate_profile, type_words};
+use super::statistics::{Estimates, ROW_WORDS, aggregate_profile, type_words};
 use crate::ir::{Join, Node, Plan, Relation, schema_with};
 
 /// An input with so many times the distinct rows of another is not worth grouping for it.
 const SIZES_DIFFER: f64 = 4.0;
-/// What a row costs a table besides its width, in words of 8 bytes.
-const ROW_WORDS: f64 = 4.0;
 /// Inputs that have a bit each in a tag.
 const INPUTS_MAX: usize = 7;
 const TAG: DataType = DataType::Int8;
@@ -115,7 +113,7 @@ impl<'a> SetOperation<'a> {
         let fields = result.schema.fields().iter().enumerate();
         let fields: Vec<Field> =
             fields.map(|(c, field)| field.as_ref().clone().with_nullable(is_nullable(c))).collect();
-        let plain = Arc::new(arrow::datatypes::Schema::new_with_metadata(fields, result.schema.metadata().clone()));
+        let plain = Arc::new(Schema::new_with_metadata(fields, result.schema.metadata().clone()));
         let tagged = schema_with(&plain, [Arc::new(Field::new("from", TAG, true))]);
         let input = |(index, (input, columns)): (usize, (&Relation, Vec<Expression>))| {
             let expressions = columns.into_iter().chain([tag(1 << index)]).collect();

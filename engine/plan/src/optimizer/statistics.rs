@@ -155,6 +155,9 @@ impl Estimates {
     }
 }
 
+/// What a row costs a hash table besides its width, in words of 8 bytes.
+pub(super) const ROW_WORDS: f64 = 4.0;
+
 /// Words of 8 bytes in a row.
 pub(super) fn row_words(schema: &SchemaRef) -> f64 {
     types(schema).map(type_words).sum()

@@ -105,8 +105,9 @@ impl Cutting {
 
     fn cut_probe(&mut self, block: Block) -> Result<()> {
         let batch = self.shared.layout.probe_batch(block)?;
-        let hashes = self.hashing.hashes(&self.shared.layout.probe_keys(&batch)?, batch.rows());
-        for (partition, columns, rows) in self.shared.layout.cut_probe(&batch, &hashes, self.hashing)? {
+        let keys = self.shared.probe_keys(&batch)?;
+        let hashes = self.hashing.hashes(&keys, batch.rows());
+        for (partition, columns, rows) in self.shared.layout.cut_probe(&batch, || Ok(keys), &hashes, self.hashing)? {
             self.writer.add(&self.probe, partition, columns, rows)?;
         }
         Ok(())

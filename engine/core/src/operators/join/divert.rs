@@ -98,7 +98,8 @@ impl Diversion {
         };
         drop(going);
         let batch = self.shared.layout.probe_batch(Block { columns, rows: self.hashes.len() })?;
-        for (partition, columns, rows) in self.shared.layout.cut_probe(&batch, &self.hashes, self.hashing)? {
+        let keys = || self.shared.probe_keys(&batch);
+        for (partition, columns, rows) in self.shared.layout.cut_probe(&batch, keys, &self.hashes, self.hashing)? {
             self.writer.add(&self.shared.disk.probe, partition, columns, rows)?;
         }
         self.hashes.clear();

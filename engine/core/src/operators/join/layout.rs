@@ -17,7 +17,7 @@ use super::once::{KeysAlone, first_of_each};
 use crate::batch::arrow::null_column;
 use crate::batch::{Batch, Bitmap, Column};
 use crate::error::{Error, Result};
-use crate::expression::{Expression, Kind, evaluate};
+use crate::expression::Kind;
 use crate::operators::key_hash::hash_keys;
 use crate::pipeline::TaskContext;
 use crate::spill::Block;
@@ -46,7 +46,6 @@ pub(super) struct Layout {
     pub probe_types: Vec<DataType>,
     /// Rows without a possible match are in the output, or are forgotten.
     keeps_unmatched_right: bool,
-    left_keys: Vec<Expression>,
     key_types: Vec<DataType>,
     keys_alone: KeysAlone,
 }
@@ -85,7 +84,6 @@ impl Layout {
             right_types: spec.right_types.clone(),
             left_types: spec.left_types.clone(),
             keeps_unmatched_right: spec.kind.marks_right(),
-            left_keys: spec.left_keys.clone(),
             key_types: spec.left_keys.iter().map(|key| key.data_type.clone()).collect(),
             keys_alone: KeysAlone::of(spec),
             left_read: read,
@@ -153,19 +151,21 @@ impl Layout {
         Ok(pieces(&self.build_columns(batch), &hashes, hashing.parts, kept.as_ref()))
     }
 
-    /// What is stored of the rows of each partition of a batch of stored probe rows, all of which are selected and have these hashes.
-    pub(super) fn cut_probe(&self, batch: &Batch, hashes: &[u64], hashing: Hashing) -> Result<Vec<Piece>> {
+    /// What is stored of the rows of each partition of a batch of stored probe rows, all of which are selected and have these hashes; `keys` are theirs, where
+    /// they are wanted.
+    pub(super) fn cut_probe(
+        &self,
+        batch: &Batch,
+        keys: impl FnOnce() -> Result<Vec<Column>>,
+        hashes: &[u64],
+        hashing: Hashing,
+    ) -> Result<Vec<Piece>> {
         let kept = match self.keys_alone {
-            KeysAlone::Probe => first_of_each(&self.probe_keys(batch)?, &self.key_types, hashes, hashing.collide)?,
+            KeysAlone::Probe => first_of_each(&keys()?, &self.key_types, hashes, hashing.collide)?,
             _ => None,
         };
         let columns: Vec<Column> = stored(batch.columns(), &self.left_read).cloned().collect();
         Ok(pieces(&columns, hashes, hashing.parts, kept.as_ref()))
-    }
-
-    /// Keys of the rows of a probe batch, all of which are selected.
-    pub(super) fn probe_keys(&self, batch: &Batch) -> Result<Vec<Column>> {
-        self.left_keys.iter().map(|key| evaluate(key, batch)).collect()
     }
 
     /// What is stored of some rows of a probe batch.

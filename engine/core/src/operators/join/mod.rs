@@ -32,8 +32,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use arrow_schema::DataType;
 
+use crate::batch::{Batch, Column};
 use crate::error::{Error, Result};
-use crate::expression::{Expression, is_volatile};
+use crate::expression::{Expression, evaluate, is_volatile};
 use crate::operators::runtime_filter::RuntimeFilter;
 use crate::pipeline::{Operator, Sink, Source};
 
@@ -163,6 +164,15 @@ impl JoinShared {
     fn set_built(&self, built: build::Built) {
         let _ = self.facts.set(built.facts);
         *self.built.lock().unwrap_or_else(|e| e.into_inner()) = Some(Arc::new(built));
+    }
+
+    /// Keys of the selected rows of a probe batch.
+    fn probe_keys(&self, batch: &Batch) -> Result<Vec<Column>> {
+        let key = |key| {
+            let column = evaluate(key, batch)?;
+            Ok(batch.selection().map_or_else(|| column.clone(), |selection| column.select(selection)))
+        };
+        self.spec.left_keys.iter().map(key).collect()
     }
 
     fn facts(&self) -> arrive::Facts {

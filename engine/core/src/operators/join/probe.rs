@@ -17,7 +17,7 @@ use super::keys::{JoinKeys, KeyWords};
 use super::{JoinKind, JoinShared, unique};
 use crate::batch::{Batch, Bitmap, Column, Encoding, Selection, Values};
 use crate::error::Result;
-use crate::expression::{evaluate, select};
+use crate::expression::select;
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{CancelToken, Flow, Operator, OperatorState, TaskContext};
 
@@ -103,7 +103,7 @@ impl OperatorState for ProbeState {
         {
             return Ok(Flow::Finished);
         }
-        let keys = self.key_columns(&batch)?;
+        let keys = self.shared.probe_keys(&batch)?;
         let Some(diversion) = &mut self.diversion else { return self.probe(batch, &keys) };
         match diversion.stays(batch, keys, &self.keys)? {
             Some((batch, keys)) => self.probe(batch, &keys),
@@ -150,7 +150,7 @@ impl ProbeState {
 
     /// What concerns the whole rows of a batch, of which `matched` have a match.
     pub(super) fn whole(&mut self, batch: Batch, matched: Vec<bool>) -> Result<Option<Batch>> {
-        let keys = self.key_columns(&batch)?;
+        let keys = self.shared.probe_keys(&batch)?;
         let nulls = self.keys.taking_part(&keys);
         let positions = positions(&batch);
         let (words, ranges, cursor) = (Vec::new(), Vec::new(), Cursor::default());
@@ -158,15 +158,6 @@ impl ProbeState {
         let output = self.whole_rows();
         self.current = None;
         output
-    }
-
-    /// The selected rows' keys.
-    fn key_columns(&self, batch: &Batch) -> Result<Vec<Column>> {
-        let key = |key| {
-            let column = evaluate(key, batch)?;
-            Ok(batch.selection().map_or_else(|| column.clone(), |selection| column.select(selection)))
-        };
-        self.shared.spec.left_keys.iter().map(key).collect()
     }
 
     /// Probes with the selected rows, which have these keys.
