@@ -9,8 +9,8 @@ use std::process::Command;
 
 use crate::arguments::EngineOptions;
 
-/// What the allocator is told: no huge pages, and milliseconds after which a free page goes back.
-const OPTIONS: [(&str, &str); 2] = [("MIMALLOC_ALLOW_THP", "0"), ("MIMALLOC_PURGE_DELAY", "100")];
+/// What the allocator is told: no huge pages, and milliseconds after which a free page goes back: with 5, TPC-H at scale 10 in 256 MB takes 10 to 20 MB less than with 100, and as long.
+const OPTIONS: [(&str, &str); 2] = [("MIMALLOC_ALLOW_THP", "0"), ("MIMALLOC_PURGE_DELAY", "5")];
 
 /// Starts the program anew under those options when a limit on memory is given, and nobody set one of them.
 pub(crate) fn restart(options: &EngineOptions) {
