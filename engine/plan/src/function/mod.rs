@@ -10,6 +10,7 @@ mod named;
 mod operators;
 mod registry;
 mod scalar;
+mod spark;
 #[cfg(test)]
 mod tests;
 mod user;

@@ -24,7 +24,8 @@ static STANDARD: LazyLock<Arc<Registry>> = LazyLock::new(|| {
         scalar: named(
             datafusion_functions::all_default_functions()
                 .into_iter()
-                .chain(datafusion_functions_nested::all_default_nested_functions()),
+                .chain(datafusion_functions_nested::all_default_nested_functions())
+                .chain(super::spark::functions()),
             |f| f.name(),
             |f| f.aliases(),
         ),

@@ -89,7 +89,7 @@ impl ScalarFunction for LibraryFunction {
             .function
             .invoke_with_args(args)
             .and_then(|v| v.into_array(number_rows))
-            .map_err(|e| failure(self.function.name(), e))?;
+            .map_err(|e| failure(&self.function, e))?;
         let result = if result.data_type() == data_type { result } else { arrow::compute::cast(&result, data_type)? };
         let column = import_column(&result)?;
         if column.len() != number_rows {
@@ -128,10 +128,11 @@ fn argument(column: &Column, data_type: &DataType, selection: Option<&Selection>
     Ok(ColumnarValue::Array(array))
 }
 
-/// Errors of single values are the data's, not the statement's.
-fn failure(name: &str, error: DataFusionError) -> Error {
+/// Errors of single values are the data's, not the statement's. Spark's begin with their class.
+fn failure(function: &ScalarUDF, error: DataFusionError) -> Error {
     match convert_error(error) {
-        Error::User(message) | Error::Data(message) => Error::data(format!("{name}: {message}")),
+        Error::Data(message) if super::spark::is_spark(function) => Error::data(message),
+        Error::User(message) | Error::Data(message) => Error::data(format!("{}: {message}", function.name())),
         other => other,
     }
 }
