@@ -1,0 +1,44 @@
+package dev.plasmon.spark
+
+import java.util.{Collections, Map => JavaMap}
+
+import dev.plasmon.Session
+import org.apache.spark.SparkContext
+import org.apache.spark.api.plugin.{DriverPlugin, ExecutorPlugin, PluginContext, SparkPlugin}
+import org.apache.spark.internal.Logging
+
+import org.apache.spark.sql.plasmon.PlasmonPluginAccess
+
+/** `spark.plugins=dev.plasmon.spark.PlasmonPlugin`: the one setting that puts queries on the native engine. */
+class PlasmonPlugin extends SparkPlugin {
+  override def driverPlugin(): DriverPlugin = new PlasmonDriverPlugin
+  override def executorPlugin(): ExecutorPlugin = new PlasmonExecutorPlugin
+}
+
+/** Adds the session extension to the configuration, before the first session is made. A library that does not load leaves Spark as it is. */
+private class PlasmonDriverPlugin extends DriverPlugin with Logging {
+  override def init(context: SparkContext, plugin: PluginContext): JavaMap[String, String] = {
+    PlasmonPlugin.loadFailure match {
+      case None => PlasmonPluginAccess.addExtension(context, classOf[PlasmonExtensions].getName)
+      case Some(reason) => logWarning(s"Plasmon is off, queries run in Spark alone: $reason")
+    }
+    Collections.emptyMap()
+  }
+}
+
+/** Loads the library when an executor starts, so that the first task does not wait for it. */
+private class PlasmonExecutorPlugin extends ExecutorPlugin with Logging {
+  override def init(plugin: PluginContext, extra: JavaMap[String, String]): Unit =
+    PlasmonPlugin.loadFailure.foreach(reason => logError(s"Plasmon's library is missing on this executor; its native tasks will fail: $reason"))
+}
+
+object PlasmonPlugin {
+  /** Why the native library cannot be used in this JVM; `None` when it is loaded. */
+  lazy val loadFailure: Option[String] =
+    try {
+      Session.version()
+      None
+    } catch {
+      case e: LinkageError => Some(e.getMessage)
+    }
+}

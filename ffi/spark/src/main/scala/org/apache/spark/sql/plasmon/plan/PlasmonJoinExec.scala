@@ -1,0 +1,126 @@
+package org.apache.spark.sql.plasmon.plan
+
+import org.apache.spark.sql.catalyst.expressions.{Attribute, Expression}
+import org.apache.spark.sql.catalyst.optimizer.{BuildLeft, BuildSide}
+import org.apache.spark.sql.catalyst.plans._
+import org.apache.spark.sql.catalyst.plans.physical._
+import org.apache.spark.sql.execution.{BinaryExecNode, SparkPlan}
+import org.apache.spark.sql.plasmon.execution.{BlockBuilder, NativeRelation}
+import org.apache.spark.sql.plasmon.expression.{ExpressionConverter, Refusal, Subqueries}
+import org.apache.spark.sql.plasmon.proto.{EnumValue, PlanProto}
+import org.apache.spark.sql.plasmon.proto.PlanNumbers.JoinKind
+
+/**
+ * A hash join of two inputs, or without keys a nested loop. `buildSide` becomes the table. `outputPartitioning` and `output` are those of Spark's join that this stands for.
+ */
+case class PlasmonJoinExec(
+    leftKeys: Seq[Expression],
+    rightKeys: Seq[Expression],
+    joinType: JoinType,
+    buildSide: BuildSide,
+    condition: Option[Expression],
+    isNullAware: Boolean,
+    exchange: JoinExchange,
+    output: Seq[Attribute],
+    override val outputPartitioning: Partitioning,
+    left: SparkPlan,
+    right: SparkPlan)
+    extends BinaryExecNode
+    with PlasmonExec {
+
+  /** What adaptive execution keeps to when it merges partitions of the inputs. */
+  override def requiredChildDistribution: Seq[Distribution] = exchange match {
+    case JoinExchange.Shuffled if leftKeys.nonEmpty => Seq(ClusteredDistribution(leftKeys), ClusteredDistribution(rightKeys))
+    case _ => Seq(UnspecifiedDistribution, UnspecifiedDistribution)
+  }
+
+  private def isBroadcast = exchange == JoinExchange.Broadcast
+
+  override protected def stringArgs: Iterator[Any] = {
+    Iterator(leftKeys, rightKeys, joinType, s"$exchange $buildSide") ++ condition ++ (if (isNullAware) Some("null-aware") else None)
+  }
+
+  /** The engine builds its right input; Spark may want the left one built. */
+  override protected def build(block: BlockBuilder): NativeRelation = {
+    val isSwapped = buildSide == BuildLeft
+    val (probe, table) = if (isSwapped) (right, left) else (left, right)
+    val (probeKeys, tableKeys) = if (isSwapped) (rightKeys, leftKeys) else (leftKeys, rightKeys)
+    val probed = block.input(probe)
+    val built = if (isBroadcast) block.broadcast(table) else block.input(table)
+    val keys = convertedAll(probeKeys, probe.output).zip(convertedAll(tableKeys, table.output)).map { case (l, r) =>
+      PlanProto.joinKey(l, r)
+    }
+    val residual = condition.map(converted(_, probe.output ++ table.output))
+    val kind = PlasmonJoinExec.kind(joinType, isSwapped)
+    val node = PlanProto.join(probed.message, built.message, kind, keys, residual, isNullAware)
+    PlasmonJoinExec.engineOutput(joinType, probe.output, table.output, output, isSwapped) match {
+      case None => give(node, probed, built)
+      case Some(all) =>
+        // Columns of the table come behind the probe's, and Spark wants its left ones first.
+        val joined = NativeRelation.of(all, node, probed, built)
+        joined.project(output, output.map(column => PlasmonExec.now(ExpressionConverter.convert(column, all))))
+    }
+  }
+
+  override protected def withNewChildrenInternal(left: SparkPlan, right: SparkPlan): PlasmonJoinExec = copy(left = left, right = right)
+}
+
+/** How rows of equal keys come together. */
+sealed trait JoinExchange
+object JoinExchange {
+  /** The table is a broadcast. */
+  case object Broadcast extends JoinExchange
+  /** Both inputs are partitioned by the keys. */
+  case object Shuffled extends JoinExchange
+  /** As that, but large partitions were cut, and the matching ones of the other input repeated. */
+  case object Skewed extends JoinExchange
+}
+
+object PlasmonJoinExec {
+  /** The engine's kind of a join; `isSwapped`: its left input is Spark's right one. */
+  def kind(joinType: JoinType, isSwapped: Boolean): EnumValue = joinType match {
+    case _: InnerLike => JoinKind.Inner
+    case LeftOuter => if (isSwapped) JoinKind.Right else JoinKind.Left
+    case RightOuter => if (isSwapped) JoinKind.Left else JoinKind.Right
+    case FullOuter => JoinKind.Full
+    case LeftSemi => if (isSwapped) JoinKind.RightSemi else JoinKind.LeftSemi
+    case LeftAnti => if (isSwapped) JoinKind.RightAnti else JoinKind.LeftAnti
+    case _: ExistenceJoin => if (isSwapped) JoinKind.RightMark else JoinKind.LeftMark
+    case other => throw new IllegalStateException(s"the engine has no join of kind $other")
+  }
+
+  /** Why a join of this type cannot be native; `None` when it can. */
+  def refusal(joinType: JoinType): Option[Refusal] = joinType match {
+    case _: InnerLike | LeftOuter | RightOuter | FullOuter | LeftSemi | LeftAnti | _: ExistenceJoin => None
+    case other => Some(Refusal(other.sql, Refusal.Join, "the engine has no such join"))
+  }
+
+  /** What the engine's join gives, when that is in another order than Spark's output. */
+  private def engineOutput(
+      joinType: JoinType,
+      probe: Seq[Attribute],
+      table: Seq[Attribute],
+      output: Seq[Attribute],
+      isSwapped: Boolean): Option[Seq[Attribute]] = joinType match {
+    case _: InnerLike | LeftOuter | RightOuter | FullOuter if isSwapped =>
+      // Nullable where Spark says so.
+      val byId = output.map(a => a.exprId -> a).toMap
+      Some((probe ++ table).map(a => byId(a.exprId)))
+    case _ => None
+  }
+
+  /** Checks keys and condition. */
+  def refusal(
+      leftKeys: Seq[Expression],
+      rightKeys: Seq[Expression],
+      condition: Option[Expression],
+      left: Seq[Attribute],
+      right: Seq[Attribute]): Option[Refusal] = {
+    val checked = for {
+      _ <- ExpressionConverter.convertAll(leftKeys, left, Subqueries.StandIns)
+      _ <- ExpressionConverter.convertAll(rightKeys, right, Subqueries.StandIns)
+      _ <- ExpressionConverter.convertAll(condition.toSeq, left ++ right, Subqueries.StandIns)
+    } yield ()
+    checked.left.toOption
+  }
+}
