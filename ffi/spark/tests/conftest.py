@@ -1,0 +1,70 @@
+"""One session for all tests of a run: the interpreter that pytest runs in chooses the version of Spark."""
+import json
+import pathlib
+
+import pyspark
+import pytest
+
+import session
+
+#: Suite → query → operators that the plugin does not have yet and leaves to Spark.
+NOT_NATIVE = pathlib.Path(__file__).parent / "not_native.json"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--not-native", choices=["check", "shrink", "accept"], default="check",
+                     help="operators left to Spark: check against not_native.json; take out of it what has become native; put into it whatever is left to Spark now")
+
+
+def pytest_report_header(config):
+    return f"spark {pyspark.__version__}, plugin {session.jar() or 'none: Spark against itself'}"
+
+
+@pytest.fixture(scope="session")
+def spark():
+    with session.started() as started:
+        yield started
+
+
+class NotNative:
+    """The committed list of operators that are left to Spark, which only ever shrinks."""
+
+    def __init__(self, mode):
+        self.mode = mode
+        self.allowed = json.loads(NOT_NATIVE.read_text()) if NOT_NATIVE.exists() else {}
+        self.seen = {}
+
+    def check(self, suite, query, outcome):
+        """Fails when more is left to Spark than the list allows."""
+        if session.jar() is None:
+            return
+        self.seen.setdefault(suite, {}).setdefault(query, set()).update(outcome.foreign)
+        more = sorted(set(outcome.foreign) - set(self.allowed.get(suite, {}).get(query, [])))
+        assert self.mode == "accept" or not more, f"{suite} {query}: left to Spark, and not so before: {', '.join(more)}"
+
+    def stale(self, suite, query):
+        """What the list allows and is native now."""
+        return sorted(set(self.allowed.get(suite, {}).get(query, [])) - self.seen.get(suite, {}).get(query, set()))
+
+    def write(self):
+        for suite, queries in self.seen.items():
+            listed = self.allowed.setdefault(suite, {})
+            for query, operators in queries.items():
+                # A list that shrinks keeps what is still seen; what versions of Spark differ in is accepted from each.
+                kept = operators & set(listed.get(query, [])) if self.mode == "shrink" else operators | set(listed.get(query, []))
+                listed[query] = sorted(kept)
+                if not kept:
+                    del listed[query]
+        lines = ",\n".join(
+            f' "{suite}": {{\n' + ",\n".join(f'  "{q}": {json.dumps(o)}' for q, o in sorted(queries.items())) + "\n }" for suite, queries in sorted(self.allowed.items())
+        )
+        NOT_NATIVE.write_text("{\n" + lines + "\n}\n")
+
+
+@pytest.fixture(scope="session")
+def not_native(request):
+    mode = request.config.getoption("--not-native")
+    listed = NotNative(mode)
+    yield listed
+    if mode != "check":
+        listed.write()
