@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, RecordBatchIterator, RecordBatchReader};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::util::display::array_value_to_string;
+use plasmon::core::expression::{Expression, Scalar};
 use plasmon::core::operators::aggregate::{AggregatePhase, state_types};
 use plasmon::plan::ir::{Node, Plan, Relation};
 use plasmon::plan::sql::{ExplainOptions, Statement, plan_statement};
@@ -101,6 +102,53 @@ fn an_aggregation_cut_in_pieces_gives_the_same() {
         assert_eq!(shown.matches("Aggregate").count() + shown.matches("Distinct").count(), 3, "{shown}");
         assert_eq!(rows(statement.run().expect("runs")), rows(session.sql(&sql).expect("runs")), "{sql}");
     }
+}
+
+/// `SELECT g, b, count(*), sum(n) … GROUP BY GROUPING SETS ((g), (b))` as hosts have it: an expansion under a plain aggregation.
+fn expanded(relation: Relation) -> Relation {
+    let relation = relation.map_children(&mut |child| Ok(expanded(child))).expect("no failure");
+    let Relation { node: Node::Aggregate { input, group_by, aggregates, phase, grouping_sets }, schema, .. } = relation
+    else {
+        return relation;
+    };
+    let width = input.schema.fields().len();
+    let null = |e: &Expression| Expression::literal(Scalar::Null, e.data_type.clone());
+    let id_type = schema.field(group_by.len()).data_type().clone();
+    let id = |set: usize| match id_type {
+        DataType::UInt8 => Expression::literal(Scalar::UInt64([1, 2][set]), id_type.clone()),
+        ref other => panic!("a grouping id of type {other}"),
+    };
+    let projection = |(set, keeps): (usize, &Vec<bool>)| {
+        let keys = group_by.iter().zip(keeps).map(|(key, &keeps)| if keeps { key.clone() } else { null(key) });
+        input.columns().into_iter().chain(keys).chain([id(set)]).collect::<Vec<_>>()
+    };
+    let projections: Vec<_> = grouping_sets.iter().enumerate().map(projection).collect();
+    let fields = projections[0].iter().enumerate().map(|(i, e)| Field::new(format!("c{i}"), e.data_type.clone(), true));
+    let expanded_schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let group_by =
+        (width..projections[0].len()).map(|c| Expression::column(c, expanded_schema.field(c).data_type().clone()));
+    let group_by = group_by.collect();
+    let input = Box::new(Relation::new(Node::Expand { input, projections }, expanded_schema));
+    Relation::new(Node::Aggregate { input, group_by, aggregates, phase, grouping_sets: Vec::new() }, schema)
+}
+
+#[test]
+fn an_expansion_gives_the_rows_of_grouping_sets() {
+    let session = session();
+    let sql = "SELECT g, b, count(*), sum(n), min(s) FROM t GROUP BY GROUPING SETS ((g), (b))";
+    let whole = plan(&session, sql);
+    let expanded = Plan { root: expanded(whole.root.clone()), ..whole };
+    let bytes = wire::encode(&expanded).expect("encodes");
+    let back = wire::decode(&bytes, &session).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(wire::encode(&back).expect("encodes"), bytes);
+    let statement = session.statement_of(Source::Plan(&bytes));
+    let shown = statement.explain(ExplainOptions::default()).expect("explains");
+    assert!(shown.contains("Expand"), "{shown}");
+    let expected = rows(session.sql(sql).expect("runs"));
+    assert_eq!(expected.len(), 9);
+    assert_eq!(rows(statement.run().expect("runs")), expected);
+    let inline = Config { driver: Driver::Inline, batch_rows: 7, ..session.config() };
+    assert_eq!(rows(session.statement_of(Source::Plan(&bytes)).config(inline).run().expect("runs")), expected);
 }
 
 /// A stream of the numbers from 1 to 100 as column `n`.

@@ -127,6 +127,11 @@ pub enum Node {
         input: Box<Relation>,
         expressions: Vec<Expression>,
     },
+    /// Several rows of every row, one for each projection; all of the same types.
+    Expand {
+        input: Box<Relation>,
+        projections: Vec<Vec<Expression>>,
+    },
     /// Left is the probe side, right the build side. `runtime_filters[i]` is published by the build side for key `key`.
     Join {
         left: Box<Relation>,
@@ -281,6 +286,7 @@ impl Relation {
             | Node::Limit { input, .. }
             | Node::Window { input, .. }
             | Node::Exchange { input, .. }
+            | Node::Expand { input, .. }
             | Node::Unnest { input, .. } => vec![input],
             Node::Join { left, right, .. } => vec![left, right],
             Node::Recursive { initial, step, .. } => vec![initial, step],
@@ -303,6 +309,7 @@ impl Relation {
             | Node::Limit { input, .. }
             | Node::Window { input, .. }
             | Node::Exchange { input, .. }
+            | Node::Expand { input, .. }
             | Node::Unnest { input, .. } => vec![input],
             Node::Join { left, right, .. } => vec![left, right],
             Node::Recursive { initial, step, .. } => vec![initial, step],
@@ -328,6 +335,7 @@ impl Relation {
             }
             Node::Sort { keys, .. } => keys.iter().map(|k| &k.expression).collect(),
             Node::Exchange { keys, .. } => keys.iter().collect(),
+            Node::Expand { projections, .. } => projections.iter().flatten().collect(),
             Node::Window { partition_by, order_by, functions, .. } => partition_by
                 .iter()
                 .chain(order_by.iter().map(|k| &k.expression))

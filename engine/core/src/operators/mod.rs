@@ -3,6 +3,7 @@
 pub mod aggregate;
 pub mod collect;
 pub mod exchange;
+pub mod expand;
 pub mod filter;
 pub mod gather;
 pub mod join;

@@ -36,6 +36,10 @@ pub(super) fn describe(relation: &Relation, plan: &Plan, verbose: bool) -> Descr
             details.push(("", writer.cut(&columns)));
             "Project".to_string()
         }
+        Node::Expand { projections, .. } => {
+            details.extend(projections.iter().map(|p| ("", writer.cut(&writer.list(p)))));
+            "Expand".to_string()
+        }
         Node::Join { left, join, .. } => return describe_join(join, left.schema.fields().len(), &writer),
         Node::Aggregate { group_by, grouping_sets, aggregates, .. } => {
             push_list(&mut details, "by", writer.list(group_by), ", ");

@@ -15,6 +15,7 @@ use arrow::datatypes::DataType;
 use plasmon_core::expression::{Expression, Kind, ScalarSlot};
 use plasmon_core::operators::aggregate::{AggregateSpec, aggregate};
 use plasmon_core::operators::exchange::{Distribution, Exchange, ExchangeSpec};
+use plasmon_core::operators::expand::Expand;
 use plasmon_core::operators::filter::Filter;
 use plasmon_core::operators::gather::Gather;
 use plasmon_core::operators::join::{self, JoinSpec};
@@ -84,6 +85,9 @@ impl<'a> Lowering<'a> {
             Node::Filter { input, predicate } => self.pass(relation, input, node, Filter::new(predicate.clone()))?,
             Node::Project { input, expressions } => {
                 self.pass(relation, input, node, Project::new(expressions.clone()))?
+            }
+            Node::Expand { input, projections } => {
+                self.pass(relation, input, node, Expand::new(projections.clone()))?
             }
             Node::Limit { input, offset, fetch } => self.pass(relation, input, node, Limit::new(*offset, *fetch))?,
             Node::Unnest { input, unnest } => {

@@ -93,6 +93,7 @@ fn prune(relation: Relation, read: &Read) -> Result<Pruned> {
             Ok(Pruned { relation: relation.filter(predicate), place })
         }
         Node::Project { input, expressions } => prune_project(*input, expressions, &schema, read),
+        Node::Expand { input, projections } => prune_expand(*input, &projections, &schema, read),
         Node::Join { left, right, join } => prune_join(*left, *right, join, &schema, read),
         Node::Aggregate { .. } => prune_aggregate(relation.node, &schema, read),
         Node::Sort { input, mut keys, offset, fetch, threshold } => {
@@ -154,6 +155,16 @@ fn prune_project(input: Relation, expressions: Vec<Expression>, schema: &SchemaR
     let mapped = used.iter().map(|e| input.map(e)).collect();
     let node = Node::Project { input: Box::new(input.relation), expressions: mapped };
     Ok(Pruned { relation: Relation::new(node, pick_schema(schema, &kept)), place: places(expressions.len(), &kept) })
+}
+
+fn prune_expand(input: Relation, projections: &[Vec<Expression>], schema: &SchemaRef, read: &Read) -> Result<Pruned> {
+    let kept: Vec<usize> = read.iter().copied().collect();
+    let used = projections.iter().flat_map(|p| kept.iter().map(|&c| &p[c]));
+    let input = prune(input, &reads(Read::new(), used))?;
+    let projections = projections.iter().map(|p| kept.iter().map(|&c| input.map(&p[c])).collect()).collect();
+    let node = Node::Expand { input: Box::new(input.relation), projections };
+    let width = schema.fields().len();
+    Ok(Pruned { relation: Relation::new(node, pick_schema(schema, &kept)), place: places(width, &kept) })
 }
 
 fn prune_join(left: Relation, right: Relation, join: Join, schema: &SchemaRef, read: &Read) -> Result<Pruned> {

@@ -137,6 +137,10 @@ impl Estimates {
                 input
             }
             Node::Exchange { .. } => inputs.remove(0),
+            Node::Expand { projections, .. } => {
+                let input = inputs.remove(0);
+                Profile::fresh(input.rows * projections.len() as f64, width)
+            }
             Node::Union { .. } => {
                 let rows = inputs.iter().map(|i| i.rows).sum();
                 let mut profile = inputs.remove(0);

@@ -44,6 +44,15 @@ fn output_types(relation: &Relation, inputs: Vec<DataType>, plan: &Plan) -> Resu
     Ok(match &relation.node {
         Node::Scan { projection, .. } => projection.iter().map(|&c| inputs[c].clone()).collect(),
         Node::Project { expressions, .. } => of(expressions),
+        Node::Expand { projections, .. } => {
+            let given: Vec<_> = projections.iter().map(|p| of(p)).collect();
+            if let Some(other) =
+                given.iter().find(|g| !g.iter().map(physical_type).eq(given[0].iter().map(physical_type)))
+            {
+                return Err(wrong(relation, &format!("a projection gives {other:?}, the first {:?}", given[0])));
+            }
+            given.into_iter().next().unwrap_or_default()
+        }
         Node::Values { rows } => rows.first().map_or_else(|| types(&relation.schema).cloned().collect(), |row| of(row)),
         Node::Empty { .. } => Vec::new(),
         Node::Join { left, join, .. } => join_types(join, &inputs, left.schema.fields().len()),

@@ -77,6 +77,7 @@ impl<'a> Producer<'a> {
                 Err(at.refuse("numbers of partitions, for which Substrait has no column"))
             }
             Node::Exchange { input, keys, partitions, .. } => self.exchange(input, keys, *partitions, at),
+            Node::Expand { .. } => Err(at.refuse("an expansion, which no SQL asks for")),
             Node::Unnest { .. } => Err(at.refuse("UNNEST, for which Substrait has no relation")),
             Node::Recursive { .. } | Node::WorkTable { .. } => {
                 Err(at.refuse("WITH RECURSIVE, for which Substrait has no relation"))

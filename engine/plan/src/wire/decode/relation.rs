@@ -70,6 +70,7 @@ impl Decoder<'_> {
                 let given = expressions.iter().map(|e| e.data_type.clone()).collect();
                 Ok((Node::Project { input: Box::new(input), expressions }, given))
             }
+            Given::Expand(expand) => self.expand(&expand, path, depth),
             Given::Join(join) => self.join(&join, path, depth),
             Given::Aggregate(aggregate) => {
                 let input = self.relation(&aggregate.input, &path.field("input"), depth)?;
@@ -104,6 +105,27 @@ impl Decoder<'_> {
                 Ok((Node::SharedScan { index }, crate::ir::types(&self.shared[index]).cloned().collect()))
             }
         }
+    }
+
+    fn expand(&mut self, expand: &proto::Expand, path: &Path<'_>, depth: usize) -> Result<(Node, Vec<DataType>)> {
+        let input = self.relation(&expand.input, &path.field("input"), depth)?;
+        let columns = columns(&input);
+        let mut projections: Vec<Vec<Expression>> = Vec::with_capacity(expand.projections.len());
+        for (index, row) in expand.projections.iter().enumerate() {
+            let path = path.item("projections", index);
+            projections.push(self.expressions(&row.values, Scope::over(&columns), &path, "values")?);
+        }
+        let types = |p: &Vec<Expression>| p.iter().map(|e| e.data_type.clone()).collect::<Vec<_>>();
+        let Some(given) = projections.first().map(types) else {
+            return Err(path.wrong("an expansion without projections"));
+        };
+        for (index, projection) in projections.iter().enumerate() {
+            if types(projection) != given {
+                let path = path.item("projections", index);
+                return Err(path.wrong("its columns are of other types than those of the first projection"));
+            }
+        }
+        Ok((Node::Expand { input: Box::new(input), projections }, given))
     }
 
     fn scan(&mut self, scan: &proto::Scan, path: &Path<'_>) -> Result<(Node, Vec<DataType>)> {

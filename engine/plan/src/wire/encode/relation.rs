@@ -46,6 +46,11 @@ impl Encoder {
                 input: self.relation(input, depth)?,
                 expressions: self.expressions(expressions)?,
             }),
+            Node::Expand { input, projections } => {
+                let projection = |p: &Vec<Expression>| Ok(proto::Row { values: self.expressions(p)? });
+                let projections = projections.iter().map(projection).collect::<Result<_>>()?;
+                To::Expand(proto::Expand { input: self.relation(input, depth)?, projections })
+            }
             Node::Join { left, right, join } => To::Join(self.join(left, right, join, depth)?),
             Node::Aggregate { .. } => self.aggregate(node, depth)?,
             Node::Sort { input, keys, offset, fetch, .. } => To::Sort(proto::Sort {

@@ -44,6 +44,21 @@ fn of(data_type: DataType, kind: Kind) -> Expression {
     Expression { kind, data_type }
 }
 
+#[test]
+fn expansions() {
+    let expand = |projections: Vec<Vec<Expression>>| Node::Expand { input: scan(), projections };
+    refused_root(expand(vec![]), &[], "root", "without projections");
+    let text = literal(Scalar::Null, DataType::Utf8);
+    refused_root(
+        expand(vec![vec![number(1)], vec![text]]),
+        &[DataType::Int64],
+        "root.projections[1]",
+        "other types than those of the first",
+    );
+    let far = Expression::column(99, DataType::Int64);
+    refused_root(expand(vec![vec![far]]), &[DataType::Int64], "root.projections[0].values[0]", "99");
+}
+
 fn literal(scalar: Scalar, data_type: DataType) -> Expression {
     Expression::literal(scalar, data_type)
 }
