@@ -15,11 +15,11 @@ class PlasmonPlugin extends SparkPlugin {
   override def executorPlugin(): ExecutorPlugin = new PlasmonExecutorPlugin
 }
 
-/** Adds the session extension to the configuration, before the first session is made. A library that does not load leaves Spark as it is. */
+/** Adds extension and listener to the configuration, before the first session is made. A library that does not load leaves Spark as it is. */
 private class PlasmonDriverPlugin extends DriverPlugin with Logging {
   override def init(context: SparkContext, plugin: PluginContext): JavaMap[String, String] = {
     PlasmonPlugin.loadFailure match {
-      case None => PlasmonPluginAccess.addExtension(context, classOf[PlasmonExtensions].getName)
+      case None => PlasmonPluginAccess.register(context, classOf[PlasmonExtensions].getName, classOf[PlasmonListener].getName)
       case Some(reason) => logWarning(s"Plasmon is off, queries run in Spark alone: $reason")
     }
     Collections.emptyMap()

@@ -1,7 +1,7 @@
 package org.apache.spark.sql.plasmon.plan
 
 import org.apache.spark.sql.catalyst.expressions.{Attribute, Expression, NamedExpression, SortOrder}
-import org.apache.spark.sql.catalyst.plans.physical.Partitioning
+import org.apache.spark.sql.catalyst.plans.physical.{Partitioning, UnknownPartitioning}
 import org.apache.spark.sql.execution.{PartitioningPreservingUnaryExecNode, OrderPreservingUnaryExecNode, SparkPlan, UnaryExecNode}
 import org.apache.spark.sql.plasmon.execution.{BlockBuilder, NativeRelation}
 import org.apache.spark.sql.plasmon.proto.PlanProto
@@ -35,6 +35,19 @@ case class PlasmonProjectExec(projectList: Seq[NamedExpression], child: SparkPla
   }
 
   override protected def withNewChildInternal(child: SparkPlan): PlasmonProjectExec = copy(child = child)
+}
+
+/** Several rows of every row, one for each projection. */
+case class PlasmonExpandExec(projections: Seq[Seq[Expression]], output: Seq[Attribute], child: SparkPlan) extends UnaryExecNode with PlasmonExec {
+  // Grouping sets repeat rows with other keys, so that nothing is known of where they are.
+  override def outputPartitioning: Partitioning = UnknownPartitioning(0)
+
+  override protected def build(block: BlockBuilder): NativeRelation = {
+    val input = block.input(child)
+    give(PlanProto.expand(input.message, projections.map(convertedAll(_, child.output))), input)
+  }
+
+  override protected def withNewChildInternal(child: SparkPlan): PlasmonExpandExec = copy(child = child)
 }
 
 /** All rows of a partition in order, or the first `fetch` of them. */

@@ -22,14 +22,16 @@ object Fallback {
   }
 
   /** All nodes of a plan that were refused, stages and sub-queries included. */
-  def all(plan: SparkPlan): Seq[(SparkPlan, Refusal)] = {
-    val here = of(plan).map(plan -> _).toSeq
+  def all(plan: SparkPlan): Seq[(SparkPlan, Refusal)] = nodes(plan).flatMap(node => of(node).map(node -> _))
+
+  /** All nodes of a plan, stages and sub-queries included. */
+  def nodes(plan: SparkPlan): Seq[SparkPlan] = {
     val below = plan match {
-      case adaptive: AdaptiveSparkPlanExec => all(adaptive.executedPlan)
-      case stage: adaptive.QueryStageExec => all(stage.plan)
-      case other => other.children.flatMap(all)
+      case adaptive: AdaptiveSparkPlanExec => nodes(adaptive.executedPlan)
+      case stage: adaptive.QueryStageExec => nodes(stage.plan)
+      case other => other.children.flatMap(nodes)
     }
-    here ++ below ++ plan.subqueries.flatMap(all)
+    (plan +: below) ++ plan.subqueries.flatMap(nodes)
   }
 
   /** Ends a query that is not native as a whole, where the setting asks for that. */

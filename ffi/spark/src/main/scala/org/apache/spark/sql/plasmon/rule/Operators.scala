@@ -29,6 +29,8 @@ private object Operators {
     case filter: FilterExec =>
       checked(filter.condition +: Nil, filter.child.output)(PlasmonFilterExec(filter.condition, filter.output, native(filter.child)))
     case project: ProjectExec => checked(project.projectList, project.child.output)(PlasmonProjectExec(project.projectList, native(project.child)))
+    case expand: ExpandExec =>
+      checked(expand.projections.flatten, expand.child.output)(PlasmonExpandExec(expand.projections, expand.output, native(expand.child)))
     case sort: SortExec => ordered(sort.sortOrder, sort.child)(PlasmonSortExec(sort.sortOrder, None, 0, native(sort.child)))
     case limit: LocalLimitExec => Right(PlasmonLimitExec(Some(limit.limit.toLong), 0, native(limit.child)))
     case limit: GlobalLimitExec =>
