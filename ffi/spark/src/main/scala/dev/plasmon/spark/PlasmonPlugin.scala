@@ -3,7 +3,7 @@ package dev.plasmon.spark
 import java.util.{Collections, Map => JavaMap}
 
 import dev.plasmon.Session
-import org.apache.spark.SparkContext
+import org.apache.spark.{SparkConf, SparkContext}
 import org.apache.spark.api.plugin.{DriverPlugin, ExecutorPlugin, PluginContext, SparkPlugin}
 import org.apache.spark.internal.Logging
 
@@ -18,7 +18,7 @@ class PlasmonPlugin extends SparkPlugin {
 /** Adds extension and listener to the configuration, before the first session is made. A library that does not load leaves Spark as it is. */
 private class PlasmonDriverPlugin extends DriverPlugin with Logging {
   override def init(context: SparkContext, plugin: PluginContext): JavaMap[String, String] = {
-    PlasmonPlugin.loadFailure match {
+    PlasmonPlugin.loadFailure.orElse(PlasmonPlugin.configurationFailure(context.getConf)) match {
       case None => PlasmonPluginAccess.register(context, classOf[PlasmonExtensions].getName, classOf[PlasmonListener].getName)
       case Some(reason) => logWarning(s"Plasmon is off, queries run in Spark alone: $reason")
     }
@@ -33,6 +33,11 @@ private class PlasmonExecutorPlugin extends ExecutorPlugin with Logging {
 }
 
 object PlasmonPlugin {
+  /** Why the engine must not be used under this configuration: its memory is off-heap memory of Spark's, which there has to be. */
+  def configurationFailure(conf: SparkConf): Option[String] =
+    if (conf.getBoolean("spark.memory.offHeap.enabled", defaultValue = false)) None
+    else Some("spark.memory.offHeap.enabled is not true; set it, and spark.memory.offHeap.size to what native operators may use")
+
   /** Why the native library cannot be used in this JVM; `None` when it is loaded. */
   lazy val loadFailure: Option[String] =
     try {

@@ -2,7 +2,7 @@ package org.apache.spark.sql.plasmon.execution
 
 import dev.plasmon.{HostMemory, Session}
 import org.apache.spark.TaskContext
-import org.apache.spark.memory.MemoryConsumer
+import org.apache.spark.memory.{MemoryConsumer, MemoryMode}
 
 /**
  * The task's share of Spark's memory as the engine's budget, both ways: what the engine reserves is acquired from Spark, which may spill other consumers
@@ -17,7 +17,7 @@ private[plasmon] final class TaskMemory(context: TaskContext, session: Session) 
   private var isAsking = false
   private var isClosed = false
 
-  private final class Consumer extends MemoryConsumer(manager, manager.pageSizeBytes(), manager.getTungstenMemoryMode) {
+  private final class Consumer extends MemoryConsumer(manager, manager.pageSizeBytes(), MemoryMode.OFF_HEAP) {
     override def spill(size: Long, trigger: MemoryConsumer): Long =
       if ((trigger eq this) || isAsking || isClosed) 0 else session.spill(size)
   }

@@ -52,6 +52,8 @@ private object Operators {
     case window: WindowExec => this.window(window)
     case limit: WindowGroupLimitExec => groupLimit(limit)
     case exchange: ShuffleExchangeExec => shuffle(exchange)
+    // A broadcast goes with the join that reads it, and a union hands on batches as they are.
+    case _: BroadcastExchangeExec | _: UnionExec => Left(None)
     case other => refused(other, Refusal.Operator, "the engine has no such operator")
   }
 
