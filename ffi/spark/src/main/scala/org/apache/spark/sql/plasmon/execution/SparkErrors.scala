@@ -1,30 +1,28 @@
 package org.apache.spark.sql.plasmon.execution
 
 import dev.plasmon.{ErrorCode, PlasmonException}
+import dev.plasmon.spark.DataErrors
 import org.apache.spark.{SparkException, TaskKilledException}
-import org.apache.spark.sql.errors.QueryExecutionErrors
 
 /** Failures of the engine as the exceptions that Spark's own operators throw. */
 private[plasmon] object SparkErrors {
+  /** A message of one of the engine's functions with Spark's semantics: Spark's condition, then Spark's sentences. */
+  private val OfSpark = """(?s)\[([A-Z_]+(?:\.[A-Z_]+)*)\].*""".r
+
   def of(failure: PlasmonException): Throwable = failure.code() match {
     case ErrorCode.CANCELLED => new TaskKilledException("native work was cancelled")
     case ErrorCode.HOST if failure.getCause != null => failure.getCause
-    case ErrorCode.DATA => caused(ofData(failure.getMessage), failure)
+    case ErrorCode.DATA => ofData(failure)
     case _ => new SparkException(failure.toString, failure)
   }
 
-  private def caused(thrown: Throwable, failure: PlasmonException): Throwable = {
-    if (thrown.getCause == null) thrown.initCause(failure)
-    thrown
-  }
-
-  /** A value that cannot be computed, which queries in ANSI mode fail on. */
-  private def ofData(message: String): Throwable = {
-    val text = message.toLowerCase(java.util.Locale.ROOT)
-    if (text.contains("division by zero") || text.contains("divide by zero") || text.contains("divide_by_zero")) {
-      QueryExecutionErrors.divideByZeroError(null)
-    } else {
-      QueryExecutionErrors.arithmeticOverflowError(message)
-    }
+  /** A value that cannot be computed, which queries in ANSI mode fail on. Arithmetic of the engine's own has messages of its own. */
+  private def ofData(failure: PlasmonException): Throwable = failure.getMessage match {
+    case message @ OfSpark(condition) => DataErrors.of(condition, message, failure)
+    case message if message.startsWith("division by zero") =>
+      DataErrors.of("DIVIDE_BY_ZERO", s"[DIVIDE_BY_ZERO] Division by zero: $message. Use `try_divide` to have null instead.", failure)
+    case message if message.contains("decimal result") =>
+      DataErrors.of("NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", s"[NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION] $message", failure)
+    case message => DataErrors.of("ARITHMETIC_OVERFLOW", s"[ARITHMETIC_OVERFLOW] $message", failure)
   }
 }
