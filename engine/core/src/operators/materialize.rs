@@ -212,12 +212,13 @@ impl SinkState for MaterializeState {
         };
         let has_room = reservation.try_grow(bytes)?;
         if !has_room {
-            self.spill()?;
+            // What is kept needs not be read again: half, so that the next time is not soon.
+            self.spill(reservation.held() / 2)?;
         }
         self.local.push(batch);
         // With no memory at all a batch is written at once.
         if !has_room && !self.grow(bytes)? {
-            self.spill()?;
+            self.spill(0)?;
         }
         self.metrics.reserved(self.reservation.as_ref().map_or(0, Reservation::held));
         Ok(Flow::NeedInput)
@@ -240,18 +241,24 @@ impl MaterializeState {
         granted(self.reservation.as_ref().map_or(Ok(()), |reservation| reservation.grow(bytes)))
     }
 
-    /// Writes what is in memory to the file of this worker. Batches without columns take no memory and stay.
-    fn spill(&mut self) -> Result<()> {
+    /// Writes what is in memory to the file of this worker, but for the last batches of at most `keep` bytes. Batches without columns take no memory and stay.
+    fn spill(&mut self, keep: usize) -> Result<()> {
         if self.local.iter().any(|batch| batch.columns().is_empty()) {
             return Ok(());
         }
-        if !self.local.is_empty() {
+        let mut kept = 0;
+        let mut end = self.local.len();
+        while end > 0 && kept + self.local[end - 1].memory_bytes() <= keep {
+            end -= 1;
+            kept += self.local[end].memory_bytes();
+        }
+        if end > 0 {
             let file = self.task.spill.file_in(&mut self.file, "Materialize", &self.metrics)?;
-            self.pieces.extend(write(&self.local, file, || self.task.cancel.check())?);
-            self.local.clear();
+            self.pieces.extend(write(&self.local[..end], file, || self.task.cancel.check())?);
+            self.local.drain(..end);
         }
         if let Some(reservation) = &self.reservation {
-            reservation.shrink(reservation.held());
+            reservation.shrink(reservation.held().saturating_sub(kept));
         }
         Ok(())
     }
