@@ -1,14 +1,13 @@
 package org.apache.spark.sql.plasmon.rule
 
 import org.apache.spark.sql.catalyst.optimizer.{BuildLeft, BuildRight, BuildSide}
-import org.apache.spark.sql.execution.SparkPlan
+import org.apache.spark.sql.execution.{BinaryExecNode, SparkPlan}
 import org.apache.spark.sql.execution.adaptive.{AQEShuffleReadExec, QueryStageExec}
-import org.apache.spark.sql.execution.joins.SortMergeJoinExec
 
 /** Which input of a join becomes the table, where Spark's plan does not say. */
 private object BuildSides {
   /** The smaller one. All kinds of joins can build either. */
-  def choose(join: SortMergeJoinExec): BuildSide =
+  def choose(join: BinaryExecNode): BuildSide =
     if (bytes(join.left) < bytes(join.right)) BuildLeft else BuildRight
 
   /** Bytes as a stage has measured them, else as the optimizer estimates. */

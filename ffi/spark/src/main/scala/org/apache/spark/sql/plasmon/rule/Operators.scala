@@ -43,6 +43,7 @@ private object Operators {
       this.join(join, join.leftKeys, join.rightKeys, join.joinType, join.buildSide, join.condition, join.isNullAwareAntiJoin, JoinExchange.Broadcast)
     case join: BroadcastNestedLoopJoinExec =>
       this.join(join, Nil, Nil, join.joinType, join.buildSide, join.condition, isNullAware = false, JoinExchange.Broadcast)
+    case product: CartesianProductExec => cartesian(product)
     case join: ShuffledHashJoinExec =>
       this.join(join, join.leftKeys, join.rightKeys, join.joinType, join.buildSide, join.condition, isNullAware = false, shuffled(join.isSkewJoin))
     case join: SortMergeJoinExec =>
@@ -144,6 +145,20 @@ private object Operators {
     val refusal = Windows.refusal(node.partitionSpec, node.orderSpec, child.output).orElse(Windows.rank(node.rankLikeFunction).left.toOption)
     answer(refusal) {
       PlasmonWindowGroupLimitExec(node.partitionSpec, node.orderSpec, node.rankLikeFunction, node.limit, node.mode == WindowGroupLimitFinal, child)
+    }
+  }
+
+  /** Spark pairs every partition with every other one. Here both inputs go to one task, whose nested loop has the whole of the smaller one as its table. */
+  private def cartesian(product: CartesianProductExec): Answer = {
+    val inputs = product.children.map { child =>
+      val rows = native(child)
+      if (rows.outputPartitioning == SinglePartition) rows else PlasmonExchangeExec(SinglePartition, rows, ENSURE_REQUIREMENTS, None)
+    }
+    val Seq(left, right) = inputs
+    answer(PlasmonJoinExec.refusal(Nil, Nil, product.condition, left.output, right.output)) {
+      PlasmonJoinExec(
+        Nil, Nil, Inner, BuildSides.choose(product), product.condition, isNullAware = false, JoinExchange.Shuffled, product.output, SinglePartition,
+        left, right)
     }
   }
 
