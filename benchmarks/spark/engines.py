@@ -38,6 +38,17 @@ def comet_jar(spark_minor):
     return place
 
 
+def gluten_jar(environment):
+    """Gluten's jar in the environment that its package from PyPI is in; None when it is not there."""
+    return next((environment / "lib").glob("python*/site-packages/velox_spark/jars/gluten-velox-bundle-*.jar"), None)
+
+
+def versions(arguments):
+    """The versions of the engines that are not Spark's own, as far as they tell."""
+    gluten = gluten_jar(arguments.gluten)
+    return {"comet": COMET_VERSION} | ({"gluten": gluten.stem.rpartition("-")[2]} if gluten else {})
+
+
 def settings(name, arguments):
     """An engine's settings. Who works outside of the heap gets half of the memory there."""
     total = arguments.memory
@@ -52,9 +63,9 @@ def settings(name, arguments):
             "spark.shuffle.manager": "org.apache.spark.sql.comet.execution.shuffle.CometShuffleManager",
         }
     elif name == "gluten":
-        [jar] = (arguments.gluten / "lib").glob("python*/site-packages/velox_spark/jars/gluten-velox-bundle-*.jar")
+        jar = str(gluten_jar(arguments.gluten))
         conf |= {
-            "spark.driver.extraClassPath": str(jar), "spark.executor.extraClassPath": str(jar), "spark.plugins": "org.apache.gluten.GlutenPlugin",
+            "spark.driver.extraClassPath": jar, "spark.executor.extraClassPath": jar, "spark.plugins": "org.apache.gluten.GlutenPlugin",
             "spark.shuffle.manager": "org.apache.spark.shuffle.sort.ColumnarShuffleManager",
             # Spark 3.5 has it off, and the others here on; Gluten leaves to Spark what it cannot do in this mode.
             "spark.sql.ansi.enabled": "false",

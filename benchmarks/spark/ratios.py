@@ -41,8 +41,7 @@ def axis(drawing, top, bottom):
 
 
 def label(record, name):
-    version = f" {record['comet']}" if name == "comet" else ""
-    return f"{engines.NAMES[name]}{version} in Spark {record['versions'][name]}"
+    return f"{engines.NAMES[name]} {record['engine_versions'].get(name, '')} in Spark {record['versions'][name]}".replace("  ", " ")
 
 
 def means_panel(drawing, record, top):
@@ -50,7 +49,8 @@ def means_panel(drawing, record, top):
     rows = {n: r for n, r in record["summary"].items() if n != "stock"}
     bottom = top + len(rows) * ROW + 8
     axis(drawing, top, bottom)
-    drawing.text(WIDTH - RIGHT + 20, top - 7, "faster on       CPU", 12, SOFT)
+    drawing.text(WIDTH - RIGHT + 20, top - 7, "faster on", 12, SOFT)
+    drawing.text(WIDTH - RIGHT + 98, top - 7, "CPU", 12, SOFT)
     for i, (name, row) in enumerate(rows.items()):
         y = top + 8 + i * ROW
         drawing.text(LEFT - 14, y + 15, engines.NAMES[name], 14, INK, "end", "bold")

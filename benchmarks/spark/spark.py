@@ -52,7 +52,7 @@ def measure(suite, data, arguments):
     running = [e for e in (engines.start(n, arguments, data) for n in arguments.engines.split(",")) if e]
     record = {
         "suite": suite, "title": f"{TITLES[suite]} scale {arguments.scale}", "scale": arguments.scale, "seconds": {}, "spread": {}, "cpu_seconds": {}, "native": {}, "peak_megabytes": {},
-        "notes": [], "versions": {e.name: e.version for e in running}, "comet": engines.COMET_VERSION, "date": str(datetime.date.today()), "machine": report.machine(),
+        "notes": [], "versions": {e.name: e.version for e in running}, "engine_versions": engines.versions(arguments), "date": str(datetime.date.today()), "machine": report.machine(),
         "commit": report.commit(), "system": platform.platform(), "threads": arguments.threads, "repeat": arguments.repeat, "memory_megabytes": arguments.memory,
     }
     for name, sql in texts(suite, arguments.queries).items():

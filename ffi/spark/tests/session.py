@@ -7,6 +7,7 @@ import re
 import shutil
 import tempfile
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -111,8 +112,8 @@ class Outcome:
 
 
 def condition(error):
-    """The error condition of an exception of PySpark's."""
-    told = error.getCondition() if hasattr(error, "getCondition") else error.getErrorClass()
+    """The error condition of an exception of PySpark's, or of one of Java's that PySpark has no name for."""
+    told = error.getCondition() if isinstance(error, PySparkException) else None
     if told and not told.startswith("_"):
         return told
     found = CONDITION.search(str(error))
@@ -126,7 +127,7 @@ def run(spark, sql, native, exact=False):
         try:
             frame = spark.sql(sql)
             rows = arrow_values.rows(frame.toArrow()) if exact else [tuple(row) for row in frame.collect()]
-        except PySparkException as error:
+        except (PySparkException, Py4JJavaError) as error:
             return Outcome(None, condition(error), str(error), *counted(frame), [], False, frame is not None)
         keys, limited = plans.order(frame)
         return Outcome(rows, None, "", *counted(frame), keys, limited)

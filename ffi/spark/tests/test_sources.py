@@ -1,0 +1,187 @@
+"""Where rows come from and where they go: layouts of files, tables that prune at run time, rows of other operators, writes, streams."""
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import compare
+import plans
+import session
+
+ROWS = 5000
+
+
+@pytest.fixture(scope="module")
+def tables(spark, tmp_path_factory):
+    """Views: facts (partitioned by day and kind), days, and facts in other formats."""
+    folder = tmp_path_factory.mktemp("sources")
+    facts = spark.range(ROWS).selectExpr(
+        "id", "cast(id % 37 AS int) AS day", "concat('k', id % 3) AS kind", "cast(id * 7 % 1000 AS decimal(9,2)) / 8 AS price", "if(id % 11 = 0, NULL, concat('name ', id % 50)) AS name",
+        "array(id, id + 1) AS list", "named_struct('x', cast(id % 5 AS int), 'y', concat('y', id % 4)) AS pair", "map('a', id) AS pairs",
+    )
+    days = spark.range(37).selectExpr("cast(id AS int) AS day", "concat('week ', id div 7) AS week")
+    with session.configured(spark, {session.ENABLED: "false"}):
+        facts.repartition(3).write.partitionBy("day", "kind").parquet(f"{folder}/facts")
+        days.write.parquet(f"{folder}/days")
+        flat = facts.drop("list", "pair", "pairs")
+        flat.write.csv(f"{folder}/csv", header=True)
+        flat.write.orc(f"{folder}/orc")
+        flat.write.json(f"{folder}/json")
+        flat.repartition(2).write.bucketBy(4, "id").sortBy("id").mode("overwrite").saveAsTable("bucketed")
+    spark.read.parquet(f"{folder}/facts").createOrReplaceTempView("facts")
+    spark.read.parquet(f"{folder}/days").createOrReplaceTempView("days")
+    for form in ("orc", "json"):
+        spark.read.format(form).load(f"{folder}/{form}").createOrReplaceTempView(f"facts_{form}")
+    spark.read.csv(f"{folder}/csv", header=True, inferSchema=True).createOrReplaceTempView("facts_csv")
+    spark.range(ROWS).selectExpr("id", "id % 10 AS g").createOrReplaceTempView("numbers")
+    yield folder
+    spark.sql("DROP TABLE bucketed")
+
+
+def same(spark, sql, relative=0.0):
+    """Both outcomes are equal; gives the plugin's."""
+    stock, native = session.run(spark, sql, native=False), session.run(spark, sql, native=True)
+    assert stock.error is None, stock.message
+    assert compare.outcomes(stock, native, relative) is None
+    return native
+
+
+QUERIES = {
+    "partition columns": "SELECT day, kind, count(*), sum(price) FROM facts WHERE day < 9 AND kind <> 'k1' GROUP BY day, kind",
+    "partition columns alone": "SELECT DISTINCT kind FROM facts",
+    "no columns": "SELECT count(*) FROM facts",
+    "dynamic pruning, broadcast": "SELECT kind, sum(price) FROM facts JOIN days USING (day) WHERE week = 'week 2' GROUP BY kind",
+    "dynamic pruning, shuffled": "SELECT /*+ MERGE(days) */ kind, sum(price) FROM facts JOIN days USING (day) WHERE week = 'week 2' GROUP BY kind",
+    "pruning by a sub-query": "SELECT count(*), max(name) FROM facts WHERE day = (SELECT max(day) FROM days WHERE week = 'week 3')",
+    "file metadata": "SELECT count(DISTINCT _metadata.file_path) > 1, count(*) FROM facts",
+    "nested columns": "SELECT pair.y, sum(pair.x), max(list[1]), max(pairs['a']), count(list) FROM facts GROUP BY pair.y",
+    "nested values as they are": "SELECT id, list, pair, pairs FROM facts WHERE id % 100 = 3",
+    "exploded": "SELECT e % 3 AS g, count(*) FROM facts LATERAL VIEW explode(list) AS e GROUP BY 1",
+    "csv": "SELECT kind, count(name), sum(price) FROM facts_csv GROUP BY kind",
+    "orc": "SELECT kind, count(name), sum(price) FROM facts_orc GROUP BY kind",
+    "json": "SELECT kind, count(name), max(price) FROM facts_json GROUP BY kind",
+    "buckets": "SELECT a.kind, count(*) FROM bucketed a JOIN bucketed b ON a.id = b.id WHERE b.price > 3 GROUP BY a.kind",
+    "rows of Spark's own": "SELECT g, sum(id), kind, count(*) FROM numbers JOIN facts USING (id) GROUP BY g, kind",
+    "literal rows": "SELECT v.b, count(*) FROM facts JOIN (VALUES (1, 'x'), (2, NULL), (NULL, 'z')) AS v(a, b) ON facts.day = v.a GROUP BY v.b",
+    "a sample": "SELECT count(*), sum(id) FROM facts TABLESAMPLE (20 PERCENT) REPEATABLE (7)",
+    "limits": "SELECT count(*) FROM (SELECT id FROM facts LIMIT 1234)",
+    "top": "SELECT id, price FROM facts ORDER BY price DESC, id LIMIT 20 OFFSET 5",
+    "repartitioned": "SELECT /*+ REPARTITION(5, kind) */ kind, id FROM facts WHERE id < 100",
+    "range partitions": "SELECT /*+ REPARTITION_BY_RANGE(3, id) */ id, price FROM facts WHERE id < 100",
+    "round robin": "SELECT /*+ REPARTITION(3) */ id, price FROM facts WHERE id < 100",
+    "cube": "SELECT day % 3 AS d, kind, grouping_id(), count(*), sum(price) FROM facts GROUP BY CUBE (day % 3, kind)",
+    "pivot": "SELECT * FROM (SELECT day % 2 AS d, kind, price FROM facts) PIVOT (sum(price) FOR kind IN ('k0', 'k1'))",
+    "windows": "SELECT id, row_number() OVER w, lag(price) OVER w, sum(price) OVER (w ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) FROM facts WHERE day < 3 WINDOW w AS (PARTITION BY kind ORDER BY id)",
+    "set operations": "(SELECT day, kind FROM facts WHERE day < 9 EXCEPT SELECT day, 'k1' FROM days) UNION ALL (SELECT day, kind FROM facts INTERSECT SELECT day, 'k0' FROM days)",
+    "null-aware anti join": "SELECT count(*) FROM facts WHERE name NOT IN (SELECT name FROM facts WHERE day = 1 AND name IS NOT NULL)",
+    "existence join": "SELECT count(*) FROM facts WHERE day = 3 OR EXISTS (SELECT 1 FROM days WHERE days.day = facts.day AND week = 'week 1')",
+    "cross join": "SELECT count(*), sum(a.day * b.day) FROM days a CROSS JOIN days b WHERE a.day + b.day > 30",
+    "collations": "SELECT upper(name) COLLATE UTF8_LCASE AS n, count(*) FROM facts GROUP BY n",
+    "a union of both": "SELECT id, 'file' AS o FROM facts WHERE id < 50 UNION ALL SELECT id, 'range' FROM numbers WHERE id < 50",
+}
+
+
+@pytest.mark.parametrize("name", QUERIES)
+@pytest.mark.parametrize("adaptive", ["true", "false"], ids=["adaptive", "static"])
+def test_same_as_spark(spark, not_native, tables, name, adaptive):
+    with session.configured(spark, {"spark.sql.adaptive.enabled": adaptive}):
+        not_native.check("sources", name, same(spark, QUERIES[name]))
+
+
+def test_partitions_are_pruned_at_run_time(spark, tables):
+    with session.configured(spark, {session.ENABLED: "true"}):
+        frame = spark.sql(QUERIES["dynamic pruning, broadcast"])
+        frame.collect()
+    plan = frame._jdf.queryExecution().executedPlan().toString()
+    assert "dynamicpruning" in plan and "SubqueryBroadcast" in plan, plan
+
+
+def test_python_functions_in_the_middle(spark, tables):
+    from pyspark.sql.types import LongType
+    spark.udf.register("twice", lambda v: None if v is None else 2 * v, LongType())
+    same(spark, "SELECT kind, sum(twice(id)) FROM facts WHERE twice(day) < 20 GROUP BY kind")
+
+
+def test_cached_tables(spark, tables):
+    spark.sql("CACHE TABLE cached AS SELECT day, kind, price FROM facts WHERE day < 20")
+    try:
+        same(spark, "SELECT kind, count(*), sum(price) FROM cached WHERE day > 3 GROUP BY kind")
+    finally:
+        spark.sql("UNCACHE TABLE cached")
+
+
+def test_a_table_cached_by_the_plugin_reads_the_same(spark, tables):
+    answers = []
+    for enabled in ("false", "true"):
+        with session.configured(spark, {session.ENABLED: enabled}):
+            spark.sql("CACHE TABLE cached AS SELECT day, kind, price, name FROM facts WHERE day < 20")
+            answers.append([tuple(row) for row in spark.sql("SELECT * FROM cached").collect()])
+            spark.sql("UNCACHE TABLE cached")
+            spark.sql("DROP VIEW cached")
+    assert compare.difference(*answers) is None
+
+
+@pytest.mark.parametrize("form", ["parquet", "orc", "csv"])
+def test_what_is_written_is_the_same(spark, tables, form, tmp_path):
+    for enabled in ("false", "true"):
+        with session.configured(spark, {session.ENABLED: enabled}):
+            written = spark.sql("SELECT id, day, kind, price, name FROM facts WHERE day < 20 DISTRIBUTE BY kind SORT BY id")
+            written.write.partitionBy("kind").format(form).save(f"{tmp_path}/{enabled}")
+    with session.configured(spark, {session.ENABLED: "false"}):
+        expected, actual = ([tuple(row) for row in spark.read.format(form).load(f"{tmp_path}/{enabled}").collect()] for enabled in ("false", "true"))
+    assert expected and compare.difference(expected, actual) is None
+
+
+def test_files_of_different_schemas(spark, tmp_path):
+    pq.write_table(pa.table({"a": pa.array([1, 2], pa.int32()), "b": ["x", "y"]}), tmp_path / "1.parquet")
+    pq.write_table(pa.table({"b": ["z", None], "c": pa.array([1.5, None])}), tmp_path / "2.parquet")
+    pq.write_table(pa.table({"c": pa.array([], pa.float64())}), tmp_path / "3.parquet")
+    spark.read.option("mergeSchema", "true").parquet(str(tmp_path)).createOrReplaceTempView("mixed")
+    assert same(spark, "SELECT a, b, c FROM mixed").rows
+    same(spark, "SELECT count(a), count(b), count(c), count(*) FROM mixed WHERE b <> 'x' OR b IS NULL")
+
+
+def test_upper_and_lower_case_names(spark, tmp_path):
+    pq.write_table(pa.table({"Key": [1, 2, 3], "VALUE": ["a", "b", "c"]}), tmp_path / "1.parquet")
+    spark.read.schema("key BIGINT, value STRING").parquet(str(tmp_path)).createOrReplaceTempView("cases")
+    assert same(spark, "SELECT key, value FROM cases WHERE key > 1").rows == [(2, "b"), (3, "c")]
+
+
+def test_a_file_that_is_not_there_any_more(spark, tmp_path):
+    for i in range(2):
+        pq.write_table(pa.table({"a": [i]}), tmp_path / f"{i}.parquet")
+    spark.read.parquet(str(tmp_path)).createOrReplaceTempView("vanishing")
+    (tmp_path / "1.parquet").unlink()
+    stock, native = (session.run(spark, "SELECT sum(a) FROM vanishing", native) for native in (False, True))
+    assert stock.error and native.error, (stock.rows, native.rows)
+    with session.configured(spark, {"spark.sql.files.ignoreMissingFiles": "true"}):
+        same(spark, "SELECT sum(a) FROM vanishing")
+
+
+def test_a_broken_file(spark, tmp_path):
+    for i in range(2):
+        pq.write_table(pa.table({"a": list(range(100))}), tmp_path / f"{i}.parquet")
+    spark.read.parquet(str(tmp_path)).createOrReplaceTempView("broken")
+    (tmp_path / "1.parquet").write_bytes(b"PAR1 this is no Parquet file PAR1")
+    stock, native = (session.run(spark, "SELECT sum(a) FROM broken", native) for native in (False, True))
+    assert stock.error and native.error, (stock.rows, native.rows)
+    with session.configured(spark, {"spark.sql.files.ignoreCorruptFiles": "true"}):
+        same(spark, "SELECT sum(a) FROM broken")
+
+
+def test_streams_are_left_to_spark(spark, tables, tmp_path):
+    pq.write_table(pa.table({"a": [1, 2, 3, 3]}), tmp_path / "1.parquet")
+    with session.configured(spark, {session.ENABLED: "true", "spark.sql.streaming.checkpointLocation": f"{tmp_path}/checkpoint"}):
+        stream = spark.readStream.schema("a BIGINT").parquet(str(tmp_path)).groupBy("a").count()
+        query = stream.writeStream.format("memory").queryName("counted").outputMode("complete").trigger(availableNow=True).start()
+        assert query.awaitTermination(120)
+    assert sorted(tuple(row) for row in spark.sql("SELECT a, count FROM counted").collect()) == [(1, 1), (2, 1), (3, 2)]
+
+
+def test_explain_names_the_operators(spark, tables):
+    if session.jar() is None:
+        pytest.skip("without the plugin there is nothing to see")
+    with session.configured(spark, {session.ENABLED: "true"}):
+        frame = spark.sql(QUERIES["partition columns"])
+        frame.collect()
+        assert any(name.startswith("Plasmon") for name in plans.names(frame))
+        assert "Plasmon" in frame._jdf.queryExecution().executedPlan().toString()
