@@ -1,4 +1,5 @@
 """One session for all tests of a run: the interpreter that pytest runs in chooses the version of Spark."""
+import collections
 import json
 import pathlib
 
@@ -40,7 +41,7 @@ class NotNative:
             return
         self.seen.setdefault(suite, {}).setdefault(query, set()).update(outcome.foreign)
         more = sorted(set(outcome.foreign) - set(self.allowed.get(suite, {}).get(query, [])))
-        assert self.mode == "accept" or not more, f"{suite} {query}: left to Spark, and not so before: {', '.join(more)}"
+        assert self.mode == "accept" or not more, f"{suite} {query}: left to Spark, and not so before: {', '.join(more)}; " + "; ".join(outcome.reasons)
 
     def stale(self, suite, query):
         """What the list allows and is native now."""
@@ -61,10 +62,27 @@ class NotNative:
         NOT_NATIVE.write_text("{\n" + lines + "\n}\n")
 
 
+    def report(self):
+        """How many queries of each suite were native as a whole, and what was left to Spark most often."""
+        for suite, queries in sorted(self.seen.items()):
+            whole = sum(not operators for operators in queries.values())
+            often = collections.Counter(name for operators in queries.values() for name in operators).most_common(8)
+            yield f"{suite}: {whole} of {len(queries)} native as a whole" + (f"; left to Spark: {', '.join(f'{name} in {count}' for name, count in often)}" if often else "")
+
+
+LISTED = pytest.StashKey()
+
+
 @pytest.fixture(scope="session")
 def not_native(request):
     mode = request.config.getoption("--not-native")
-    listed = NotNative(mode)
+    listed = request.config.stash.setdefault(LISTED, NotNative(mode))
     yield listed
     if mode != "check":
         listed.write()
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if LISTED in config.stash:
+        for line in config.stash[LISTED].report():
+            terminalreporter.write_line(line)

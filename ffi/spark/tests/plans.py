@@ -52,6 +52,12 @@ def foreign_and_native(frame):
     return {name: count for name, count in found.items() if not name.startswith("Plasmon")}, native
 
 
+def reasons(frame):
+    """Why operators were left to Spark, as the plugin tells."""
+    report = frame.sparkSession._jvm.dev.plasmon.spark.FallbackReport.of(frame._jdf.queryExecution().executedPlan())
+    return [f"{reason.node()}: {reason.reason()}: {reason.detail()}" for reason in report]
+
+
 def order(frame):
     """The positions of the columns that a query orders its rows by, as far as they are among its columns, and whether a limit cuts the rows."""
     node = frame._jdf.queryExecution().optimizedPlan()

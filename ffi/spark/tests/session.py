@@ -1,6 +1,7 @@
 """A Spark session with the plugin in it, and queries that run by Spark's own operators or by the plugin's, as one setting tells."""
 import contextlib
 import dataclasses
+import logging
 import os
 import pathlib
 import re
@@ -48,7 +49,8 @@ def settings(folder):
         "spark.driver.host": "localhost",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "ERROR",
+        # Tasks fail here on purpose, and each failure is a page.
+        "spark.log.level": os.environ.get("PLASMON_SPARK_LOG", "OFF"),
         # A task that ends with memory that it took from Spark and has not given back fails.
         "spark.unsafe.exceptionOnMemoryLeak": "true",
     }
@@ -65,6 +67,8 @@ def started(**more):
     conf = settings(folder) | {key.replace("__", "."): value for key, value in more.items()}
     for key, value in conf.items():
         builder = builder.config(key, value)
+    # PySpark's own log of errors, which are compared here.
+    logging.getLogger("SQLQueryContextLogger").disabled = True
     session = builder.getOrCreate()
     try:
         yield session
@@ -109,6 +113,8 @@ class Outcome:
     limited: bool
     #: Whether Spark took the query; if not, the error is one of its text.
     planned: bool = True
+    #: Why operators were left to Spark.
+    reasons: list = dataclasses.field(default_factory=list)
 
 
 def condition(error):
@@ -130,7 +136,10 @@ def run(spark, sql, native, exact=False):
         except (PySparkException, Py4JJavaError) as error:
             return Outcome(None, condition(error), str(error), *counted(frame), [], False, frame is not None)
         keys, limited = plans.order(frame)
-        return Outcome(rows, None, "", *counted(frame), keys, limited)
+        outcome = Outcome(rows, None, "", *counted(frame), keys, limited)
+        if native and outcome.foreign and jar():
+            outcome.reasons = plans.reasons(frame)
+        return outcome
 
 
 def counted(frame):

@@ -44,7 +44,7 @@ def memory_in_use(spark):
     """Bytes that tasks of this JVM hold of Spark's execution memory, on the heap and off it."""
     jvm = spark.sparkContext._jvm
     # By the field: a look at SparkEnv's methods needs classes that PySpark does not have.
-    field = jvm.java.lang.Class.forName("org.apache.spark.SparkEnv").getDeclaredField("memoryManager")
+    field = jvm.java.lang.Class.forName("org.apache.spark.SparkEnv").getDeclaredField("_memoryManager")
     field.setAccessible(True)
     return field.get(spark.sparkContext._jsc.sc().env()).executionMemoryUsed()
 
