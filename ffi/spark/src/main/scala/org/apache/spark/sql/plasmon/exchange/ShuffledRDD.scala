@@ -81,7 +81,7 @@ final class ShuffledBatchesRDD(val frames: ShuffledFramesRDD, schema: StructType
 
   private val program = {
     val root = NativeRelation.of(output, PlanProto.scan(0, output.indices))
-    BlockProgram(root.message.bytes, Array(FramesInput(0, schema)))
+    BlockProgram(root.message.bytes, Array(FramesInput(0, schema)), Array.empty)
   }
 
   override protected def getPartitions: Array[Partition] = frames.partitions

@@ -36,14 +36,15 @@ final case class RowsInput(index: Int, schema: StructType, batchRows: Int) exten
 /** Rows that every task reads as a whole. */
 final case class BroadcastInput(relation: Broadcast[PlasmonRelation], schema: StructType) extends BlockInput
 
-/** A native plan but for what differs from task to task. `root` is the bytes of a relation. */
-final case class BlockProgram(root: Array[Byte], inputs: Array[BlockInput])
+/** A native plan but for what differs from task to task. `root` is the bytes of a relation, `builds` the names of the shared tables in it. */
+final case class BlockProgram(root: Array[Byte], inputs: Array[BlockInput], builds: Array[String])
 
 /** Collects what a block of native operators reads, while they say what they are. */
 final class BlockBuilder {
   private val inputs = ArrayBuffer.empty[BlockInput]
   private val parents = ArrayBuffer.empty[RDD[_]]
   private val scans = ArrayBuffer.empty[Seq[FilePartition]]
+  private val builds = ArrayBuffer.empty[String]
 
   /** A relation of the rows of a plan, be it a native operator, an exchange, another block, or Spark's own. */
   def input(child: SparkPlan): NativeRelation = child match {
@@ -65,9 +66,15 @@ final class BlockBuilder {
     scan(input(parents.size - 1), plan.output)
   }
 
-  /** A relation of the rows of a broadcast exchange, which every task gets all of. */
-  def broadcast(exchange: SparkPlan): NativeRelation =
-    scan(BroadcastInput(exchange.executeBroadcast[PlasmonRelation](), schema(exchange)), exchange.output)
+  /** A relation of the rows of a broadcast exchange, which every task gets all of, and what tells the broadcast from others. */
+  def broadcast(exchange: SparkPlan): (NativeRelation, String) = {
+    val rows = exchange.executeBroadcast[PlasmonRelation]()
+    val name = s"${exchange.session.sparkContext.applicationId}/${rows.id}"
+    (scan(BroadcastInput(rows, schema(exchange)), exchange.output), name)
+  }
+
+  /** A table of that name is shared by the tasks of an executor. */
+  def shareBuild(name: String): Unit = builds += name
 
   /** A relation of the rows in parts of files. The columns behind the first `dataColumns` are told by the parts. */
   def files(partitions: Seq[FilePartition], output: Seq[Attribute], dataColumns: Int, caseSensitive: Boolean): NativeRelation = {
@@ -84,7 +91,7 @@ final class BlockBuilder {
 
   /** The tasks of a block: `root` is the relation of `plan`. */
   def tasks(context: SparkContext, root: NativeRelation, plan: SparkPlan): BlockRDD = {
-    val program = BlockProgram(root.message.bytes, inputs.toArray)
+    val program = BlockProgram(root.message.bytes, inputs.toArray, builds.toArray)
     new BlockRDD(context, program, schema(plan), parents.toSeq, scans.map(_.toArray).toArray, BlockMetrics(root.inPreOrder.toArray))
   }
 }

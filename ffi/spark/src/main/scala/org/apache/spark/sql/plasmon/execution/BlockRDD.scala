@@ -32,7 +32,7 @@ final class BlockRDD(
 
   override protected def getPreferredLocations(split: Partition): Seq[String] = {
     val partition = split.asInstanceOf[BlockPartition]
-    val ofParents = parents.zip(partition.parents).flatMap { case (parent, p) => context.getPreferredLocs(parent, p.index).map(_.host) }
+    val ofParents = parents.zip(partition.parents).flatMap { case (parent, p) => sparkContext.getPreferredLocs(parent, p.index).map(_.host) }
     if (ofParents.nonEmpty) ofParents.distinct else partition.files.flatMap(_.preferredLocations()).distinct.toSeq
   }
 

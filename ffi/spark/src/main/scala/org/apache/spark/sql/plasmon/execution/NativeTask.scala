@@ -29,6 +29,7 @@ final class NativeTask(
   private val session = new Session()
   private val memory = new TaskMemory(context, session)
   private var stream: Option[Stream] = None
+  program.builds.foreach(SharedBuilds.retain)
   context.addTaskCompletionListener[Unit](_ => close())
 
   session
@@ -94,6 +95,7 @@ final class NativeTask(
       s.close()
     }
     session.close()
+    program.builds.foreach(SharedBuilds.release)
     memory.close()
   }
 }

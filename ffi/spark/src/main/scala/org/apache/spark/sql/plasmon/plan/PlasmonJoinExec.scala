@@ -7,7 +7,8 @@ import org.apache.spark.sql.catalyst.plans.physical._
 import org.apache.spark.sql.execution.{BinaryExecNode, SparkPlan}
 import org.apache.spark.sql.plasmon.execution.{BlockBuilder, NativeRelation}
 import org.apache.spark.sql.plasmon.expression.{ExpressionConverter, Refusal, Subqueries}
-import org.apache.spark.sql.plasmon.proto.{EnumValue, PlanProto}
+import org.apache.spark.sql.plasmon.proto.{EnumValue, Message, PlanProto}
+import org.apache.spark.sql.plasmon.proto.{PlanNumbers => N}
 import org.apache.spark.sql.plasmon.proto.PlanNumbers.JoinKind
 
 /**
@@ -46,13 +47,16 @@ case class PlasmonJoinExec(
     val (probe, table) = if (isSwapped) (right, left) else (left, right)
     val (probeKeys, tableKeys) = if (isSwapped) (rightKeys, leftKeys) else (leftKeys, rightKeys)
     val probed = block.input(probe)
-    val built = if (isBroadcast) block.broadcast(table) else block.input(table)
+    val (built, broadcast) =
+      if (isBroadcast) { val (rows, name) = block.broadcast(table); (rows, Some(name)) } else (block.input(table), None)
     val keys = convertedAll(probeKeys, probe.output).zip(convertedAll(tableKeys, table.output)).map { case (l, r) =>
       PlanProto.joinKey(l, r)
     }
     val residual = condition.map(converted(_, probe.output ++ table.output))
     val kind = PlasmonJoinExec.kind(joinType, isSwapped)
-    val node = PlanProto.join(probed.message, built.message, kind, keys, residual, isNullAware)
+    val shared = broadcast.filter(_ => PlasmonJoinExec.sharesTable(kind)).map(name => s"$name/${PlasmonJoinExec.layout(kind, keys, table)}")
+    shared.foreach(block.shareBuild)
+    val node = PlanProto.join(probed.message, built.message, kind, keys, residual, isNullAware, cachedBuild = shared)
     PlasmonJoinExec.engineOutput(joinType, probe.output, table.output, output, isSwapped) match {
       case None => give(node, probed, built)
       case Some(all) =>
@@ -87,6 +91,16 @@ object PlasmonJoinExec {
     case LeftAnti => if (isSwapped) JoinKind.RightAnti else JoinKind.LeftAnti
     case _: ExistenceJoin => if (isSwapped) JoinKind.RightMark else JoinKind.LeftMark
     case other => throw new IllegalStateException(s"the engine has no join of kind $other")
+  }
+
+  /** Whether tasks can probe one table: none of them marks rows in it. */
+  private def sharesTable(kind: EnumValue): Boolean =
+    Seq(JoinKind.Inner, JoinKind.Left, JoinKind.LeftSemi, JoinKind.LeftAnti, JoinKind.LeftMark).contains(kind)
+
+  /** What the table of a broadcast depends on besides its rows: a name that is another one for other keys or another use. */
+  private def layout(kind: EnumValue, keys: Seq[Message], table: SparkPlan): String = {
+    val all = new Message().putAll(N.Join.keys, keys).put(N.Join.kind, kind).bytes
+    java.util.HexFormat.of().formatHex(java.security.MessageDigest.getInstance("SHA-256").digest(all), 0, 8) + s"/${table.output.size}"
   }
 
   /** Why a join of this type cannot be native; `None` when it can. */

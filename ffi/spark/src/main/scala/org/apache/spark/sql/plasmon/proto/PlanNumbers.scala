@@ -102,6 +102,7 @@ object PlanNumbers {
     val residual = nested("residual", 5, "Expression")
     val nullAware = bool("null_aware", 6)
     val projection = nested("projection", 7, "Ordinals")
+    val cachedBuild = string("cached_build", 8)
   }
 
   object JoinKind extends EnumNumbers("JoinKind", "JOIN_KIND") {

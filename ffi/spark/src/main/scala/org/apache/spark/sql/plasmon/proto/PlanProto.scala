@@ -99,13 +99,15 @@ object PlanProto {
       keys: Seq[Message],
       residual: Option[Message] = None,
       nullAware: Boolean = false,
-      projection: Option[Seq[Int]] = None): Node = {
+      projection: Option[Seq[Int]] = None,
+      cachedBuild: Option[String] = None): Node = {
     val message = new Message().put(N.Join.left, left).put(N.Join.right, right).put(N.Join.kind, kind).putAll(N.Join.keys, keys)
     residual.foreach(message.put(N.Join.residual, _))
     message.put(N.Join.nullAware, nullAware)
     projection.foreach { kept =>
       message.put(N.Join.projection, new Message().putAll(N.Ordinals.ordinals, kept.map(_.toLong)))
     }
+    cachedBuild.foreach(message.put(N.Join.cachedBuild, _))
     Node(N.Relation.join, message)
   }
 
