@@ -24,6 +24,7 @@ private object Operators {
 
   def convert(node: SparkPlan): Answer = node match {
     case scan: FileSourceScanExec => answer(ParquetScans.refusal(scan))(PlasmonScanExec(scan))
+    case _: NativeDriver => Left(None)
     case other if !other.children.exists(isNative) => Left(None)
     case other if rowsRefusal(other).isDefined => Left(rowsRefusal(other))
     case filter: FilterExec =>
