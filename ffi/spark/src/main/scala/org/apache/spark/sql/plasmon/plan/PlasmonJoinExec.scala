@@ -54,7 +54,7 @@ case class PlasmonJoinExec(
     }
     val residual = condition.map(converted(_, probe.output ++ table.output))
     val kind = PlasmonJoinExec.kind(joinType, isSwapped)
-    val shared = broadcast.filter(_ => PlasmonJoinExec.sharesTable(kind)).map(name => s"$name/${PlasmonJoinExec.layout(kind, keys, table)}")
+    val shared = broadcast.filter(_ => PlasmonJoinExec.sharesTable(kind)).map(name => s"$name/${PlasmonJoinExec.layout(kind, keys, residual, probe, table)}")
     shared.foreach(block.shareBuild)
     val node = PlanProto.join(probed.message, built.message, kind, keys, residual, isNullAware, cachedBuild = shared)
     PlasmonJoinExec.engineOutput(joinType, probe.output, table.output, output, isSwapped) match {
@@ -97,10 +97,12 @@ object PlasmonJoinExec {
   private def sharesTable(kind: EnumValue): Boolean =
     Seq(JoinKind.Inner, JoinKind.Left, JoinKind.LeftSemi, JoinKind.LeftAnti, JoinKind.LeftMark).contains(kind)
 
-  /** What the table of a broadcast depends on besides its rows: a name that is another one for other keys or another use. */
-  private def layout(kind: EnumValue, keys: Seq[Message], table: SparkPlan): String = {
-    val all = new Message().putAll(N.Join.keys, keys).put(N.Join.kind, kind).bytes
-    java.util.HexFormat.of().formatHex(java.security.MessageDigest.getInstance("SHA-256").digest(all), 0, 8) + s"/${table.output.size}"
+  /** What a table and the way of probing it depend on besides the rows of the broadcast: a name that is another one for any other join. */
+  private def layout(kind: EnumValue, keys: Seq[Message], residual: Option[Message], probe: SparkPlan, table: SparkPlan): String = {
+    val join = new Message().putAll(N.Join.keys, keys).putAll(N.Join.residual, residual).put(N.Join.kind, kind)
+    val columns = new Message().putAll(N.Relation.fields_, NativeRelation.fields(probe.output ++ table.output))
+    val hash = java.security.MessageDigest.getInstance("SHA-256").digest(join.bytes ++ columns.bytes)
+    java.util.HexFormat.of().formatHex(hash, 0, 16)
   }
 
   /** Why a join of this type cannot be native; `None` when it can. */
