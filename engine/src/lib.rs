@@ -23,6 +23,7 @@
 mod allocated;
 mod catalog;
 mod execute;
+mod frame_table;
 mod journal;
 mod memory_table;
 pub mod operators;
@@ -35,6 +36,7 @@ mod stream_table;
 mod table_function;
 mod tables;
 
+pub use frame_table::{FrameTable, encode_frames};
 pub use memory_table::MemoryTable;
 pub use parameter::Parameter;
 pub use plasmon_core as core;

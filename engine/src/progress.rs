@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use plasmon_core::Driver;
 use plasmon_core::admission::Place;
 use plasmon_core::pipeline::{CancelToken, Graph, TaskContext};
-use plasmon_plan::explain::{Measurement, explain};
+use plasmon_plan::explain::{Counters, Measurement, counters, explain};
 use plasmon_plan::ir::{Node, Plan, Relation};
 use plasmon_plan::sql::{ExplainFormat, ExplainOptions};
 
@@ -98,6 +98,15 @@ impl Monitor {
         let measurement = self.measure(elapsed_nanos)?;
         let options = ExplainOptions { analyze: true, format, ..ExplainOptions::default() };
         Some(explain(self.plan.as_ref()?, options, &[], Some(&measurement)))
+    }
+
+    /// What every relation of a plan in the wire format did so far, in the order of the plan that was given: the relations of `root` in pre-order, then those of
+    /// `shared`, then of `subqueries`. Empty for other statements.
+    pub fn counters(&self) -> Vec<Counters> {
+        match (&self.plan, self.measure(0)) {
+            (Some(plan), Some(measured)) => counters(plan, &measured),
+            _ => Vec::new(),
+        }
     }
 
     /// The query's cancel token.

@@ -5,19 +5,22 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use crossbeam::channel::{Receiver, TryRecvError};
 use plasmon_core::admission::{Admission, Place};
-use plasmon_core::batch::{Batch, arrow::export_batch};
+use plasmon_core::batch::Batch;
+use plasmon_core::batch::arrow::export_batch;
 use plasmon_core::memory::MemoryBudget;
 use plasmon_core::operators::collect::{Collect, InlineQueue};
 use plasmon_core::pipeline::{CancelToken, Graph, InlineDriver, Progress, TaskContext, run_on_pool};
+use plasmon_core::spill::FrameCodec;
 use plasmon_core::{Config, Driver, Error, Result};
 use plasmon_plan::explain::Measurement;
 use plasmon_plan::ir::Plan;
 use plasmon_plan::lower::lower;
 
 use crate::allocated::Allocated;
+use crate::frame_table::encode_frames;
 use crate::journal::Journal;
 use crate::progress::Monitor;
 
@@ -224,8 +227,40 @@ impl Query {
         self.work(false)
     }
 
+    /// Waits for the next batch and gives it as frames, for [`FrameTable`](crate::FrameTable); `None` at the end.
+    pub fn next_frames(&mut self) -> Result<Option<Vec<u8>>> {
+        loop {
+            match self.advance_and_note(true)? {
+                Move::Rows(batch) => {
+                    return self.frames(batch.compact()).map(Some).inspect_err(|error| self.fail(error));
+                }
+                Move::Ready(batch) => return encode_frames(&self.schema, &batch).map(Some),
+                Move::Moved => {}
+                Move::Blocked => std::thread::yield_now(),
+                Move::Done => return Ok(None),
+            }
+        }
+    }
+
+    fn frames(&self, batch: Batch) -> Result<Vec<u8>> {
+        let types: Vec<DataType> = self.schema.fields().iter().map(|field| field.data_type().clone()).collect();
+        let mut frames = Vec::new();
+        FrameCodec::new(&types).encode(batch.columns(), batch.rows(), &mut frames)?;
+        Ok(frames)
+    }
+
     /// One step; whether it `waits` for the workers of a pool, or only looks for a batch of theirs.
     fn work(&mut self, waits: bool) -> Result<Step> {
+        Ok(match self.advance_and_note(waits)? {
+            Move::Rows(batch) => Step::Batch(export_batch(batch, &self.schema).inspect_err(|error| self.fail(error))?),
+            Move::Ready(batch) => Step::Batch(batch),
+            Move::Moved => Step::Moved,
+            Move::Blocked => Step::Blocked,
+            Move::Done => Step::Done,
+        })
+    }
+
+    fn advance_and_note(&mut self, waits: bool) -> Result<Move> {
         let step = self.advance(waits).inspect_err(|error| {
             // Who asks from within gets no answer; the query and its other readers are none the worse.
             if !matches!(error, Error::Busy) {
@@ -233,9 +268,10 @@ impl Query {
             }
         })?;
         match &step {
-            Step::Batch(batch) => self.journal.rows(batch.num_rows()),
-            Step::Done => self.end(),
-            Step::Moved | Step::Blocked => {}
+            Move::Rows(batch) => self.journal.rows(batch.selected_rows()),
+            Move::Ready(batch) => self.journal.rows(batch.num_rows()),
+            Move::Done => self.end(),
+            Move::Moved | Move::Blocked => {}
         }
         Ok(step)
     }
@@ -268,10 +304,10 @@ impl Query {
         self.allocated.end();
     }
 
-    fn advance(&mut self, waits: bool) -> Result<Step> {
+    fn advance(&mut self, waits: bool) -> Result<Move> {
         match &mut self.run {
-            Run::Failed => Ok(Step::Done),
-            Run::Ready(batches) => Ok(batches.next().map_or(Step::Done, Step::Batch)),
+            Run::Failed => Ok(Move::Done),
+            Run::Ready(batches) => Ok(batches.next().map_or(Move::Done, Move::Ready)),
             Run::Pool { queue, coordinator, place } => {
                 // A query whose thread wants these rows must not be waited for.
                 if is_worker() {
@@ -285,12 +321,12 @@ impl Query {
                     next => next,
                 };
                 match next {
-                    Ok(batch) => Ok(Step::Batch(export_batch(batch, &self.schema)?)),
-                    Err(TryRecvError::Empty) => Ok(Step::Blocked),
+                    Ok(batch) => Ok(Move::Rows(batch)),
+                    Err(TryRecvError::Empty) => Ok(Move::Blocked),
                     Err(TryRecvError::Disconnected) => {
                         let _wait = Wait::begin(&self.task)?;
                         join_coordinator(coordinator)?;
-                        Ok(Step::Done)
+                        Ok(Move::Done)
                     }
                 }
             }
@@ -298,10 +334,10 @@ impl Query {
                 let progress = if *done { Progress::Done } else { guarded(|| driver.step())? };
                 *done = progress == Progress::Done;
                 Ok(match (queue.pop(), progress) {
-                    (Some(batch), _) => Step::Batch(export_batch(batch, &self.schema)?),
-                    (None, Progress::Moved) => Step::Moved,
-                    (None, Progress::Blocked) => Step::Blocked,
-                    (None, Progress::Done) => Step::Done,
+                    (Some(batch), _) => Move::Rows(batch),
+                    (None, Progress::Moved) => Move::Moved,
+                    (None, Progress::Blocked) => Move::Blocked,
+                    (None, Progress::Done) => Move::Done,
                 })
             }
         }
@@ -327,6 +363,16 @@ pub enum Step {
     /// Nothing can be done now (an input has nothing yet, workers are at work): step again later.
     Blocked,
     /// The result has ended.
+    Done,
+}
+
+/// As [`Step`], with rows as the engine has them.
+enum Move {
+    Rows(Batch),
+    /// Of a result that existed already.
+    Ready(RecordBatch),
+    Moved,
+    Blocked,
     Done,
 }
 

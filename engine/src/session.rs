@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use plasmon_core::admission::Admission;
 use plasmon_core::memory::{MemoryBudget, MemorySource};
 use plasmon_core::operators::aggregate::CustomAggregate;
-use plasmon_core::table::Table;
+use plasmon_core::table::{FileSplits, Table};
 use plasmon_core::{Config, Error, Result};
 use plasmon_io as io;
 use plasmon_plan::function::{Registry, UserFunction, Volatility};
@@ -409,6 +409,10 @@ impl PlannerCatalog for Session {
     fn path_table(&self, path: &str, format: Option<&str>, options: &[(String, String)]) -> Result<Arc<dyn Table>> {
         let format = format.map(io::Format::parse).transpose()?;
         io::open_table(path, format, &self.file_options(options))
+    }
+
+    fn split_table(&self, splits: &FileSplits, schema: &SchemaRef) -> Result<Arc<dyn Table>> {
+        io::open_splits(splits, schema, &self.file_options(&[]))
     }
 
     fn table_function(&self, name: &str, arguments: &[Constant]) -> Result<Option<Arc<dyn Table>>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use plasmon_core::pipeline::CancelToken;
-use plasmon_core::table::Table;
+use plasmon_core::table::{FileSplits, Table};
 use plasmon_core::{Config, Error, Result};
 use plasmon_plan::explain::explain;
 use plasmon_plan::function::Registry;
@@ -252,6 +252,10 @@ impl Catalog for Overlay<'_> {
 
     fn path_table(&self, path: &str, format: Option<&str>, options: &[(String, String)]) -> Result<Arc<dyn Table>> {
         Catalog::path_table(self.session, path, format, options)
+    }
+
+    fn split_table(&self, splits: &FileSplits, schema: &SchemaRef) -> Result<Arc<dyn Table>> {
+        Catalog::split_table(self.session, splits, schema)
     }
 
     fn table_function(&self, name: &str, arguments: &[Constant]) -> Result<Option<Arc<dyn Table>>> {

@@ -26,6 +26,7 @@ pub mod isa;
 pub mod join_table;
 pub mod like;
 pub mod membership;
+pub mod murmur3;
 #[cfg(test)]
 mod oracle;
 pub mod pack;

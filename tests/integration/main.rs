@@ -7,6 +7,7 @@ mod foreign_plans;
 mod operators;
 mod out_of_core;
 mod results;
+mod shuffles;
 mod slt;
 mod stores;
 mod substrait;

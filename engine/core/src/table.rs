@@ -93,3 +93,28 @@ pub struct ColumnStatistics {
     /// Values never decrease across the table (row groups in order do not overlap).
     pub is_clustered: bool,
 }
+
+/// Parts of files, as a host has planned them; see `plan.proto`, which says what they mean.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileSplits {
+    pub splits: Vec<FileSplit>,
+    /// So many of the last columns are given by [`FileSplit::partition_values`] and not by files.
+    pub partition_columns: usize,
+    /// Whether names of columns must match letter by letter.
+    pub case_sensitive: bool,
+    /// `parquet`.
+    pub format: String,
+}
+
+/// A range of a file's bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileSplit {
+    /// A path, or a URI.
+    pub path: String,
+    /// First byte.
+    pub start: u64,
+    /// Bytes.
+    pub length: u64,
+    /// One per partition column.
+    pub partition_values: Vec<Scalar>,
+}

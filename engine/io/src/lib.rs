@@ -10,7 +10,8 @@ mod writer;
 
 use std::sync::Arc;
 
-use plasmon_core::table::Table;
+use arrow::datatypes::SchemaRef;
+use plasmon_core::table::{FileSplits, Table};
 use plasmon_core::{Error, Result};
 
 pub use format::{Format, Options};
@@ -46,6 +47,14 @@ pub fn open_tables(locations: &[String], format: Option<Format>, options: &Optio
     match format {
         Format::Parquet => ParquetTable::open(location, files, options),
         Format::Csv | Format::Json | Format::Arrow => text::open(location, files, format, options),
+    }
+}
+
+/// The table over parts of files that a host has planned, with these columns: those of files, then those of partitions.
+pub fn open_splits(splits: &FileSplits, schema: &SchemaRef, options: &Options) -> Result<Arc<dyn Table>> {
+    match Format::parse(&splits.format)? {
+        Format::Parquet => ParquetTable::open_splits(splits, schema, options),
+        other => Err(Error::unsupported(format!("splits of files of format {other:?}"))),
     }
 }
 

@@ -13,9 +13,10 @@ use plasmon_core::expression::{Expression, Kind, Scalar, ScalarSlot, SortKey};
 use plasmon_core::operators::aggregate::{AggregateExpression, AggregatePhase};
 use plasmon_core::operators::join::JoinKind;
 use plasmon_core::operators::runtime_filter::{RuntimeFilter, TopNThreshold};
+pub use plasmon_core::operators::shuffle_write::Partitioning;
 pub use plasmon_core::operators::unnest::UnnestOutput;
 use plasmon_core::operators::window::WindowExpression;
-use plasmon_core::table::{RuntimeFilterTarget, Table, row_number_field};
+use plasmon_core::table::{FileSplits, RuntimeFilterTarget, Table, row_number_field};
 
 /// A relation: what it does, and the schema it yields.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct Relation {
     pub schema: SchemaRef,
     /// Estimated output rows, once the statistics pass has run.
     pub estimated_rows: Option<f64>,
+    /// Its number in a plan that was given in the wire format, whose sender asks for its counters by it.
+    pub number: Option<usize>,
 }
 
 /// A whole statement's plan: scalar sub-queries run first, in order, then the root.
@@ -50,6 +53,8 @@ pub enum TableOrigin {
     Named(Vec<String>),
     /// Files; `None` = the format follows from the path.
     Files { path: String, format: Option<String>, options: Vec<(String, String)> },
+    /// Parts of files that a host has planned.
+    Splits(FileSplits),
     /// A call of a table function with constants.
     Function { name: String, arguments: Vec<Constant> },
 }
@@ -79,6 +84,10 @@ impl TableName {
         let text = match &origin {
             TableOrigin::Named(parts) => parts.join("."),
             TableOrigin::Files { path, .. } => path.clone(),
+            TableOrigin::Splits(splits) => match &splits.splits[..] {
+                [] => "no splits".to_string(),
+                [first, ..] => first.path.clone(),
+            },
             TableOrigin::Function { name, .. } => format!("{name}()"),
         };
         TableName { text, origin }
@@ -176,6 +185,11 @@ pub enum Node {
         /// The partition's number, an int32, is a column more.
         numbered: bool,
     },
+    /// All rows to one file by partitions, and a row per partition; the root only.
+    ShuffleWrite {
+        input: Box<Relation>,
+        write: ShuffleWrite,
+    },
     /// Unnests list or struct columns.
     Unnest {
         input: Box<Relation>,
@@ -201,7 +215,7 @@ pub enum Node {
 impl Relation {
     /// A relation without an estimate.
     pub fn new(node: Node, schema: SchemaRef) -> Self {
-        Relation { node, schema, estimated_rows: None }
+        Relation { node, schema, estimated_rows: None, number: None }
     }
 
     /// All rows and columns of a table.
@@ -287,6 +301,7 @@ impl Relation {
             | Node::Window { input, .. }
             | Node::Exchange { input, .. }
             | Node::Expand { input, .. }
+            | Node::ShuffleWrite { input, .. }
             | Node::Unnest { input, .. } => vec![input],
             Node::Join { left, right, .. } => vec![left, right],
             Node::Recursive { initial, step, .. } => vec![initial, step],
@@ -310,6 +325,7 @@ impl Relation {
             | Node::Window { input, .. }
             | Node::Exchange { input, .. }
             | Node::Expand { input, .. }
+            | Node::ShuffleWrite { input, .. }
             | Node::Unnest { input, .. } => vec![input],
             Node::Join { left, right, .. } => vec![left, right],
             Node::Recursive { initial, step, .. } => vec![initial, step],
@@ -336,6 +352,12 @@ impl Relation {
             Node::Sort { keys, .. } => keys.iter().map(|k| &k.expression).collect(),
             Node::Exchange { keys, .. } => keys.iter().collect(),
             Node::Expand { projections, .. } => projections.iter().flatten().collect(),
+            Node::ShuffleWrite { write, .. } => match &write.partitioning {
+                Partitioning::Hash(keys) => keys.iter().collect(),
+                Partitioning::Range { keys, .. } => keys.iter().map(|k| &k.expression).collect(),
+                Partitioning::Computed(partition) => vec![partition],
+                Partitioning::Single | Partitioning::RoundRobin(_) => vec![],
+            },
             Node::Window { partition_by, order_by, functions, .. } => partition_by
                 .iter()
                 .chain(order_by.iter().map(|k| &k.expression))
@@ -417,6 +439,17 @@ pub struct Join {
     pub projection: Option<Vec<usize>>,
     /// Filters the build publishes: (key ordinal, filter).
     pub runtime_filters: Vec<(usize, Arc<RuntimeFilter>)>,
+    /// The build side is the process's, by this name.
+    pub cached_build: Option<String>,
+}
+
+/// Where rows are written; see [`plasmon_core::operators::shuffle_write::ShuffleWriteSpec`].
+#[derive(Debug, Clone)]
+pub struct ShuffleWrite {
+    pub partitioning: Partitioning,
+    pub partitions: usize,
+    /// Of a local file.
+    pub path: String,
 }
 
 /// Which input columns are unnested and what comes out.

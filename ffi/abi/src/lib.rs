@@ -16,9 +16,10 @@
 pub mod bytes;
 mod error;
 mod expression;
+pub mod frames;
 mod function;
 mod log;
-mod memory;
+pub mod memory;
 mod operators;
 pub mod query;
 pub mod session;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use arrow::datatypes::SchemaRef;
 use plasmon::core::pipeline::CancelToken;
 use plasmon::operators::Operator;
+use plasmon::plan::explain::Counters;
 use plasmon::plan::sql::ExplainFormat;
 use plasmon::{Monitor, Query, Step};
 use plasmon_boundary::arrow::{ArrowArray, ArrowArrayStream, ArrowSchema, export_batch, export_schema, export_stream};
@@ -126,7 +127,7 @@ impl QueryObject {
         }
     }
 
-    fn with_rows<T>(&self, work: impl FnOnce(&mut Query) -> Result<T>) -> Result<T> {
+    pub(crate) fn with_rows<T>(&self, work: impl FnOnce(&mut Query) -> Result<T>) -> Result<T> {
         let mut rows = lock(&self.rows, "the query")?;
         self.start(&mut rows)?;
         match &mut *rows {
@@ -146,6 +147,11 @@ impl QueryObject {
             *rows = Rows::Running(query);
         }
         Ok(())
+    }
+
+    /// What every relation of its plan did so far.
+    pub(crate) fn counters(&self) -> Vec<Counters> {
+        self.started.get().map(|started| started.monitor.counters()).unwrap_or_default()
     }
 
     /// The rows, for whoever reads them from now on.

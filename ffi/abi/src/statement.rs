@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arrow::datatypes::Schema;
 use plasmon::core::pipeline::CancelToken;
+use plasmon::core::table::Table;
 use plasmon::plan::sql::{ExplainFormat, ExplainOptions};
 use plasmon::{Config, Parameter, Session, Source, Statement, StreamTable};
 use plasmon_boundary::arrow::{ArrowArray, ArrowArrayStream, ArrowSchema, export_schema, import_rows, import_stream};
@@ -48,7 +49,7 @@ pub(crate) enum Text {
 pub(crate) struct State {
     pub(crate) text: Option<Text>,
     parameters: Vec<Parameter>,
-    streams: BTreeMap<String, Arc<StreamTable>>,
+    streams: BTreeMap<String, Arc<dyn Table>>,
     settings: Vec<(String, String)>,
     deadline: Option<Duration>,
 }
@@ -59,6 +60,12 @@ impl Object for StatementObject {
 }
 
 impl StatementObject {
+    /// Makes `table` the one of that name for this statement, by a name of any case.
+    pub(crate) fn bind(&self, name: &str, table: Arc<dyn Table>) -> Result<()> {
+        self.state()?.streams.insert(name.to_lowercase(), table);
+        Ok(())
+    }
+
     pub(crate) fn state(&self) -> Result<MutexGuard<'_, State>> {
         lock(&self.state, "the statement")
     }
@@ -194,9 +201,7 @@ pub unsafe extern "C" fn plasmon_statement_bind_stream(
         let reader = unsafe { import_stream(stream)? };
         // SAFETY: as above.
         let name = unsafe { text::borrow(name, -1, "name")? };
-        let statement = handle::get::<StatementObject>(statement.id)?;
-        statement.state()?.streams.insert(name.to_lowercase(), Arc::new(StreamTable::new(reader)));
-        Ok(())
+        handle::get::<StatementObject>(statement.id)?.bind(name, Arc::new(StreamTable::new(reader)))
     })
 }
 

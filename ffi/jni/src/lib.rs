@@ -10,8 +10,11 @@
 #![expect(unreachable_pub, reason = "natives have no Rust caller")]
 
 mod arrow_structs;
+mod builds;
 mod call;
+mod frames;
 mod library;
+mod memory;
 mod plan;
 mod session;
 mod stream;

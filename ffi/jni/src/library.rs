@@ -7,7 +7,7 @@ use jni::sys::jint;
 use plasmon_boundary::Code;
 
 use crate::call::{PlasmonExceptionAPI, array, java_failed, native};
-use crate::upcall::{ReleaseAPI, SourceAPI};
+use crate::upcall::{FrameCallsAPI, MemoryCallsAPI, ReleaseAPI, SourceAPI};
 
 /// Looks up the classes that the library calls, with the loader of this package: threads of the engine's own have another one. Its answer is the
 /// library's version.
@@ -22,6 +22,8 @@ pub extern "system" fn Java_dev_plasmon_Library_start0<'l>(
         PlasmonExceptionAPI::get(env, &loader).map_err(java_failed)?;
         SourceAPI::get(env, &loader).map_err(java_failed)?;
         ReleaseAPI::get(env, &loader).map_err(java_failed)?;
+        FrameCallsAPI::get(env, &loader).map_err(java_failed)?;
+        MemoryCallsAPI::get(env, &loader).map_err(java_failed)?;
         array(env, env!("CARGO_PKG_VERSION").as_bytes())
     })
 }

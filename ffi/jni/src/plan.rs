@@ -22,7 +22,7 @@ use crate::session::session;
 use crate::stream::open_stream;
 use crate::upcall::{Source, source_stream};
 
-fn statement(handle: jlong) -> plasmon_statement {
+pub(crate) fn statement(handle: jlong) -> plasmon_statement {
     plasmon_statement { id: handle as u64 }
 }
 

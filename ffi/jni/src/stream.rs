@@ -72,6 +72,16 @@ fn stream(handle: jlong) -> Result<Arc<StreamObject>> {
     handle::get::<StreamObject>(handle as u64)
 }
 
+/// The query of a stream whose rows go nowhere else.
+pub(crate) fn rows(handle: jlong) -> Result<plasmon_query> {
+    Ok(stream(handle)?.rows()?.0)
+}
+
+/// The query of a stream.
+pub(crate) fn query(handle: jlong) -> Result<plasmon_query> {
+    Ok(stream(handle)?.query.0)
+}
+
 impl StreamObject {
     /// The query, unless its rows go elsewhere.
     fn rows(&self) -> Result<&OwnedQuery> {

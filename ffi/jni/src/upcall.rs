@@ -11,6 +11,7 @@ use jni::refs::{Global, Reference};
 use jni::sys::{self, jlong};
 use jni::vm::{AttachConfig, AttachmentExceptionPolicy};
 use jni::{Env, JNIVersion, JavaVM, bind_java_type};
+use plasmon_abi::frames::FrameSource;
 use plasmon_boundary::arrow::{ArrowArray, ArrowArrayStream, ArrowSchema, export_arrays, import_schema};
 use plasmon_boundary::{Code, Failure, Result};
 
@@ -30,6 +31,64 @@ bind_java_type! {
     methods {
         static fn run(action: JObject),
     },
+}
+
+bind_java_type! {
+    pub(crate) FrameCalls => dev.plasmon.FrameCalls,
+    methods {
+        fn next() -> jbyte[],
+        fn message() -> jbyte[],
+        fn close(),
+    },
+}
+
+bind_java_type! {
+    pub(crate) MemoryCalls => dev.plasmon.MemoryCalls,
+    methods {
+        fn reserve(bytes: jlong) -> jboolean,
+        fn release(bytes: jlong),
+        fn spill(bytes: jlong) -> jlong,
+    },
+}
+
+/// Frames that a Java object gives.
+pub(crate) fn frame_source(env: &mut Env, source: FrameCalls) -> Result<FrameSource> {
+    if source.is_null() {
+        return Err(Failure::argument("source is null"));
+    }
+    let source = OwnedFrames(env.new_global_ref(&source).map_err(java_failed)?);
+    Ok(Box::new(move || source.next()))
+}
+
+/// A Java object that gives frames, closed when nobody asks it any more.
+struct OwnedFrames(Global<FrameCalls<'static>>);
+
+impl OwnedFrames {
+    fn next(&self) -> Result<Option<Vec<u8>>> {
+        let next = attached(|env| {
+            let frames = self.0.next(env)?;
+            if !frames.is_null() {
+                let bytes = env.convert_byte_array(&frames)?;
+                env.delete_local_ref(frames);
+                return Ok(Ok(Some(bytes)));
+            }
+            let message = self.0.message(env)?;
+            if message.is_null() {
+                return Ok(Ok(None));
+            }
+            let text = env.convert_byte_array(&message)?;
+            env.delete_local_ref(message);
+            Ok(Err(String::from_utf8_lossy(&text).into_owned()))
+        })?;
+        next.map_err(|message| Failure::new(Code::Host, message))
+    }
+}
+
+impl Drop for OwnedFrames {
+    fn drop(&mut self) {
+        // Java notes its own failures, and nobody is left to tell of others.
+        let _ = attached(|env| self.0.close(env));
+    }
 }
 
 /// A stream of the batches of `schema` that a Java object gives. The schema is taken over in every case.
@@ -136,7 +195,7 @@ thread_local! {
 
 /// Runs `call` on this thread, which becomes one of the JVM's if it is not. This is once or twice a batch: no frame is made for the few references that
 /// `call` may leave, and exceptions are looked at by the calls themselves.
-fn attached<T>(call: impl FnOnce(&mut Env) -> jni::errors::Result<T>) -> Result<T> {
+pub(crate) fn attached<T>(call: impl FnOnce(&mut Env) -> jni::errors::Result<T>) -> Result<T> {
     let run = || -> jni::errors::Result<T> {
         let java = JavaVM::singleton()?;
         if !IS_ATTACHED.replace(true) && !java.is_thread_attached()? {

@@ -14,6 +14,7 @@ mod functions;
 mod in_list;
 mod like;
 mod logic;
+mod murmur3;
 mod scalar;
 mod temporal;
 
@@ -27,6 +28,7 @@ pub(crate) use evaluate::is_volatile;
 pub use evaluate::{evaluate, select};
 pub use function::{FunctionCall, ScalarFunction};
 pub use functions::native_or;
+pub use murmur3::{has_murmur3, murmur3};
 pub use scalar::{Scalar, ScalarSlot};
 
 /// A typed expression over the columns of one input.

@@ -17,6 +17,7 @@ pub(crate) mod random_rows;
 pub mod recursive;
 pub mod runtime_filter;
 pub mod scalar_subquery;
+pub mod shuffle_write;
 pub mod sort;
 mod turns;
 pub mod unnest;

@@ -44,6 +44,11 @@ impl RuntimeFilter {
         let _ = self.keys.set(Arc::new(keys));
     }
 
+    /// As [`RuntimeFilter::publish`], of keys that another filter holds.
+    pub fn publish_shared(&self, keys: Arc<KeyFilter>) {
+        let _ = self.keys.set(keys);
+    }
+
     /// As [`RuntimeFilter::publish`], with the token for what the keys take.
     pub fn publish_held(&self, keys: KeyFilter, held: Reservation) {
         let _ = self.held.set(held);

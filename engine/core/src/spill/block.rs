@@ -94,17 +94,22 @@ pub(super) fn open_some(bytes: &[u8], types: &Types, wanted: &[usize]) -> Result
     Ok(Block { columns: wanted.iter().map(column).collect::<Result<_, _>>()?, rows })
 }
 
+/// The content of a block whose checksum is right.
+pub(super) fn check(bytes: &[u8]) -> Result<&[u8], String> {
+    let (sum, content) = bytes.split_first_chunk().ok_or("its bytes end too early")?;
+    if XxHash64::oneshot(0, content) != u64::from_ne_bytes(*sum) {
+        return Err(CHANGED.into());
+    }
+    Ok(content)
+}
+
 /// The columns whose number `is_wanted`, and the rows.
 fn open_where(
     bytes: &[u8],
     types: &Types,
     is_wanted: impl Fn(usize) -> bool,
 ) -> Result<(Vec<Option<Column>>, usize), String> {
-    let (sum, content) = bytes.split_first_chunk().ok_or("its bytes end too early")?;
-    if XxHash64::oneshot(0, content) != u64::from_ne_bytes(*sum) {
-        return Err(CHANGED.into());
-    }
-    let mut rest = content;
+    let mut rest = check(bytes)?;
     let (rows, columns) = (take(&mut rest)?, take(&mut rest)?);
     let column = |index| open_column(&mut rest, types, is_wanted(index));
     Ok(((0..columns).map(column).collect::<Result<_, _>>()?, rows))

@@ -43,6 +43,11 @@ impl SpillFile {
     /// may show only with a later block, or when reading. Gives the number of the block, for those who share the file.
     pub fn append(&self, columns: &[Column], rows: usize) -> Result<usize> {
         let bytes = seal(columns, rows, &self.types)?;
+        self.append_bytes(bytes, rows)
+    }
+
+    /// Appends a block of bytes of the caller's own making; [`SpillFile::bytes_of`] gives them back.
+    pub(crate) fn append_bytes(&self, bytes: Vec<u8>, rows: usize) -> Result<usize> {
         let len = self.store.len_on_disk(bytes.len());
         let index = self.store.place(len)?;
         self.rows.fetch_add(rows as u64, Relaxed);
@@ -73,6 +78,13 @@ impl SpillFile {
     /// Block `index`.
     pub fn block(&self, index: usize) -> Result<Block> {
         self.open(index, &self.store.read(index)?)
+    }
+
+    /// The bytes of block `index`; whether they are those that were written, the caller finds out.
+    pub(crate) fn bytes_of(&self, index: usize) -> Result<Vec<u8>> {
+        let bytes = self.store.read(index)?;
+        self.count_read(index);
+        Ok(bytes)
     }
 
     /// The columns `wanted` of block `index`, in that order: all of its bytes are read and checked, the other columns are not decoded.

@@ -17,6 +17,7 @@ mod disk;
 #[cfg(test)]
 mod encryption_tests;
 mod file;
+mod frame;
 mod store;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -25,6 +26,8 @@ use std::sync::Arc;
 
 pub use block::Block;
 pub use file::{Blocks, SpillFile, SpillReader};
+pub(crate) use frame::check_frames;
+pub use frame::{FrameCodec, frames};
 
 use crate::config::Config;
 use crate::error::Result;

@@ -36,7 +36,7 @@ impl ReadAhead {
         index: usize,
         morsels: &[Morsel],
         files: &[ParquetFile],
-        columns: &[&str],
+        columns: &[usize],
         task: &TaskContext,
     ) -> Result<Arc<dyn ByteSource>> {
         let cancel = &task.cancel;
@@ -60,20 +60,18 @@ impl ReadAhead {
     }
 }
 
-/// Names of the columns that a request reads.
-pub(super) fn needed_columns<'a>(request: &ScanRequest, schema: &'a arrow::datatypes::Schema) -> Vec<&'a str> {
+/// The columns that a request reads.
+pub(super) fn needed_columns(request: &ScanRequest) -> Vec<usize> {
     let mut needed = request.projection.clone();
     needed.extend(request.filters.iter().flat_map(Expression::referenced_columns));
     needed.extend(request.runtime_filters.iter().map(|t| t.column));
     needed.sort_unstable();
     needed.dedup();
-    needed.into_iter().map(|c| schema.field(c).name().as_str()).collect()
+    needed
 }
 
 /// Where a morsel's columns lie.
-fn wanted_bytes(file: &ParquetFile, morsel: &Morsel, columns: &[&str]) -> Vec<Range<u64>> {
+fn wanted_bytes(file: &ParquetFile, morsel: &Morsel, columns: &[usize]) -> Vec<Range<u64>> {
     let metadata = file.metadata.metadata();
-    let chunks = metadata.row_group(morsel.group).columns().iter().enumerate();
-    let wanted = chunks.filter(|(_, c)| c.column_path().parts().first().is_some_and(|p| columns.contains(&p.as_str())));
-    wanted.flat_map(|(leaf, _)| page_index::byte_ranges(metadata, morsel.group, leaf, &morsel.rows)).collect()
+    file.leaves(columns).flat_map(|leaf| page_index::byte_ranges(metadata, morsel.group, leaf, &morsel.rows)).collect()
 }

@@ -10,7 +10,7 @@ const MORSELS_PER_WORKER: usize = 4;
 const PART_ROWS_MIN: usize = 32 * 1024;
 
 /// The morsels, cut where they are too few for `workers`. `columns` are those that are read.
-pub(super) fn cut(morsels: Vec<Morsel>, files: &[ParquetFile], columns: &[&str], workers: usize) -> Vec<Morsel> {
+pub(super) fn cut(morsels: Vec<Morsel>, files: &[ParquetFile], columns: &[usize], workers: usize) -> Vec<Morsel> {
     let enough = workers * MORSELS_PER_WORKER;
     if workers < 2 || morsels.len() >= enough {
         return morsels;
@@ -21,7 +21,7 @@ pub(super) fn cut(morsels: Vec<Morsel>, files: &[ParquetFile], columns: &[&str],
 }
 
 /// The morsel in parts of about `part` rows.
-fn parts(morsel: Morsel, files: &[ParquetFile], columns: &[&str], part: usize) -> Vec<Morsel> {
+fn parts(morsel: Morsel, files: &[ParquetFile], columns: &[usize], part: usize) -> Vec<Morsel> {
     let rows = morsel.rows.rows();
     let count = (rows + part / 2) / part;
     if count < 2 {
@@ -36,11 +36,9 @@ fn parts(morsel: Morsel, files: &[ParquetFile], columns: &[&str], part: usize) -
 }
 
 /// The first rows of the pages of the column with the most bytes: there a cut makes nobody decompress a page twice.
-fn page_starts(file: &ParquetFile, group: usize, columns: &[&str]) -> Vec<usize> {
+fn page_starts(file: &ParquetFile, group: usize, columns: &[usize]) -> Vec<usize> {
     let metadata = file.metadata.metadata();
-    let chunks = metadata.row_group(group).columns().iter().enumerate();
-    let read = chunks.filter(|(_, c)| c.column_path().parts().first().is_some_and(|p| columns.contains(&p.as_str())));
-    let widest = read.max_by_key(|(_, chunk)| chunk.compressed_size()).map(|(leaf, _)| leaf);
+    let widest = file.leaves(columns).max_by_key(|&leaf| metadata.row_group(group).column(leaf).compressed_size());
     let pages = widest.and_then(|leaf| pages(metadata, group, leaf)).unwrap_or_default();
     pages.iter().map(|page| page.first_row_index.max(0) as usize).collect()
 }

@@ -10,12 +10,13 @@ use parquet::arrow::arrow_reader::{
     ArrowPredicate, ArrowPredicateFn, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter,
     RowSelection,
 };
-use plasmon_core::Result;
 use plasmon_core::batch::arrow::import_column;
 use plasmon_core::batch::{Batch, Bitmap, Column, Dictionary, Encoding, Selection, Values};
 use plasmon_core::expression::{Expression, select};
 use plasmon_core::operators::runtime_filter::KeyFilter;
+use plasmon_core::{Error, Result};
 
+use super::adapt::adapt;
 use super::ranges::RowRanges;
 use super::scan::ScanContext;
 use super::{Morsel, ParquetFile, guarded};
@@ -43,8 +44,7 @@ impl LibraryScan {
         let name = format!("{} row group {group}", file.name());
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(ChunkSource(source), file.metadata.clone());
         let mask = |columns: &[usize]| {
-            let roots =
-                columns.iter().filter_map(|&c| file.metadata.schema().index_of(context.schema.field(c).name()).ok());
+            let roots = columns.iter().filter_map(|&column| file.root(column));
             ProjectionMask::roots(file.metadata.parquet_schema(), roots)
         };
         let mut predicates: Vec<Box<dyn ArrowPredicate>> = Vec::new();
@@ -74,13 +74,9 @@ impl LibraryScan {
                 builder.with_row_filter(RowFilter::new(predicates)).build()
             }
         })?;
-        let chunks = file.metadata.metadata().row_group(group).columns().iter();
-        let read = chunks.filter(|chunk| {
-            let root = chunk.column_path().parts().first();
-            let columns = context.request.projection.iter();
-            root.is_some_and(|root| columns.map(|&c| context.schema.field(c).name()).any(|name| name == root))
-        });
-        let held = read.map(|chunk| chunk.uncompressed_size().clamp(0, PAGES_BYTES) as usize).sum();
+        let stored = file.metadata.metadata().row_group(group);
+        let chunks = file.leaves(&context.request.projection).map(|leaf| stored.column(leaf));
+        let held = chunks.map(|chunk| chunk.uncompressed_size().clamp(0, PAGES_BYTES) as usize).sum();
         Ok(LibraryScan { reader, context: context.clone(), file: index, dictionaries: HashMap::new(), held })
     }
 
@@ -100,9 +96,10 @@ impl LibraryScan {
 
     fn import(&mut self, batch: &RecordBatch) -> Result<Batch> {
         let context = self.context.clone();
+        let file = &context.files[self.file];
         let columns = context.request.projection.iter().map(|&c| {
             let field = context.schema.field(c);
-            match batch.column_by_name(field.name()) {
+            match file.stored_name(c).and_then(|name| batch.column_by_name(name)) {
                 None => context.constant_column(self.file, c, batch.num_rows()),
                 Some(array)
                     if matches!(array.data_type(), DataType::Dictionary(_, _))
@@ -110,7 +107,7 @@ impl LibraryScan {
                 {
                     self.import_dictionary(c, array)
                 }
-                Some(array) => import_as(array, field.data_type()),
+                Some(array) => import_as(file, array, field.data_type()),
             }
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;
@@ -165,8 +162,7 @@ fn tests(context: &ScanContext, file: &ParquetFile) -> Vec<(Vec<usize>, Test)> {
     }
     for target in &request.runtime_filters {
         let Some(keys) = target.filter.keys().cloned() else { continue };
-        let exists = file.metadata.schema().index_of(context.schema.field(target.column).name()).is_ok();
-        if exists && !matches!(*keys, KeyFilter::All) {
+        if file.root(target.column).is_some() && !matches!(*keys, KeyFilter::All) {
             tests.push((vec![target.column], Box::new(move |batch| Ok(passing_keys(&keys, batch.column(0))))));
         }
     }
@@ -174,7 +170,11 @@ fn tests(context: &ScanContext, file: &ParquetFile) -> Vec<(Vec<usize>, Test)> {
 }
 
 /// The column in the table's type.
-fn import_as(array: &ArrayRef, data_type: &DataType) -> Result<Column> {
+fn import_as(file: &ParquetFile, array: &ArrayRef, data_type: &DataType) -> Result<Column> {
+    if let Some(naming) = file.naming {
+        let adapted = adapt(array, data_type, naming).map_err(|why| Error::io(file.name(), why))?;
+        return import_column(&adapted);
+    }
     match (array.data_type(), data_type) {
         (a, b) if a == b => import_column(array),
         (DataType::Decimal64(_, s), DataType::Decimal128(_, t)) if s == t => import_column(array),
@@ -188,11 +188,12 @@ fn import_as(array: &ArrayRef, data_type: &DataType) -> Result<Column> {
 
 /// The named columns of a predicate's batch, in the order of `columns`.
 fn import_named(context: &ScanContext, file: usize, columns: &[usize], batch: &RecordBatch) -> Result<Batch> {
+    let (stored, index) = (&context.files[file], file);
     let imported = columns.iter().map(|&c| {
         let field = context.schema.field(c);
-        match batch.column_by_name(field.name()) {
-            Some(array) => import_as(array, field.data_type()),
-            None => context.constant_column(file, c, batch.num_rows()),
+        match stored.stored_name(c).and_then(|name| batch.column_by_name(name)) {
+            Some(array) => import_as(stored, array, field.data_type()),
+            None => context.constant_column(index, c, batch.num_rows()),
         }
     });
     Ok(Batch::new(imported.collect::<Result<Vec<_>>>()?, batch.num_rows()))

@@ -1,9 +1,11 @@
-//! Parquet files as a table: footers read once and kept, statistics for the planner, a scan that prunes and filters.
+//! Parquet files as a table, or the parts of them that a host has planned (`splits`): footers read once and kept, statistics for the planner, a scan that prunes and filters.
 
+mod adapt;
 mod ahead;
 mod coalesce;
 mod cut;
 mod footer;
+mod int96;
 mod library;
 mod native;
 mod page_index;
@@ -11,6 +13,9 @@ mod prune;
 mod ranges;
 mod row_numbers;
 mod scan;
+mod splits;
+#[cfg(test)]
+mod splits_tests;
 mod statistics;
 #[cfg(test)]
 mod test_files;
@@ -20,6 +25,7 @@ use std::sync::{Arc, OnceLock};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::basic::Type as PhysicalType;
+use parquet::file::metadata::RowGroupMetaData;
 use plasmon_core::expression::{Expression, Scalar};
 use plasmon_core::pipeline::Source;
 use plasmon_core::table::{ScanRequest, Table, TableStatistics};
@@ -28,6 +34,7 @@ use plasmon_core::{Error, Result};
 use crate::format::Options;
 use crate::partition::NameColumns;
 use crate::store::DataFile;
+use adapt::Naming;
 use ranges::RowRanges;
 
 /// A text column whose chunks hold at most this many bytes a value is read as dictionary codes.
@@ -50,6 +57,12 @@ struct ParquetFile {
     metadata: ArrowReaderMetadata,
     /// By the table's column; then the row number.
     columns: Vec<ColumnPlace>,
+    /// By the table's column: which of the file's columns it is; `None` = it is not stored.
+    roots: Vec<Option<usize>>,
+    /// The row groups that are the table's.
+    groups: Vec<usize>,
+    /// How stored columns become those of a host; `None` = as those of one table.
+    naming: Option<Naming>,
 }
 
 /// A worker's step through a table: rows of one row group.
@@ -85,13 +98,41 @@ impl ParquetFile {
             _ => None,
         }
     }
+
+    /// Which of the file's columns a column of the table is.
+    fn root(&self, column: usize) -> Option<usize> {
+        self.roots.get(column).copied().flatten()
+    }
+
+    /// The name by which the file has a column.
+    fn stored_name(&self, column: usize) -> Option<&str> {
+        Some(self.metadata.schema().field(self.root(column)?).name())
+    }
+
+    /// The leaves of these columns.
+    fn leaves(&self, columns: &[usize]) -> impl Iterator<Item = usize> {
+        let descriptor = self.metadata.parquet_schema();
+        let roots: Vec<usize> = columns.iter().filter_map(|&column| self.root(column)).collect();
+        (0..descriptor.num_columns()).filter(move |&leaf| roots.contains(&descriptor.get_column_root_idx(leaf)))
+    }
+
+    /// The one leaf of a column that is not nested.
+    fn flat_leaf(&self, column: usize) -> Option<usize> {
+        let leaf = self.leaves(&[column]).next()?;
+        (self.metadata.parquet_schema().column(leaf).path().parts().len() == 1).then_some(leaf)
+    }
+
+    /// The table's row groups.
+    fn row_groups(&self) -> impl Iterator<Item = &RowGroupMetaData> + Clone {
+        self.groups.iter().map(|&group| self.metadata.metadata().row_group(group))
+    }
 }
 
 impl ParquetTable {
     /// Reads every footer.
     pub(crate) fn open(location: &str, files: Vec<Arc<DataFile>>, options: &Options) -> Result<Arc<dyn Table>> {
         let names = NameColumns::of_files(&files, options)?;
-        let footers = footer::read_all(&files)?;
+        let footers = footer::read_all(&files, footer::Types::Written)?;
         let stored = match &options.schema {
             Some(declared) => declared.as_ref().clone(),
             None => merge_schemas(&files, &footers)?,
@@ -101,17 +142,23 @@ impl ParquetTable {
             let columns =
                 schema.fields().iter().map(|field| column_place(field, &metadata, names.value(index, field.name())));
             let columns = columns.collect();
-            ParquetFile { file, metadata, columns }
+            let roots = schema.fields().iter().map(|field| metadata.schema().index_of(field.name()).ok()).collect();
+            let groups = (0..metadata.metadata().num_row_groups()).collect();
+            ParquetFile { file, metadata, columns, roots, groups, naming: None }
         };
-        let mut files: Vec<_> = files.into_iter().zip(footers).enumerate().map(file).collect();
+        let files = files.into_iter().zip(footers).enumerate().map(file).collect();
+        Ok(ParquetTable::over(location, files, schema))
+    }
+
+    fn over(location: &str, mut files: Vec<ParquetFile>, schema: SchemaRef) -> Arc<dyn Table> {
         row_numbers::number(&mut files);
-        Ok(Arc::new(ParquetTable {
+        Arc::new(ParquetTable {
             location: location.to_string(),
             files: Arc::new(files),
             schema,
             statistics: OnceLock::new(),
             numbers_rows: OnceLock::new(),
-        }))
+        })
     }
 }
 

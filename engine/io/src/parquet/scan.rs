@@ -79,7 +79,7 @@ impl ScanShared {
             let mut wanted = prune::wanted(files, schema, request);
             // How many workers there will be is not known yet; there are seldom more than processors.
             let workers = std::thread::available_parallelism().map_or(1, |n| n.get());
-            wanted.morsels = cut(wanted.morsels, files, &needed_columns(request, schema), workers);
+            wanted.morsels = cut(wanted.morsels, files, &needed_columns(request), workers);
             wanted
         })
     }
@@ -261,10 +261,10 @@ impl ScanState {
     /// The bytes that hold a morsel: of local files the last one stays open, of objects the requests run ahead.
     fn source(&mut self, morsel: usize) -> Result<Arc<dyn ByteSource>> {
         let (shared, morsels) = (&self.shared, self.shared.morsels());
-        let ScanContext { files, schema, request } = &*shared.context;
+        let ScanContext { files, request, .. } = &*shared.context;
         let index = morsels[morsel].file;
         if files[index].file.is_remote() {
-            return shared.ahead.take(morsel, morsels, files, &needed_columns(request, schema), &self.task);
+            return shared.ahead.take(morsel, morsels, files, &needed_columns(request), &self.task);
         }
         if let Some((_, handle)) = self.handle.as_ref().filter(|(known, _)| *known == index) {
             return Ok(handle.clone());

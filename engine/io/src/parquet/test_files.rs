@@ -177,6 +177,14 @@ pub(super) fn write_any(random: &mut Random, batch: &RecordBatch, name: &str) ->
 pub(super) fn scan(path: &PathBuf, request: &ScanRequest) -> Result<(RecordBatch, Vec<(String, String)>)> {
     let table: Arc<dyn Table> =
         crate::open_table(&path.to_string_lossy(), Some(crate::Format::Parquet), &crate::Options::default())?;
+    scan_table(&table, request)
+}
+
+/// All rows of a scan of a table, and its notes.
+pub(super) fn scan_table(
+    table: &Arc<dyn Table>,
+    request: &ScanRequest,
+) -> Result<(RecordBatch, Vec<(String, String)>)> {
     let schema = Arc::new(super::row_numbers::with_row_number(&table.schema()).project(&request.projection)?);
     let source = table.scan(request)?;
     let metrics = OperatorMetrics::new();

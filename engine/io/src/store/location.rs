@@ -1,5 +1,7 @@
 //! Locations: a file, a folder (searched through) or a pattern, on this machine or in an object store.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,6 +62,60 @@ pub(crate) fn data_files(location: &str, format: Option<Format>, options: &Optio
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(files.into_iter().map(Arc::new).collect())
+}
+
+/// The one file or object at a path, which is taken as it is, or at a URI (`file:/…`, `s3://…`), in which `%XX` stands for a byte.
+pub(crate) fn file_at(location: &str, options: &Options) -> Result<Arc<DataFile>> {
+    match parse_uri(location)? {
+        Place::Local(path) => DataFile::local(path).map(Arc::new),
+        Place::Remote { root, key } => {
+            let name = format!("{root}/{key}");
+            let (store, path) = Place::object(&root, &key, options)?;
+            let asked = store.clone();
+            let object = runtime::wait_for(async move { asked.head(&path).await })?;
+            let object = object.map_err(|e| Error::io(&name, client::message(&e)))?;
+            Ok(Arc::new(DataFile::remote(name, store, object)))
+        }
+    }
+}
+
+/// Tells the place of a path or URI.
+fn parse_uri(location: &str) -> Result<Place> {
+    let Some((scheme, rest)) = location.split_once(':') else { return Ok(Place::Local(location.into())) };
+    if scheme == "file" {
+        // `file:/a`, or `file://host/a`, whose host is this one.
+        let path = rest.strip_prefix("//").map_or(Some(rest), |rest| rest.find('/').map(|at| &rest[at..]));
+        let path = path.ok_or_else(|| Error::user(format!("{location}: no path after file://")))?;
+        return Ok(Place::Local(OsString::from_vec(percent_decoded(path)).into()));
+    }
+    match parse_location(location)? {
+        Place::Remote { root, key } if !root.starts_with("http") => {
+            let key = String::from_utf8(percent_decoded(&key));
+            Ok(Place::Remote { root, key: key.map_err(|_| Error::user(format!("{location}: no UTF-8")))? })
+        }
+        place => Ok(place),
+    }
+}
+
+/// The bytes that a part of a URI stands for.
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let hex = text.get(at + 1..at + 3).filter(|_| byte == b'%');
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                decoded.push(byte);
+                at += 3;
+            }
+            None => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    decoded
 }
 
 /// What a folder or file holds now; nothing when it does not exist.
@@ -169,6 +225,22 @@ fn list(store: &Arc<dyn ObjectStore>, prefix: &ObjectPath) -> Result<Vec<ObjectM
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn uris() {
+        let local = |path: &str| Place::Local(path.into());
+        for (uri, place) in [
+            ("/a/b%20c", local("/a/b%20c")),
+            ("file:/a/b%20c%25", local("/a/b c%")),
+            ("file:///a/gr%C3%B6%C3%9Fe%zz", local("/a/größe%zz")),
+            ("file://localhost/a", local("/a")),
+            ("s3a://b/x%3D1/y", Place::Remote { root: "s3a://b".into(), key: "x=1/y".into() }),
+        ] {
+            assert_eq!(parse_uri(uri).unwrap(), place, "{uri}");
+        }
+        assert!(parse_uri("file://host").unwrap_err().to_string().contains("no path"));
+        assert!(file_at("file:/no/such/file", &Options::default()).is_err());
+    }
 
     #[test]
     fn places() {

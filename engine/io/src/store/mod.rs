@@ -16,7 +16,7 @@ mod upload;
 pub(crate) use client::is_setting;
 pub(crate) use file::DataFile;
 pub use location::is_hidden;
-pub(crate) use location::{Place, data_files, list_folder, parse_location};
+pub(crate) use location::{Place, data_files, file_at, list_folder, parse_location};
 pub(crate) use pool::BufferPool;
 pub(crate) use reader::{ChunkSource, SourceReader, error_of};
 pub(crate) use source::ByteSource;

@@ -5,7 +5,7 @@ use plasmon_core::operators::aggregate::{AggregateExpression, AggregateFunction}
 use plasmon_core::operators::join::JoinKind;
 use plasmon_core::operators::window::{Frame, FrameBound, FrameUnits, WindowExpression, WindowFunction};
 
-use crate::ir::{Join, Node, Plan, Relation, UnnestOutput, scannable};
+use crate::ir::{Join, Node, Partitioning, Plan, Relation, ShuffleWrite, UnnestOutput, scannable};
 
 /// Longer lists and texts are cut, unless all is asked for.
 const LIST_MAX: usize = 12;
@@ -73,6 +73,7 @@ pub(super) fn describe(relation: &Relation, plan: &Plan, verbose: bool) -> Descr
             }
             "Window".to_string()
         }
+        Node::ShuffleWrite { write, .. } => return describe_shuffle_write(write, &writer),
         Node::Exchange { keys, partitions, .. } => return describe_exchange(keys, *partitions, &writer),
         Node::Unnest { unnest, .. } => {
             let unnested = unnest.outputs.iter().filter_map(|o| match o {
@@ -108,6 +109,18 @@ fn describe_scan(relation: &Relation, writer: &Writer<'_>) -> Description {
         details.push(("source", table.describe()));
     }
     Description { name: format!("Scan {name}"), details }
+}
+
+fn describe_shuffle_write(write: &ShuffleWrite, writer: &Writer<'_>) -> Description {
+    let by = match &write.partitioning {
+        Partitioning::Hash(keys) => format!("hash({})", writer.list(keys).join(", ")),
+        Partitioning::Range { keys, .. } => format!("range({})", writer.sort_keys(keys)),
+        Partitioning::Single => "one".to_string(),
+        Partitioning::RoundRobin(start) => format!("in turn from {start}"),
+        Partitioning::Computed(partition) => writer.expression(partition),
+    };
+    let details = vec![("by", by), ("partitions", write.partitions.to_string()), ("to", write.path.clone())];
+    Description { name: "ShuffleWrite".to_string(), details }
 }
 
 fn describe_exchange(keys: &[Expression], partitions: Option<usize>, writer: &Writer<'_>) -> Description {

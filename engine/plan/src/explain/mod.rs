@@ -2,6 +2,7 @@
 //!
 //! Nodes are numbered in pre-order over the root, then the scalar sub-queries, then the shared sub-plans, as lowering numbers them.
 
+mod counters;
 mod describe;
 mod html;
 mod json;
@@ -18,6 +19,7 @@ use plasmon_core::pipeline::Graph;
 
 use crate::ir::{Plan, Relation};
 use crate::sql::{ExplainFormat, ExplainOptions};
+pub use counters::{Counters, counters};
 use describe::Description;
 
 /// What one plan node did, summed over its parts and workers.

@@ -23,6 +23,7 @@ use plasmon_core::operators::limit::Limit;
 use plasmon_core::operators::materialize::Materialize;
 use plasmon_core::operators::project::Project;
 use plasmon_core::operators::scalar_subquery::ScalarSubquery;
+use plasmon_core::operators::shuffle_write::{ShuffleWriteSpec, shuffle_write};
 use plasmon_core::operators::sort::{SortSpec, sort};
 use plasmon_core::operators::unnest;
 use plasmon_core::operators::window::{WindowSpec, window};
@@ -95,9 +96,11 @@ impl<'a> Lowering<'a> {
                 self.pass(relation, input, node, operator)?
             }
             Node::Join { .. } => self.join(relation, node, &waits)?,
-            Node::Aggregate { .. } | Node::Sort { .. } | Node::Window { .. } | Node::Exchange { .. } => {
-                self.breaker(relation, node, &waits)?
-            }
+            Node::Aggregate { .. }
+            | Node::Sort { .. }
+            | Node::Window { .. }
+            | Node::Exchange { .. }
+            | Node::ShuffleWrite { .. } => self.breaker(relation, node, &waits)?,
             Node::Union { inputs } => {
                 let mut streams = Streams::default();
                 let mut child = node + 1;
@@ -180,6 +183,15 @@ impl<'a> Lowering<'a> {
                 let spec = ExchangeSpec { distribution, partitions, types: types(input), numbered: *numbered };
                 (input, Exchange::new(spec)?.breaker())
             }
+            Node::ShuffleWrite { input, write } => {
+                let spec = ShuffleWriteSpec {
+                    partitioning: write.partitioning.clone(),
+                    partitions: write.partitions,
+                    path: write.path.clone().into(),
+                    types: types(input),
+                };
+                (input, shuffle_write(spec)?)
+            }
             other => return Err(Error::internal(format!("{other:?} is no breaker"))),
         };
         let mut streams = self.input(relation, input, node)?;
@@ -207,9 +219,24 @@ impl<'a> Lowering<'a> {
             projection: join.projection.clone(),
         };
         let operator = join::Join::new(spec, join.runtime_filters.clone())?;
-        let mut build = self.relation(right, node + 1 + node_count(left))?;
+        let first = node + 1 + node_count(left);
+        let before = self.graph.pipelines.len();
+        let mut build = self.relation(right, first)?;
         build.wait_for(waits);
-        let sink = self.graph.add_sink(operator.build(), node);
+        let cached = join.cached_build.as_deref().map(|name| operator.cached(name)).transpose()?.flatten();
+        let sink = match cached {
+            None => operator.build(),
+            Some((cached, sink)) => {
+                // Sub-queries and shared sub-plans are others' too, and have numbers of their own.
+                let own = first..first + node_count(right);
+                let pipelines = self.graph.pipelines[before..].iter_mut().map(|pipeline| &mut pipeline.source);
+                for source in pipelines.filter(|source| own.contains(&source.plan_node)).chain(build.sources()) {
+                    source.part = cached.gate(source.part.clone());
+                }
+                sink
+            }
+        };
+        let sink = self.graph.add_sink(sink, node);
         build.close(&mut self.graph, sink);
         let mut probe = self.relation(left, node + 1)?;
         probe.wait_for(&[Wait::Sink(sink)]);

@@ -30,6 +30,11 @@ impl Streams {
         Streams { streams: vec![stream] }
     }
 
+    /// The source of every stream.
+    pub(super) fn sources(&mut self) -> impl Iterator<Item = &mut Part<dyn Source>> {
+        self.streams.iter_mut().map(|stream| &mut stream.source)
+    }
+
     /// Appends an operator to every stream; the counters are shared.
     pub(super) fn operator(&mut self, operator: Arc<dyn Operator>, node: usize) {
         let part = Part::new(operator, node);

@@ -385,6 +385,7 @@ impl Builder<'_> {
             null_aware: false,
             projection: None,
             runtime_filters: Vec::new(),
+            cached_build: None,
         };
         let (left, right) = (Box::new(joined.relation), Box::new(right.relation));
         joined.relation = Relation::new(Node::Join { left, right, join }, schema);

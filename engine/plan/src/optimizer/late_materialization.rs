@@ -104,7 +104,8 @@ fn origin(relation: &Relation, column: usize) -> Option<(Path, usize)> {
 }
 
 fn defer(relation: Relation, deferred: &Deferred) -> Relation {
-    let Relation { node: Node::Sort { input, keys, offset, fetch, threshold }, schema, estimated_rows } = relation
+    let Relation { node: Node::Sort { input, keys, offset, fetch, threshold }, schema, estimated_rows, number: given } =
+        relation
     else {
         return relation;
     };
@@ -125,6 +126,7 @@ fn defer(relation: Relation, deferred: &Deferred) -> Relation {
         null_aware: false,
         projection: None,
         runtime_filters: Vec::new(),
+        cached_build: None,
     };
     let joined_schema = schema_with(&wide.schema, top.schema.fields().iter().cloned());
     let joined = Relation::new(Node::Join { left: Box::new(wide), right: Box::new(top), join }, joined_schema);
@@ -135,7 +137,7 @@ fn defer(relation: Relation, deferred: &Deferred) -> Relation {
     let restored = joined.project_columns((0..width).map(place)).with_schema(schema.clone());
     // The second scan gives the rows in its own order.
     let node = Node::Sort { input: Box::new(restored), keys, offset: 0, fetch: None, threshold: None };
-    Relation { node, schema, estimated_rows }
+    Relation { node, schema, estimated_rows, number: given }
 }
 
 /// Of the deferred columns, and the row number last.

@@ -103,8 +103,8 @@ fn prune(relation: Relation, read: &Read) -> Result<Pruned> {
             let node = Node::Sort { input: Box::new(input.relation), keys, offset, fetch, threshold };
             Ok(Pruned { relation: Relation::new(node, schema), place })
         }
-        Node::Exchange { numbered: true, .. } => {
-            Err(Error::internal("a numbered exchange is for operators alone, which no pass sees"))
+        Node::ShuffleWrite { .. } | Node::Exchange { numbered: true, .. } => {
+            Err(Error::internal("what is for plans of hosts alone, which this pass does not see"))
         }
         Node::Exchange { input, keys, partitions, numbered: false } => {
             let input = prune(*input, &reads(read.clone(), &keys))?;

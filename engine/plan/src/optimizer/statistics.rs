@@ -141,6 +141,7 @@ impl Estimates {
                 let input = inputs.remove(0);
                 Profile::fresh(input.rows * projections.len() as f64, width)
             }
+            Node::ShuffleWrite { write, .. } => Profile::fresh(inputs[0].rows.min(write.partitions as f64), width),
             Node::Union { .. } => {
                 let rows = inputs.iter().map(|i| i.rows).sum();
                 let mut profile = inputs.remove(0);

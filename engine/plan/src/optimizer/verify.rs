@@ -5,6 +5,7 @@ use arrow::datatypes::DataType;
 use plasmon_core::batch::physical_type;
 use plasmon_core::expression::{Expression, Kind};
 use plasmon_core::operators::join::JoinKind;
+use plasmon_core::operators::shuffle_write::SHUFFLE_WRITE_TYPES;
 use plasmon_core::{Error, Result};
 
 use crate::ir::{Join, Node, Plan, Relation, scannable, types};
@@ -81,6 +82,7 @@ fn output_types(relation: &Relation, inputs: Vec<DataType>, plan: &Plan) -> Resu
             None => return Err(wrong(relation, "there is no such shared sub-plan")),
         },
         Node::Exchange { numbered, .. } => inputs.into_iter().chain(numbered.then_some(DataType::Int32)).collect(),
+        Node::ShuffleWrite { .. } => SHUFFLE_WRITE_TYPES.to_vec(),
         Node::Filter { .. } | Node::Sort { .. } | Node::Limit { .. } => inputs,
         Node::Recursive { initial, .. } => types(&initial.schema).cloned().collect(),
         Node::Unnest { .. } | Node::WorkTable { .. } => types(&relation.schema).cloned().collect(),

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use plasmon_core::Result;
-use plasmon_core::table::Table;
+use arrow::datatypes::SchemaRef;
+use plasmon_core::table::{FileSplits, Table};
+use plasmon_core::{Error, Result};
 
 use crate::function::Registry;
 use crate::ir::Constant;
@@ -18,6 +19,11 @@ pub trait Catalog: Send + Sync {
 
     /// A table over files: `FROM 'path/*.parquet'`, `read_parquet('…', name = value)`. `format` is the one asked for, else it follows from the path.
     fn path_table(&self, path: &str, format: Option<&str>, options: &[(String, String)]) -> Result<Arc<dyn Table>>;
+
+    /// A table over parts of files that a host has planned, with these columns.
+    fn split_table(&self, _splits: &FileSplits, _schema: &SchemaRef) -> Result<Arc<dyn Table>> {
+        Err(Error::unsupported("parts of files, where tables have no files"))
+    }
 
     /// A table function of the session's own; `None` when it has none of that name. Arguments are constants.
     fn table_function(&self, _name: &str, _arguments: &[Constant]) -> Result<Option<Arc<dyn Table>>> {

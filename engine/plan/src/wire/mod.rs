@@ -15,7 +15,7 @@ mod native;
 #[cfg(test)]
 mod tests;
 
-pub use decode::decode;
+pub use decode::{decode, decode_fields};
 pub use encode::encode;
 
 use plasmon_core::{Config, Result};
@@ -23,8 +23,8 @@ use plasmon_core::{Config, Result};
 use crate::ir::Plan;
 use crate::optimizer;
 
-/// The newest version of the format that is read, and the one that is written.
-pub const VERSION: u32 = 1;
+/// The newest version of the format that is read. Plans are written by the lowest that has all that they use.
+pub const VERSION: u32 = 2;
 
 /// Relations nest no deeper.
 const RELATION_DEPTH_MAX: usize = 400;

@@ -14,6 +14,7 @@
 mod arrive;
 mod assemble;
 mod build;
+mod cached;
 mod cutting;
 mod disk;
 mod divert;
@@ -37,6 +38,7 @@ use crate::error::{Error, Result};
 use crate::expression::{Expression, evaluate, is_volatile};
 use crate::operators::runtime_filter::RuntimeFilter;
 use crate::pipeline::{Operator, Sink, Source};
+pub use cached::{CachedBuild, cached_build_bytes, release_build, retain_build};
 
 /// Which rows a join gives. Output columns: left then right; semi and anti joins give one side only; mark joins add one boolean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -104,7 +106,7 @@ impl JoinKind {
     }
 
     /// Build rows must remember whether they were met.
-    fn marks_right(self) -> bool {
+    pub fn marks_right(self) -> bool {
         matches!(
             self,
             JoinKind::Right | JoinKind::Full | JoinKind::RightSemi | JoinKind::RightAnti | JoinKind::RightMark
@@ -162,8 +164,13 @@ impl JoinShared {
     }
 
     fn set_built(&self, built: build::Built) {
+        self.adopt_built(Arc::new(built));
+    }
+
+    /// Probes what another query has built.
+    fn adopt_built(&self, built: Arc<build::Built>) {
         let _ = self.facts.set(built.facts);
-        *self.built.lock().unwrap_or_else(|e| e.into_inner()) = Some(Arc::new(built));
+        *self.built.lock().unwrap_or_else(|e| e.into_inner()) = Some(built);
     }
 
     /// Keys of the selected rows of a probe batch.
@@ -218,6 +225,19 @@ impl Join {
     /// Ends the right input's pipeline.
     pub fn build(&self) -> Arc<dyn Sink> {
         Arc::new(build::JoinBuild { shared: self.shared.clone() })
+    }
+
+    /// This query's part in the process's build side of that name, and the sink that ends the right input's pipeline then; sources of the right input belong
+    /// behind [`CachedBuild::gate`]. `None` = nobody retains that name: the join is built as every other. Not for kinds that mark build rows.
+    pub fn cached(&self, name: &str) -> Result<Option<(Arc<CachedBuild>, Arc<dyn Sink>)>> {
+        if self.shared.spec.kind.marks_right() {
+            return Err(Error::unsupported(format!("a cached build of a {:?} join", self.shared.spec.kind)));
+        }
+        Ok(CachedBuild::of(name, &self.shared).map(|build| {
+            let sink = build::JoinBuild { shared: self.shared.clone() };
+            let sink: Arc<dyn Sink> = Arc::new(cached::CachedJoinBuild { sink, build: build.clone() });
+            (build, sink)
+        }))
     }
 
     /// Stands in the left input's pipeline, which waits for the build.

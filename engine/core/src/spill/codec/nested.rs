@@ -32,6 +32,18 @@ impl Types {
         })
     }
 
+    /// Gives numbers to a type and all types in it, outermost first, so that who adds the same types knows them by the same numbers.
+    pub(in crate::spill) fn add(&self, data_type: &DataType) {
+        self.number(data_type);
+        match data_type {
+            DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _) | DataType::Map(f, _) => {
+                self.add(f.data_type());
+            }
+            DataType::Struct(fields) => fields.iter().for_each(|field| self.add(field.data_type())),
+            _ => {}
+        }
+    }
+
     fn of(&self, number: usize) -> Decoded<DataType> {
         let types = self.0.lock().unwrap_or_else(|e| e.into_inner());
         types.get(number).cloned().ok_or_else(|| "no such Arrow type".to_string())

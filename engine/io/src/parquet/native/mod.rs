@@ -86,7 +86,8 @@ impl GroupScan {
         for column in needed {
             match &files[morsel.file].columns[column] {
                 ColumnPlace::Stored => {
-                    let (leaf, layout) = stored_layout(&files[morsel.file], morsel.group, schema.field(column))?;
+                    let (leaf, layout) =
+                        stored_layout(&files[morsel.file], morsel.group, column, schema.field(column))?;
                     columns.insert(column, (leaf, layout, None));
                 }
                 ColumnPlace::Cast => return None,
@@ -264,17 +265,17 @@ impl GroupScan {
 /// Whether our decoders read these columns of a row group.
 pub(super) fn reads(file: &ParquetFile, group: usize, schema: &Schema, columns: &[usize]) -> bool {
     columns.iter().all(|&column| match file.columns[column] {
-        ColumnPlace::Stored => stored_layout(file, group, schema.field(column)).is_some(),
+        ColumnPlace::Stored => stored_layout(file, group, column, schema.field(column)).is_some(),
         ColumnPlace::Cast => false,
         ColumnPlace::Constant(_) | ColumnPlace::RowNumber(_) => true,
     })
 }
 
 /// Leaf and layout of a stored column; `None` when only the library reads it.
-fn stored_layout(file: &ParquetFile, group: usize, field: &Field) -> Option<(usize, Layout)> {
+fn stored_layout(file: &ParquetFile, group: usize, column: usize, field: &Field) -> Option<(usize, Layout)> {
     let metadata = file.metadata.metadata();
     let (descriptor, group) = (metadata.file_metadata().schema_descr(), metadata.row_group(group));
-    let leaf = descriptor.columns().iter().position(|c| c.path().parts().len() == 1 && c.name() == field.name())?;
+    let leaf = file.flat_leaf(column)?;
     let chunk = group.column(leaf);
     // A chunk that does not say one value per row is malformed or nested: the library judges.
     let layout = Layout::of(&descriptor.column(leaf), chunk, field.data_type());

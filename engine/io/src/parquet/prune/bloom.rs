@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use parquet::basic::Type as PhysicalType;
 use parquet::bloom_filter::Sbbf;
 use parquet::file::metadata::ColumnChunkMetaData;
@@ -27,12 +26,14 @@ pub(in super::super) struct BloomTests(Vec<(usize, Vec<Scalar>)>);
 
 impl BloomTests {
     /// Of the equalities, lists and few keys that columns with Bloom filters are compared with.
-    pub(super) fn of(files: &[ParquetFile], schema: &SchemaRef, request: &ScanRequest) -> Self {
+    pub(super) fn of(files: &[ParquetFile], request: &ScanRequest) -> Self {
         let has_filter = |column: usize| {
-            let name = schema.field(column).name();
-            let groups = files.iter().flat_map(|file| file.metadata.metadata().row_groups());
-            let mut chunks = groups.flat_map(|group| group.columns());
-            chunks.any(|c| c.bloom_filter_offset().is_some() && c.column_path().parts() == [name.clone()])
+            files.iter().any(|file| {
+                let leaf = file.flat_leaf(column);
+                leaf.is_some_and(|leaf| {
+                    file.row_groups().any(|group| group.column(leaf).bloom_filter_offset().is_some())
+                })
+            })
         };
         let constants = request.filters.iter().filter_map(|filter| {
             let constants = wanted_constants(filter).filter(|c| c.len() <= CONSTANTS_MAX)?;
@@ -83,8 +84,7 @@ fn stored_chunk<'a>(
 ) -> Option<(&'a ColumnChunkMetaData, &'a ColumnDescriptor)> {
     let file = &context.files[morsel.file];
     let leaves = file.metadata.parquet_schema().columns();
-    let name = context.schema.field(column).name();
-    let leaf = leaves.iter().position(|leaf| leaf.path().parts() == [name.clone()])?;
+    let leaf = file.flat_leaf(column)?;
     let chunk = file.metadata.metadata().row_group(morsel.group).column(leaf);
     let is_stored = file.columns[column] == ColumnPlace::Stored
         && Layout::of_type(&leaves[leaf], context.schema.field(column).data_type()).is_some();

@@ -7,7 +7,6 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::SchemaRef;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::basic::{LogicalType, Type as PhysicalType};
 use parquet::file::metadata::RowGroupMetaData;
@@ -113,11 +112,11 @@ pub(super) struct ColumnBounds<'a> {
 
 impl<'a> ColumnBounds<'a> {
     /// `None`: the file tells nothing of the column, or not in the table's type.
-    pub(super) fn of(file: &'a ParquetFile, schema: &'a SchemaRef, column: usize) -> Option<Self> {
+    pub(super) fn of(file: &'a ParquetFile, column: usize) -> Option<Self> {
         if file.columns[column] != ColumnPlace::Stored {
             return None;
         }
-        let (name, descriptor) = (schema.field(column).name(), file.metadata.parquet_schema());
+        let (name, descriptor) = (file.stored_name(column)?, file.metadata.parquet_schema());
         let converter = StatisticsConverter::try_new(name, file.metadata.schema(), descriptor).ok()?;
         let converter = converter.with_missing_null_counts_as_zero(false);
         let leaf = converter.parquet_column_index()?;

@@ -64,14 +64,14 @@ pub(super) struct Wanted {
 pub(super) fn wanted(files: &[ParquetFile], schema: &SchemaRef, request: &ScanRequest) -> Wanted {
     let (mut morsels, mut pruned) = (Vec::new(), Pruned::default());
     for (file, parquet) in files.iter().enumerate() {
-        let count = parquet.metadata.metadata().num_row_groups();
+        let count = parquet.groups.len();
         pruned.groups += count;
         if !file_may_pass(&|column| parquet.constant(column).cloned(), schema, request) {
             pruned.groups_by_constants += count;
             continue;
         }
-        let tests = column_tests(parquet, schema, request);
-        for group in 0..count {
+        let tests = column_tests(parquet, request);
+        for &group in &parquet.groups {
             let rows = rows_of_group(parquet, group, request, &tests, &mut pruned);
             if rows.is_empty() {
                 pruned.groups_by_bounds += 1;
@@ -80,7 +80,7 @@ pub(super) fn wanted(files: &[ParquetFile], schema: &SchemaRef, request: &ScanRe
             }
         }
     }
-    Wanted { morsels, pruned, bloom: BloomTests::of(files, schema, request) }
+    Wanted { morsels, pruned, bloom: BloomTests::of(files, request) }
 }
 
 /// The request's tests of one column, and the column's bounds in one file.
@@ -91,7 +91,7 @@ struct ColumnTests<'a> {
 }
 
 /// Tests of every column with bounds.
-fn column_tests<'a>(file: &'a ParquetFile, schema: &'a SchemaRef, request: &'a ScanRequest) -> Vec<ColumnTests<'a>> {
+fn column_tests<'a>(file: &'a ParquetFile, request: &'a ScanRequest) -> Vec<ColumnTests<'a>> {
     let filters: Vec<_> = request.filters.iter().filter_map(|f| Some((compared_column(f)?, f))).collect();
     let keys = request.runtime_filters.iter().filter_map(|t| Some((t.column, t.filter.keys()?.as_ref())));
     let keys: Vec<_> = keys.collect();
@@ -99,7 +99,7 @@ fn column_tests<'a>(file: &'a ParquetFile, schema: &'a SchemaRef, request: &'a S
     columns.sort_unstable();
     columns.dedup();
     let tests = columns.into_iter().filter_map(|column| {
-        let bounds = ColumnBounds::of(file, schema, column)?;
+        let bounds = ColumnBounds::of(file, column)?;
         let filters = filters.iter().filter(|f| f.0 == column).map(|f| f.1).collect();
         let keys = keys.iter().filter(|k| k.0 == column).map(|k| k.1).collect();
         Some(ColumnTests { bounds, filters, keys })

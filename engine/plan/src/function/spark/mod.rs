@@ -7,6 +7,7 @@ mod columns;
 mod decimal;
 mod definition;
 mod error;
+mod hash;
 mod java;
 mod sql;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use datafusion_expr::ScalarUDF;
 
 /// Every function, once for each of its modes.
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    let families = [cast::FUNCTIONS];
+    let families = [cast::FUNCTIONS, hash::FUNCTIONS];
     families.into_iter().flatten().flat_map(definition::Definition::planned).collect()
 }
 

@@ -147,6 +147,7 @@ impl Translator {
             null_aware: join.null_aware,
             projection: None,
             runtime_filters: Vec::new(),
+            cached_build: None,
         };
         Ok(Relation::new(
             Node::Join { left: Box::new(left), right: Box::new(right), join: join_spec },

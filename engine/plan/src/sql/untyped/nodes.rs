@@ -126,6 +126,7 @@ impl Operators {
             null_aware: parts.null_aware,
             projection: parts.columns.clone(),
             runtime_filters: Vec::new(),
+            cached_build: None,
         };
         let node = Node::Join { left: Box::new(probe), right: Box::new(build), join };
         Ok(Relation::new(node, Arc::new(Schema::new(fields))))

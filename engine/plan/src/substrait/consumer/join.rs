@@ -196,6 +196,7 @@ pub(super) fn joined(
         null_aware,
         projection: None,
         runtime_filters: Vec::new(),
+        cached_build: None,
     };
     Relation::new(Node::Join { left: Box::new(left), right: Box::new(right), join }, schema)
 }

@@ -73,6 +73,7 @@ impl<'a> Producer<'a> {
                 Ok(rel(RelType::Set(set)))
             }
             Node::Window { .. } => self.window(relation, at),
+            Node::ShuffleWrite { .. } => Err(at.refuse("a shuffle's file, for which Substrait has no relation")),
             Node::Exchange { numbered: true, .. } => {
                 Err(at.refuse("numbers of partitions, for which Substrait has no column"))
             }
@@ -274,6 +275,9 @@ fn source(name: &TableName, at: &Path<'_>) -> Result<ReadType> {
             };
             let file = FileOrFiles { path_type: Some(path_type), file_format: Some(format), ..Default::default() };
             Ok(ReadType::LocalFiles(LocalFiles { items: vec![file], advanced_extension: None }))
+        }
+        TableOrigin::Splits(_) => {
+            Err(at.refuse("parts of files with partition values, for which Substrait has no form"))
         }
         TableOrigin::Function { name, .. } => {
             Err(at.refuse(format!("table function {name}, for which Substrait has no relation")))

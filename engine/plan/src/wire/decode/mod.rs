@@ -7,6 +7,7 @@ mod check;
 mod expression;
 mod function;
 mod relation;
+mod shuffle;
 mod types;
 mod value;
 mod window;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use plasmon_core::Result;
 use plasmon_core::expression::ScalarSlot;
-use plasmon_core::table::Table;
+use plasmon_core::table::{FileSplit, FileSplits, Table};
 use prost::bytes::Bytes;
 
 use super::fields::message;
@@ -34,6 +35,13 @@ const LONG_PLAN_BYTES: usize = 1024;
 pub fn decode(bytes: &[u8], catalog: &dyn Catalog) -> Result<Plan> {
     let bytes = Bytes::copy_from_slice(bytes);
     crate::stack::with_room(bytes.len() > LONG_PLAN_BYTES, || Decoder::plan(&bytes, catalog))
+}
+
+/// The columns in `bytes`, a `StructType`: those of a table of frames.
+pub fn decode_fields(bytes: &[u8]) -> Result<SchemaRef> {
+    let path = Path::root("fields");
+    let given: proto::StructType = message(&Bytes::copy_from_slice(bytes), &path)?;
+    types::schema(&given.fields, &path)
 }
 
 /// What the trees of a plan may refer to.
@@ -76,7 +84,8 @@ impl<'a> Decoder<'a> {
             decoder.tables.push(table);
         }
         decoder.declare(&plan)?;
-        let decoded = decoder.trees(&plan)?;
+        let mut decoded = decoder.trees(&plan)?;
+        number(&mut decoded);
         decoder.check_circles()?;
         Ok(decoded)
     }
@@ -152,7 +161,8 @@ impl<'a> Decoder<'a> {
     }
 
     fn table(&self, table: &proto::Table, path: &Path<'_>) -> Result<(TableName, Arc<dyn Table>)> {
-        let origin = self.origin(table, path)?;
+        let schema = types::schema(&table.fields, path)?;
+        let origin = self.origin(table, &schema, path)?;
         let found = match &origin {
             TableOrigin::Named(parts) => match self.catalog.table(parts)? {
                 Some(table) => table,
@@ -164,16 +174,17 @@ impl<'a> Decoder<'a> {
             TableOrigin::Files { path: files, format, options } => {
                 self.catalog.path_table(files, format.as_deref(), options).map_err(|e| path.locate(e))?
             }
+            TableOrigin::Splits(splits) => self.catalog.split_table(splits, &schema).map_err(|e| path.locate(e))?,
             TableOrigin::Function { name, arguments } => {
                 let called = self.catalog.table_function(name, arguments).map_err(|e| path.locate(e))?;
                 called.ok_or_else(|| path.wrong(format!("there is no table function {name}")))?
             }
         };
-        check_columns(types::schema(&table.fields, path)?.as_ref(), &found.schema(), path)?;
+        check_columns(&schema, &found.schema(), path)?;
         Ok((TableName::of(origin), found))
     }
 
-    fn origin(&self, table: &proto::Table, path: &Path<'_>) -> Result<TableOrigin> {
+    fn origin(&self, table: &proto::Table, schema: &Schema, path: &Path<'_>) -> Result<TableOrigin> {
         use proto::table::Origin;
         Ok(match &table.origin {
             Some(Origin::Named(named)) => TableOrigin::Named(named.parts.clone()),
@@ -182,6 +193,7 @@ impl<'a> Decoder<'a> {
                 format: (!files.format.is_empty()).then(|| files.format.clone()),
                 options: files.options.iter().map(|o| (o.key.clone(), o.value.clone())).collect(),
             },
+            Some(Origin::Splits(splits)) => TableOrigin::Splits(file_splits(splits, schema, path)?),
             Some(Origin::Function(function)) => {
                 let arguments = function.arguments.iter().enumerate().map(|(i, literal)| {
                     let path = path.item("arguments", i);
@@ -194,6 +206,46 @@ impl<'a> Decoder<'a> {
             None => return Err(path.wrong("the table's origin is missing")),
         })
     }
+}
+
+/// Parts of files, of which the last columns are given by values of their types.
+fn file_splits(given: &proto::FileSplits, schema: &Schema, path: &Path<'_>) -> Result<FileSplits> {
+    let partition_columns = given.partition_columns as usize;
+    let Some(stored) = schema.fields().len().checked_sub(partition_columns) else {
+        return Err(path.wrong(format!("{partition_columns} partition columns of {}", schema.fields().len())));
+    };
+    let partitions = &schema.fields()[stored..];
+    let mut splits = Vec::with_capacity(given.splits.len());
+    for (index, split) in given.splits.iter().enumerate() {
+        let path = path.item("splits", index);
+        if split.partition_values.len() != partition_columns {
+            return Err(path
+                .wrong(format!("{} values for {partition_columns} partition columns", split.partition_values.len())));
+        }
+        let values = split.partition_values.iter().zip(partitions).enumerate();
+        let values = values
+            .map(|(i, (value, field))| value::scalar(value, field.data_type(), &path.item("partition_values", i)));
+        splits.push(FileSplit {
+            path: split.path.clone(),
+            start: split.start,
+            length: split.length,
+            partition_values: values.collect::<Result<_>>()?,
+        });
+    }
+    Ok(FileSplits { splits, partition_columns, case_sensitive: given.case_sensitive, format: given.format.clone() })
+}
+
+/// Numbers the relations in pre-order: those of the root, then of shared sub-plans, then of sub-queries.
+fn number(plan: &mut Plan) {
+    fn visit(relation: &mut Relation, next: &mut usize) {
+        relation.number = Some(*next);
+        *next += 1;
+        relation.children_mut().into_iter().for_each(|child| visit(child, next));
+    }
+    let mut next = 0;
+    visit(&mut plan.root, &mut next);
+    plan.shared.iter_mut().for_each(|relation| visit(relation, &mut next));
+    plan.subqueries.iter_mut().for_each(|(_, relation)| visit(relation, &mut next));
 }
 
 /// The version field, read before the other fields are looked at: a newer plan is refused for what it is.

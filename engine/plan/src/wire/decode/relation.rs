@@ -15,7 +15,7 @@ use crate::wire::fields::message;
 use crate::wire::{RELATION_DEPTH_MAX, proto};
 
 /// Column types of a relation.
-fn columns(relation: &Relation) -> Vec<DataType> {
+pub(super) fn columns(relation: &Relation) -> Vec<DataType> {
     crate::ir::types(&relation.schema).cloned().collect()
 }
 
@@ -90,6 +90,7 @@ impl Decoder<'_> {
                 self.window(&window, input, path)
             }
             Given::Exchange(exchange) => self.exchange(&exchange, path, depth),
+            Given::ShuffleWrite(write) => self.shuffle_write(&write, path, depth),
             Given::Unnest(unnest) => self.unnest(&unnest, path, depth),
             Given::Recursive(recursive) => self.recursive(&recursive, schema, path, depth),
             Given::WorkTable(table) => {
@@ -175,6 +176,7 @@ impl Decoder<'_> {
             null_aware: given.null_aware,
             projection: None,
             runtime_filters: Vec::new(),
+            cached_build: (!given.cached_build.is_empty()).then(|| given.cached_build.clone()),
         };
         for (index, key) in given.keys.iter().enumerate() {
             let path = path.item("keys", index);
@@ -187,6 +189,9 @@ impl Decoder<'_> {
         }
         if given.null_aware && !matches!(kind, JoinKind::LeftAnti | JoinKind::LeftMark) {
             return Err(path.refuse(format!("a null-aware join of kind {kind:?}")));
+        }
+        if join.cached_build.is_some() && kind.marks_right() {
+            return Err(path.refuse(format!("a cached build of a {kind:?} join, which marks build rows")));
         }
         let fields = join_fields(kind, &left.schema, &right.schema);
         let mut full: Vec<DataType> = fields.iter().map(|f| f.data_type().clone()).collect();

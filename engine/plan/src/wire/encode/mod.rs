@@ -9,7 +9,7 @@ mod value;
 use std::sync::Arc;
 
 use plasmon_core::expression::ScalarSlot;
-use plasmon_core::table::Table;
+use plasmon_core::table::{FileSplit, FileSplits, Table};
 use plasmon_core::{Error, Result};
 use prost::Message as _;
 
@@ -22,21 +22,27 @@ pub fn encode(plan: &Plan) -> Result<Vec<u8>> {
 }
 
 fn encode_here(plan: &Plan) -> Result<Vec<u8>> {
-    let mut encoder =
-        Encoder { slots: plan.subqueries.iter().map(|(slot, _)| slot.clone()).collect(), tables: Vec::new() };
+    let mut encoder = Encoder {
+        slots: plan.subqueries.iter().map(|(slot, _)| slot.clone()).collect(),
+        tables: Vec::new(),
+        version: 1,
+    };
     let shared = plan.shared.iter().map(|r| encoder.relation(r, 0)).collect::<Result<_>>()?;
     let subqueries = plan.subqueries.iter().map(|(_, r)| encoder.relation(r, 0)).collect::<Result<_>>()?;
     let root = encoder.relation(&plan.root, 0)?;
     let mut metadata = types::key_values(plan.root.schema.metadata());
     metadata.sort_by(|a, b| a.key.cmp(&b.key));
+    let version = encoder.version;
     let tables = encoder.tables.into_iter().map(|(_, table)| table).collect();
-    Ok(proto::Plan { version: VERSION, tables, shared, subqueries, root, metadata }.encode_to_vec())
+    Ok(proto::Plan { version, tables, shared, subqueries, root, metadata }.encode_to_vec())
 }
 
 struct Encoder {
     /// Slots of the sub-queries, in order.
     slots: Vec<Arc<ScalarSlot>>,
     tables: Vec<(Arc<dyn Table>, proto::Table)>,
+    /// The lowest one that has all that was written.
+    version: u32,
 }
 
 impl Encoder {
@@ -46,6 +52,9 @@ impl Encoder {
         let index = match known {
             Some(index) => index,
             None => {
+                if matches!(name.origin, TableOrigin::Splits(_)) {
+                    self.version = VERSION;
+                }
                 let fields = types::fields(table.schema().fields())?;
                 self.tables.push((table.clone(), proto::Table { origin: Some(origin(&name.origin)?), fields }));
                 self.tables.len() - 1
@@ -70,6 +79,7 @@ fn origin(origin: &TableOrigin) -> Result<proto::table::Origin> {
             format: format.clone().unwrap_or_default(),
             options: types::key_values(options.iter().map(|(k, v)| (k, v))),
         }),
+        TableOrigin::Splits(splits) => Origin::Splits(file_splits(splits)?),
         TableOrigin::Function { name, arguments } => {
             let arguments = arguments.iter().map(|constant| {
                 let (data_type, value) = (types::data_type(&constant.data_type)?, value::scalar(&constant.value)?);
@@ -78,6 +88,23 @@ fn origin(origin: &TableOrigin) -> Result<proto::table::Origin> {
             let arguments = arguments.collect::<Result<_>>()?;
             Origin::Function(proto::TableFunction { name: name.clone(), arguments })
         }
+    })
+}
+
+fn file_splits(splits: &FileSplits) -> Result<proto::FileSplits> {
+    let split = |split: &FileSplit| {
+        Ok(proto::FileSplit {
+            path: split.path.clone(),
+            start: split.start,
+            length: split.length,
+            partition_values: split.partition_values.iter().map(value::scalar).collect::<Result<_>>()?,
+        })
+    };
+    Ok(proto::FileSplits {
+        splits: splits.splits.iter().map(split).collect::<Result<_>>()?,
+        partition_columns: ordinal(splits.partition_columns)?,
+        case_sensitive: splits.case_sensitive,
+        format: splits.format.clone(),
     })
 }
 

@@ -9,8 +9,8 @@ use prost::bytes::Bytes;
 use proto::relation::Node as To;
 
 use super::{Encoder, ordinal, types};
-use crate::ir::{Join, Node, Relation, Unnest, UnnestOutput};
-use crate::wire::{RELATION_DEPTH_MAX, proto};
+use crate::ir::{Join, Node, Partitioning, Relation, ShuffleWrite, Unnest, UnnestOutput};
+use crate::wire::{RELATION_DEPTH_MAX, VERSION, proto};
 
 impl Encoder {
     /// A relation, `depth` below its tree's top.
@@ -47,6 +47,7 @@ impl Encoder {
                 expressions: self.expressions(expressions)?,
             }),
             Node::Expand { input, projections } => {
+                self.version = VERSION;
                 let projection = |p: &Vec<Expression>| Ok(proto::Row { values: self.expressions(p)? });
                 let projections = projections.iter().map(projection).collect::<Result<_>>()?;
                 To::Expand(proto::Expand { input: self.relation(input, depth)?, projections })
@@ -80,6 +81,7 @@ impl Encoder {
                 partitions: partitions.map(ordinal).transpose()?,
                 numbered: *numbered,
             }),
+            Node::ShuffleWrite { input, write } => To::ShuffleWrite(self.shuffle_write(input, write, depth)?),
             Node::Unnest { input, unnest } => To::Unnest(self.unnest(input, unnest, depth)?),
             Node::Recursive { initial, step, name, distinct } => To::Recursive(proto::Recursive {
                 initial: self.relation(initial, depth)?,
@@ -109,6 +111,9 @@ impl Encoder {
     }
 
     fn join(&mut self, left: &Relation, right: &Relation, join: &Join, depth: usize) -> Result<proto::Join> {
+        if join.cached_build.is_some() {
+            self.version = VERSION;
+        }
         let keys = join.left_keys.iter().zip(&join.right_keys).zip(&join.null_equal);
         let keys = keys.map(|((left, right), &null_equal)| {
             Ok(proto::JoinKey { left: self.expression(left)?, right: self.expression(right)?, null_equal })
@@ -119,9 +124,37 @@ impl Encoder {
             keys: keys.collect::<Result<_>>()?,
             residual: self.optional(join.residual.as_ref())?,
             null_aware: join.null_aware,
+            cached_build: join.cached_build.clone().unwrap_or_default(),
             projection: projection.map(|ordinals| proto::Ordinals { ordinals }),
             left: self.relation(left, depth)?,
             right: self.relation(right, depth)?,
+        })
+    }
+
+    fn shuffle_write(&mut self, input: &Relation, write: &ShuffleWrite, depth: usize) -> Result<proto::ShuffleWrite> {
+        use proto::shuffle_write::Partitioning as To;
+        self.version = VERSION;
+        let partitioning = match &write.partitioning {
+            Partitioning::Hash(keys) => To::Hash(proto::HashPartitioning { keys: self.expressions(keys)? }),
+            Partitioning::Range { keys, bounds } => {
+                let bounds = bounds.iter().map(|bound| {
+                    let values = bound.iter().zip(keys).map(|(value, key)| {
+                        self.expression(&Expression::literal(value.clone(), key.expression.data_type.clone()))
+                    });
+                    Ok(proto::Row { values: values.collect::<Result<_>>()? })
+                });
+                let bounds = bounds.collect::<Result<_>>()?;
+                To::Range(proto::RangePartitioning { keys: self.sort_keys(keys)?, bounds })
+            }
+            Partitioning::Single => To::Single(true),
+            Partitioning::RoundRobin(start) => To::RoundRobinStart(*start),
+            Partitioning::Computed(partition) => To::Partition(self.expression(partition)?),
+        };
+        Ok(proto::ShuffleWrite {
+            input: self.relation(input, depth)?,
+            partitioning: Some(partitioning),
+            partitions: ordinal(write.partitions)?,
+            path: write.path.clone(),
         })
     }
 

@@ -14,15 +14,17 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{
     DataType, Field, Int32Type, IntervalDayTime, IntervalMonthDayNano, IntervalUnit, Schema, SchemaRef, TimeUnit, i256,
 };
-use plasmon_core::expression::{Expression, Scalar};
+use plasmon_core::expression::{Expression, Scalar, SortKey};
+use plasmon_core::operators::shuffle_write::SHUFFLE_WRITE_TYPES;
 use plasmon_core::pipeline::Source;
-use plasmon_core::table::{ScanRequest, Table};
+use plasmon_core::table::{FileSplit, FileSplits, ScanRequest, Table};
 use plasmon_core::{Config, Error, Result};
+use prost::Message as _;
 
-use super::{decode, encode, prepare};
+use super::{decode, encode, prepare, proto};
 use crate::explain::explain;
 use crate::function::Registry;
-use crate::ir::{Node, Plan, Relation, TableName};
+use crate::ir::{Node, Partitioning, Plan, Relation, ShuffleWrite, TableName, TableOrigin};
 use crate::sql::{Catalog, ExplainOptions, Statement, View, plan_statement};
 use crate::tests::catalog::TestCatalog;
 use crate::tests::tpch::queries;
@@ -196,5 +198,71 @@ fn constants_of_every_type_survive() {
         assert_eq!(back.root.schema, schema);
         let Node::Values { rows } = back.root.node else { panic!("values") };
         assert_eq!(rows, [[Expression::literal(scalar, data_type)]]);
+    }
+}
+
+/// A catalog whose split tables have no rows.
+struct Splits(One);
+
+impl Catalog for Splits {
+    fn table(&self, name: &[String]) -> Result<Option<Arc<dyn Table>>> {
+        self.0.table(name)
+    }
+
+    fn view(&self, name: &[String]) -> Result<Option<View>> {
+        self.0.view(name)
+    }
+
+    fn path_table(&self, path: &str, format: Option<&str>, options: &[(String, String)]) -> Result<Arc<dyn Table>> {
+        self.0.path_table(path, format, options)
+    }
+
+    fn split_table(&self, _: &FileSplits, schema: &SchemaRef) -> Result<Arc<dyn Table>> {
+        Ok(Arc::new(Nothing(schema.clone())))
+    }
+}
+
+#[test]
+fn plans_say_the_lowest_version_that_has_what_they_use() {
+    let version = |bytes: &[u8]| proto::Plan::decode(bytes).unwrap().version;
+    assert_eq!(version(&encode(&plan_of(One::new().scan())).unwrap()), 1);
+    let split = FileSplit {
+        path: "file:/x".to_string(),
+        start: 4,
+        length: 1 << 40,
+        partition_values: vec![Scalar::Null, Scalar::Float64(0.5)],
+    };
+    let splits =
+        FileSplits { splits: vec![split], partition_columns: 2, case_sensitive: true, format: "parquet".to_string() };
+    let table: Arc<dyn Table> = Arc::new(Nothing(schema_of(&COLUMNS)));
+    let plan = plan_of(Relation::scan(TableName::of(TableOrigin::Splits(splits.clone())), table));
+    let bytes = encode(&plan).unwrap();
+    assert_eq!(version(&bytes), 2);
+    let back = decode(&bytes, &Splits(One::new())).unwrap();
+    assert!(matches!(&back.root.node, Node::Scan { name, .. } if name.origin == TableOrigin::Splits(splits)));
+    assert_eq!(encode(&back).unwrap(), bytes);
+}
+
+#[test]
+fn shuffles_survive() {
+    let keys = vec![SortKey { expression: column(1), descending: true, nulls_first: false }];
+    let text = |text: &str| vec![Scalar::Bytes(text.as_bytes().into())];
+    let number = Expression::literal(Scalar::Int64(2), DataType::Int32);
+    for partitioning in [
+        Partitioning::Hash(vec![column(1), column(3)]),
+        Partitioning::Range { keys, bounds: vec![text("b"), text("a"), vec![Scalar::Null]] },
+        Partitioning::Single,
+        Partitioning::RoundRobin(7),
+        Partitioning::Computed(number),
+    ] {
+        let write = ShuffleWrite { partitioning, partitions: 4, path: "/tmp/f".to_string() };
+        let node = Node::ShuffleWrite { input: Box::new(One::new().scan()), write };
+        let plan = plan_of(Relation::new(node, schema_of(&SHUFFLE_WRITE_TYPES)));
+        let bytes = encode(&plan).unwrap();
+        let back = decode(&bytes, &One::new()).unwrap();
+        assert_eq!(encode(&back).unwrap(), bytes);
+        let options = ExplainOptions::default();
+        let shown = explain(&prepare(back, &Config::default()).unwrap(), options, &[], None);
+        assert!(shown.contains("ShuffleWrite") && shown.contains("/tmp/f"), "{shown}");
     }
 }

@@ -7,7 +7,7 @@ use plasmon_core::operators::window::{Frame, FrameBound, FrameUnits, WindowExpre
 use prost::Message;
 
 use super::*;
-use crate::ir::{Join, Unnest, UnnestOutput};
+use crate::ir::{Join, Partitioning, ShuffleWrite, Unnest, UnnestOutput};
 use crate::wire::proto;
 
 /// The refusal of bytes: path and reason.
@@ -92,7 +92,7 @@ fn refused_bytes(bytes: &[u8], path: &str, what: &str) {
 #[test]
 fn versions_and_what_a_version_does_not_know() {
     refused_bytes(&edited(|p| p.version = 0), "plan", "version 0");
-    refused_bytes(&edited(|p| p.version = 2), "plan", "version 2");
+    refused_bytes(&edited(|p| p.version = 3), "plan", "version 3");
     refused_bytes(&[], "plan", "version 0");
     let whole = edited(|_| {});
     refused_bytes(&whole[..whole.len() - 1], "plan", "");
@@ -126,6 +126,17 @@ fn tables() {
     let function = proto::TableFunction { name: "f".to_string(), arguments: Vec::new() };
     let function = Some(Origin::Function(function));
     refused_bytes(&edited(|p| p.tables[0].origin = function), "tables[0]", "no table function f");
+    let splits = |partition_columns: u32, values: usize| {
+        let value = proto::Value { kind: Some(proto::value::Kind::Int64(7)) }.encode_to_vec().into();
+        let split =
+            proto::FileSplit { path: "x".to_string(), partition_values: vec![value; values], ..Default::default() };
+        Some(Origin::Splits(proto::FileSplits { splits: vec![split], partition_columns, ..Default::default() }))
+    };
+    refused_bytes(&edited(|p| p.tables[0].origin = splits(5, 0)), "tables[0]", "5 partition columns of 4");
+    refused_bytes(&edited(|p| p.tables[0].origin = splits(1, 2)), "tables[0].splits[0]", "2 values for 1 partition");
+    let path = "tables[0].splits[0].partition_values[0]";
+    refused_bytes(&edited(|p| p.tables[0].origin = splits(1, 1)), path, "none of Float64");
+    refused_bytes(&edited(|p| p.tables[0].origin = splits(0, 0)), "tables[0]", "where tables have no files");
     refused_bytes(&edited(|p| drop(p.tables[0].fields.pop())), "tables[0]", "3 columns, the table has 4");
     refused_bytes(&edited(|p| p.tables[0].fields.swap(0, 1)), "tables[0].fields[0]", "column b of type");
     refused_bytes(&edited(|p| p.tables.clear()), "root.input", "table 0 of 0");
@@ -474,6 +485,7 @@ fn joins_sorts_and_sets() {
             null_aware,
             projection,
             runtime_filters: Vec::new(),
+            cached_build: None,
         },
     };
     use JoinKind::*;
@@ -505,6 +517,62 @@ fn joins_sorts_and_sets() {
     refused_root(unnest(UnnestOutput::Keep(4)), &int, "root.outputs[0]", "column 4 of 4");
     refused_root(unnest(UnnestOutput::List { column: 0, depth: 1 }), &int, "root.outputs[0]", "no 1 levels of lists");
     refused_root(unnest(UnnestOutput::StructField { column: 0, field: 0 }), &int, "root.outputs[0]", "no struct");
+}
+
+#[test]
+fn builds_of_the_process() {
+    let join = |kind| Join {
+        kind,
+        left_keys: vec![column(0)],
+        right_keys: vec![column(0)],
+        null_equal: vec![false],
+        residual: None,
+        null_aware: false,
+        projection: Some(vec![0]),
+        runtime_filters: Vec::new(),
+        cached_build: Some("b".to_string()),
+    };
+    let node = |kind| Node::Join { left: scan(), right: scan(), join: join(kind) };
+    for kind in JoinKind::ALL.into_iter().filter(|kind| kind.marks_right()) {
+        refused_root(node(kind), &[DataType::Int64], "root", "which marks build rows");
+    }
+    let plan = plan_of(Relation::new(node(JoinKind::LeftSemi), schema_of(&[DataType::Int64])));
+    let back = decode(&encode(&plan).unwrap(), &One::new()).unwrap();
+    assert!(matches!(&back.root.node, Node::Join { join, .. } if join.cached_build.as_deref() == Some("b")));
+}
+
+#[test]
+fn shuffles() {
+    let told = plasmon_core::operators::shuffle_write::SHUFFLE_WRITE_TYPES;
+    let write = |partitioning, partitions| {
+        let write = ShuffleWrite { partitioning, partitions, path: "f".to_string() };
+        Node::ShuffleWrite { input: scan(), write }
+    };
+    let refused_write = |partitioning, path: &str, what: &str| refused_root(write(partitioning, 3), &told, path, what);
+    refused_root(write(Partitioning::Single, 0), &told, "root", "0 partitions");
+    let below = Relation::new(write(Partitioning::Single, 1), schema_of(&told));
+    let limit = Node::Limit { input: Box::new(below.clone()), offset: 0, fetch: None };
+    refused_root(limit, &told, "root.input", "below the root");
+    let mut shared = plan_of(One::new().scan());
+    shared.shared.push(below);
+    refused(shared, "shared[0]", "below the root");
+    let list = DataType::FixedSizeList(Arc::new(Field::new_list_field(DataType::Int32, true)), 2);
+    let key = literal(Scalar::Null, list);
+    refused_write(Partitioning::Hash(vec![key]), "root.hash.keys[0]", "Spark's hash of");
+    refused_write(Partitioning::Computed(column(0)), "root.partition", "Int32 is wanted");
+    let keys = vec![SortKey { expression: column(0), descending: false, nulls_first: true }];
+    let range = |bounds| Partitioning::Range { keys: keys.clone(), bounds };
+    refused_write(Partitioning::Range { keys: vec![], bounds: vec![] }, "root.range", "without keys");
+    refused_write(range(vec![vec![]]), "root.range.bounds[0]", "0 values for 1 keys");
+    refused_write(range(vec![vec![Scalar::Int64(1)]; 3]), "root.range", "3 bounds between 3");
+    refused_bytes(
+        &edited_root(|root| {
+            let write = proto::ShuffleWrite { partitions: 1, path: "f".to_string(), ..Default::default() };
+            root.node = Some(proto::relation::Node::ShuffleWrite(write));
+        }),
+        "root.input",
+        "missing",
+    );
 }
 
 #[test]

@@ -14,7 +14,7 @@ import java.util.function.Consumer;
 public final class Plan extends NativeHandle {
   private final String what;
   /** What the next run reads from Java. */
-  private final List<Source> sources = new ArrayList<>();
+  private final List<Thrower> sources = new ArrayList<>();
 
   private Plan(Session session, String what, Consumer<Plan> fill) {
     super(session.openPlan(), "a plan", Plan::close0);
@@ -97,6 +97,19 @@ public final class Plan extends NativeHandle {
     return this;
   }
 
+  /**
+   * Makes frames the table {@code name} of this plan, as {@link #bindStream} does. {@code fields} is a {@code StructType} of {@code plan.proto}: the columns that
+   * the frames were written of. They are decoded on the thread that runs the plan.
+   */
+  public Plan bindFrames(String name, byte[] fields, FrameSource source) {
+    FrameCalls frames = FrameCalls.of(source);
+    bindFrames0(handle(), Text.utf8(name), fields, frames);
+    synchronized (sources) {
+      sources.add(frames);
+    }
+    return this;
+  }
+
   /** Sets the values of {@code $1}, {@code $2} …: the columns of a struct array of one row. Both structs are taken over. */
   public Plan bindParameters(long schema, long values) {
     bindParameters0(handle(), schema, values);
@@ -131,7 +144,7 @@ public final class Plan extends NativeHandle {
 
   /** Plans the statement and starts it. Statements without rows are done when this returns, and give no batches. */
   public Stream execute() {
-    List<Source> read;
+    List<Thrower> read;
     synchronized (sources) {
       read = List.copyOf(sources);
     }
@@ -142,7 +155,7 @@ public final class Plan extends NativeHandle {
       }
       return stream;
     } catch (PlasmonException e) {
-      throw Source.explained(e, read.toArray(Source[]::new));
+      throw Source.explained(e, read.toArray(Thrower[]::new));
     }
   }
 
@@ -165,6 +178,8 @@ public final class Plan extends NativeHandle {
   private native void bindStream0(long handle, byte[] name, long stream);
 
   private native void bindSource0(long handle, byte[] name, long schema, Source source);
+
+  private native void bindFrames0(long handle, byte[] name, byte[] fields, FrameCalls source);
 
   private native void bindParameters0(long handle, long schema, long values);
 

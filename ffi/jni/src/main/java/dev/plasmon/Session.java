@@ -68,6 +68,24 @@ public final class Session extends NativeHandle {
     return this;
   }
 
+  /**
+   * Makes queries that start from now on take their memory of {@code memory}; null = they ask nobody. Queries that run keep what they have, and give it back when
+   * they end or their streams are closed.
+   */
+  public Session setMemory(HostMemory memory) {
+    setMemory0(handle(), MemoryCalls.of(memory));
+    return this;
+  }
+
+  /**
+   * Asks the queries of the session to give back so many of the bytes that they took of the {@link HostMemory}: first what they do not use, then what stands still
+   * and can go to disk. How many came back; when that is less, queries at work are asked too, and give back what that frees within a batch. From any thread, also
+   * from inside of a {@link HostMemory}.
+   */
+  public long spill(long bytes) {
+    return spill0(handle(), bytes);
+  }
+
   /** A plan of one SQL statement. Nothing is looked at before it is asked for its schema or run. */
   public Plan prepare(String sql) {
     return Plan.ofSql(this, sql);
@@ -108,6 +126,10 @@ public final class Session extends NativeHandle {
   private native void registerStream0(long handle, byte[] name, long stream);
 
   private native void registerSource0(long handle, byte[] name, long schema, Source source);
+
+  private native void setMemory0(long handle, MemoryCalls memory);
+
+  private native long spill0(long handle, long bytes);
 
   private native void deregister0(long handle, byte[] name);
 }

@@ -3,7 +3,7 @@ package dev.plasmon;
 import java.lang.System.Logger.Level;
 
 /** A {@link BatchSource} as the native library calls it: nothing is thrown from here, and what was thrown is remembered. */
-final class Source {
+final class Source implements Thrower {
   private static final int END = 0;
   private static final int BATCH = 1;
   private static final int FAILED = 2;
@@ -54,6 +54,11 @@ final class Source {
     }
   }
 
+  @Override
+  public Throwable thrown() {
+    return thrown;
+  }
+
   private ClassLoader enter() {
     Thread thread = Thread.currentThread();
     ClassLoader before = thread.getContextClassLoader();
@@ -70,18 +75,19 @@ final class Source {
   }
 
   /** The exception with what the sources threw as its cause, if it is theirs. */
-  static PlasmonException explained(PlasmonException e, Source... sources) {
+  static PlasmonException explained(PlasmonException e, Thrower... sources) {
     if (e.code() != ErrorCode.HOST) {
       return e;
     }
-    for (Source source : sources) {
-      if (source == null || source.thrown == null) {
+    for (Thrower source : sources) {
+      Throwable thrown = source == null ? null : source.thrown();
+      if (thrown == null) {
         continue;
       }
       if (e.getCause() == null) {
-        e.initCause(source.thrown);
+        e.initCause(thrown);
       } else {
-        e.addSuppressed(source.thrown);
+        e.addSuppressed(thrown);
       }
     }
     return e;

@@ -8,9 +8,9 @@ import java.util.List;
  * ends it.
  */
 public final class Stream extends NativeHandle {
-  private final List<Source> sources;
+  private final List<Thrower> sources;
 
-  Stream(long handle, String what, List<Source> sources) {
+  Stream(long handle, String what, List<Thrower> sources) {
     super(handle, "a stream of " + shortened(what), Stream::close0);
     this.sources = sources;
   }
@@ -55,6 +55,15 @@ public final class Stream extends NativeHandle {
   public long next() {
     try {
       return next0(handle());
+    } catch (PlasmonException e) {
+      throw explained(e);
+    }
+  }
+
+  /** Waits for the next batch and gives it as frames, for {@link Plan#bindFrames}; null at the end. */
+  public byte[] nextFrames() {
+    try {
+      return nextFrames0(handle());
     } catch (PlasmonException e) {
       throw explained(e);
     }
@@ -120,8 +129,18 @@ public final class Stream extends NativeHandle {
     return Text.of(metrics0(handle()));
   }
 
+  /**
+   * What every relation of a plan that was given in the library's own format did so far, from any thread. The first number is how many numbers there are of
+   * each relation; then come those of the relations of {@code root} in pre-order (inputs in the order of the fields), of {@code shared}, of {@code subqueries}:
+   * rows out, batches out, nanoseconds, bytes spilled, peak bytes reserved, bytes of frames read or written, rows in (of a scan: looked at), row groups read, row
+   * groups in all. A filter that its scan applies gives the scan's rows. Of other statements there is only the first number.
+   */
+  public long[] nodeMetrics() {
+    return nodeMetrics0(handle());
+  }
+
   private PlasmonException explained(PlasmonException e) {
-    return Source.explained(e, sources.toArray(Source[]::new));
+    return Source.explained(e, sources.toArray(Thrower[]::new));
   }
 
   private static native void close0(long handle);
@@ -129,6 +148,8 @@ public final class Stream extends NativeHandle {
   private native void schema0(long handle, long out);
 
   private native long next0(long handle);
+
+  private native byte[] nextFrames0(long handle);
 
   private native int step0(long handle);
 
@@ -141,4 +162,6 @@ public final class Stream extends NativeHandle {
   private native long[] progress0(long handle);
 
   private native byte[] metrics0(long handle);
+
+  private native long[] nodeMetrics0(long handle);
 }
