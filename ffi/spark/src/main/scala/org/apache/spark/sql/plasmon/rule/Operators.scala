@@ -54,8 +54,8 @@ private object Operators {
     case window: WindowExec => this.window(window)
     case limit: WindowGroupLimitExec => groupLimit(limit)
     case exchange: ShuffleExchangeExec => shuffle(exchange)
-    // A broadcast goes with the join that reads it, and a union hands on batches as they are.
-    case _: BroadcastExchangeExec | _: UnionExec => Left(None)
+    // A broadcast goes with the join that reads it; the others hand on batches as they are.
+    case _: BroadcastExchangeExec | _: UnionExec | _: AQEShuffleReadExec | _: ReusedExchangeExec => Left(None)
     case other => refused(other, Refusal.Operator, "the engine has no such operator")
   }
 
