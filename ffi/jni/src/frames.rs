@@ -1,15 +1,17 @@
 //! `dev.plasmon.Frames`: batches as bytes; and the natives of plans and streams that read and give such bytes.
 
-use jni::EnvUnowned;
 use jni::objects::{JByteArray, JClass, JLongArray, JObject};
+use jni::refs::Global;
 use jni::sys::jlong;
-use plasmon_abi::frames::{bind_frames, encode_frames, next_frames, node_counters};
+use jni::{Env, EnvUnowned, bind_java_type};
+use plasmon_abi::frames::{FrameSource, bind_frames, encode_frames, next_frames, node_counters};
 use plasmon_boundary::arrow::ArrowArray;
+use plasmon_boundary::{Code, Failure, Result};
 
 use crate::call::{array, bytes, java_failed, native, taken};
 use crate::plan::statement;
 use crate::stream::rows;
-use crate::upcall::{FrameCalls, frame_source};
+use crate::upcall::attached;
 
 /// An array as frames, which it is taken over for.
 #[unsafe(no_mangle)]
@@ -84,4 +86,53 @@ pub extern "system" fn Java_dev_plasmon_Stream_nodeMetrics0<'l>(
         array.set_region(env, 0, &numbers).map_err(java_failed)?;
         Ok(array)
     })
+}
+
+/// Frames that a Java object gives.
+fn frame_source(env: &mut Env, source: FrameCalls) -> Result<FrameSource> {
+    if source.is_null() {
+        return Err(Failure::argument("source is null"));
+    }
+    let source = OwnedFrames(env.new_global_ref(&source).map_err(java_failed)?);
+    Ok(Box::new(move || source.next()))
+}
+
+/// A Java object that gives frames, closed when nobody asks it any more.
+struct OwnedFrames(Global<FrameCalls<'static>>);
+
+impl OwnedFrames {
+    fn next(&self) -> Result<Option<Vec<u8>>> {
+        let next = attached(|env| {
+            let frames = self.0.next(env)?;
+            if !frames.is_null() {
+                let bytes = env.convert_byte_array(&frames)?;
+                env.delete_local_ref(frames);
+                return Ok(Ok(Some(bytes)));
+            }
+            let message = self.0.message(env)?;
+            if message.is_null() {
+                return Ok(Ok(None));
+            }
+            let text = env.convert_byte_array(&message)?;
+            env.delete_local_ref(message);
+            Ok(Err(String::from_utf8_lossy(&text).into_owned()))
+        })?;
+        next.map_err(|message| Failure::new(Code::Host, message))
+    }
+}
+
+impl Drop for OwnedFrames {
+    fn drop(&mut self) {
+        // Java notes its own failures, and nobody is left to tell of others.
+        let _ = attached(|env| self.0.close(env));
+    }
+}
+
+bind_java_type! {
+    pub(crate) FrameCalls => dev.plasmon.FrameCalls,
+    methods {
+        fn next() -> jbyte[],
+        fn message() -> jbyte[],
+        fn close(),
+    },
 }

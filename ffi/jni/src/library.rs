@@ -7,7 +7,9 @@ use jni::sys::jint;
 use plasmon_boundary::Code;
 
 use crate::call::{PlasmonExceptionAPI, array, java_failed, native};
-use crate::upcall::{FrameCallsAPI, MemoryCallsAPI, ReleaseAPI, SourceAPI};
+use crate::frames::FrameCallsAPI;
+use crate::memory::MemoryCallsAPI;
+use crate::upcall::{ReleaseAPI, SourceAPI};
 
 /// Looks up the classes that the library calls, with the loader of this package: threads of the engine's own have another one. Its answer is the
 /// library's version.

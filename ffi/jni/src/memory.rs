@@ -2,15 +2,15 @@
 
 use std::ffi::c_void;
 
-use jni::EnvUnowned;
 use jni::objects::JObject;
 use jni::refs::Global;
 use jni::sys::jlong;
+use jni::{EnvUnowned, bind_java_type};
 use plasmon_abi::memory::{plasmon_memory, plasmon_session_set_memory, plasmon_session_spill};
 
 use crate::call::{check, java_failed, native};
 use crate::session::session;
-use crate::upcall::{MemoryCalls, attached};
+use crate::upcall::attached;
 
 type Held = Global<MemoryCalls<'static>>;
 
@@ -101,4 +101,13 @@ unsafe extern "C" fn spill(context: *mut c_void, bytes: u64) -> u64 {
 unsafe extern "C" fn closed(context: *mut c_void) {
     // SAFETY: from the box of `setMemory0`; called once, when nobody knows it any more.
     drop(unsafe { Box::from_raw(context.cast::<Held>()) });
+}
+
+bind_java_type! {
+    pub(crate) MemoryCalls => dev.plasmon.MemoryCalls,
+    methods {
+        fn reserve(bytes: jlong) -> jboolean,
+        fn release(bytes: jlong),
+        fn spill(bytes: jlong) -> jlong,
+    },
 }

@@ -11,7 +11,6 @@ use jni::refs::{Global, Reference};
 use jni::sys::{self, jlong};
 use jni::vm::{AttachConfig, AttachmentExceptionPolicy};
 use jni::{Env, JNIVersion, JavaVM, bind_java_type};
-use plasmon_abi::frames::FrameSource;
 use plasmon_boundary::arrow::{ArrowArray, ArrowArrayStream, ArrowSchema, export_arrays, import_schema};
 use plasmon_boundary::{Code, Failure, Result};
 
@@ -31,64 +30,6 @@ bind_java_type! {
     methods {
         static fn run(action: JObject),
     },
-}
-
-bind_java_type! {
-    pub(crate) FrameCalls => dev.plasmon.FrameCalls,
-    methods {
-        fn next() -> jbyte[],
-        fn message() -> jbyte[],
-        fn close(),
-    },
-}
-
-bind_java_type! {
-    pub(crate) MemoryCalls => dev.plasmon.MemoryCalls,
-    methods {
-        fn reserve(bytes: jlong) -> jboolean,
-        fn release(bytes: jlong),
-        fn spill(bytes: jlong) -> jlong,
-    },
-}
-
-/// Frames that a Java object gives.
-pub(crate) fn frame_source(env: &mut Env, source: FrameCalls) -> Result<FrameSource> {
-    if source.is_null() {
-        return Err(Failure::argument("source is null"));
-    }
-    let source = OwnedFrames(env.new_global_ref(&source).map_err(java_failed)?);
-    Ok(Box::new(move || source.next()))
-}
-
-/// A Java object that gives frames, closed when nobody asks it any more.
-struct OwnedFrames(Global<FrameCalls<'static>>);
-
-impl OwnedFrames {
-    fn next(&self) -> Result<Option<Vec<u8>>> {
-        let next = attached(|env| {
-            let frames = self.0.next(env)?;
-            if !frames.is_null() {
-                let bytes = env.convert_byte_array(&frames)?;
-                env.delete_local_ref(frames);
-                return Ok(Ok(Some(bytes)));
-            }
-            let message = self.0.message(env)?;
-            if message.is_null() {
-                return Ok(Ok(None));
-            }
-            let text = env.convert_byte_array(&message)?;
-            env.delete_local_ref(message);
-            Ok(Err(String::from_utf8_lossy(&text).into_owned()))
-        })?;
-        next.map_err(|message| Failure::new(Code::Host, message))
-    }
-}
-
-impl Drop for OwnedFrames {
-    fn drop(&mut self) {
-        // Java notes its own failures, and nobody is left to tell of others.
-        let _ = attached(|env| self.0.close(env));
-    }
 }
 
 /// A stream of the batches of `schema` that a Java object gives. The schema is taken over in every case.

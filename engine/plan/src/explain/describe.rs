@@ -51,17 +51,11 @@ pub(super) fn describe(relation: &Relation, plan: &Plan, verbose: bool) -> Descr
         }
         Node::Sort { keys, offset, fetch, .. } => {
             details.push(("by", writer.sort_keys(keys)));
-            details.extend(fetch.iter().map(|f| ("limit", f.to_string())));
-            if *offset > 0 {
-                details.push(("offset", offset.to_string()));
-            }
+            push_rows(&mut details, "limit", *offset, *fetch);
             if fetch.is_some() { "TopN" } else { "Sort" }.to_string()
         }
         Node::Limit { offset, fetch, .. } => {
-            details.extend(fetch.iter().map(|f| ("", f.to_string())));
-            if *offset > 0 {
-                details.push(("offset", offset.to_string()));
-            }
+            push_rows(&mut details, "", *offset, *fetch);
             "Limit".to_string()
         }
         Node::Union { inputs } => format!("UnionAll ({} inputs)", inputs.len()),
@@ -92,6 +86,14 @@ pub(super) fn describe(relation: &Relation, plan: &Plan, verbose: bool) -> Descr
         Node::SharedScan { index } => format!("SharedScan {index}"),
     };
     Description { name, details }
+}
+
+/// Which rows are left: so many, under `name`, behind the first ones.
+fn push_rows(details: &mut Vec<(&'static str, String)>, name: &'static str, offset: usize, fetch: Option<usize>) {
+    details.extend(fetch.iter().map(|f| (name, f.to_string())));
+    if offset > 0 {
+        details.push(("offset", offset.to_string()));
+    }
 }
 
 fn describe_scan(relation: &Relation, writer: &Writer<'_>) -> Description {
