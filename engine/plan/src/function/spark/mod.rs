@@ -9,9 +9,15 @@ mod definition;
 mod error;
 mod hash;
 mod java;
+mod nested;
+mod number;
+mod regex;
+mod result;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod text;
+mod time;
 mod zone;
 
 use std::sync::Arc;
@@ -20,8 +26,14 @@ use datafusion_expr::ScalarUDF;
 
 /// Every function, once for each of its modes.
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    let families = [cast::FUNCTIONS, hash::FUNCTIONS];
-    families.into_iter().flatten().flat_map(definition::Definition::planned).collect()
+    let families = [cast::FUNCTIONS, regex::FUNCTIONS]
+        .into_iter()
+        .chain(hash::FUNCTIONS)
+        .chain(nested::FUNCTIONS)
+        .chain(number::FUNCTIONS)
+        .chain(text::FUNCTIONS)
+        .chain(time::FUNCTIONS);
+    families.flatten().flat_map(definition::Definition::planned).collect()
 }
 
 /// Whether a function is one of these: its errors are Spark's own, and stay as they are.

@@ -10,9 +10,6 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use plasmon_core::{Error, Result};
 
-pub(in crate::function::spark) use moment::date_of;
-pub(in crate::function::spark) use parse::{Parsed, parse_date, parse_timestamp};
-
 use super::columns::Call;
 use super::definition::Definition;
 use super::sql::type_name;

@@ -9,8 +9,8 @@ use plasmon_core::batch::arrow::import_column;
 use plasmon_core::expression::{has_murmur3, murmur3};
 use plasmon_core::{Error, Result};
 
-use super::columns::Call;
-use super::definition::Definition;
+use crate::function::spark::columns::Call;
+use crate::function::spark::definition::Definition;
 
 pub(super) const FUNCTIONS: &[Definition] = &[Definition::new("murmur3_hash", result, hash)];
 
