@@ -8,6 +8,8 @@ import org.apache.spark.api.plugin.{DriverPlugin, ExecutorPlugin, PluginContext,
 import org.apache.spark.internal.Logging
 
 import org.apache.spark.sql.plasmon.PlasmonPluginAccess
+import org.apache.spark.sql.plasmon.execution.NativeReader
+import org.apache.spark.sql.plasmon.expression.NativeCheck
 
 /** `spark.plugins=dev.plasmon.spark.PlasmonPlugin`: the one setting that puts queries on the native engine. */
 class PlasmonPlugin extends SparkPlugin {
@@ -19,7 +21,9 @@ class PlasmonPlugin extends SparkPlugin {
 private class PlasmonDriverPlugin extends DriverPlugin with Logging {
   override def init(context: SparkContext, plugin: PluginContext): JavaMap[String, String] = {
     PlasmonPlugin.loadFailure.orElse(PlasmonPlugin.configurationFailure(context.getConf)) match {
-      case None => PlasmonPluginAccess.register(context, classOf[PlasmonExtensions].getName, classOf[PlasmonListener].getName)
+      case None =>
+        NativeCheck.install(NativeReader.refusal)
+        PlasmonPluginAccess.register(context, classOf[PlasmonExtensions].getName, classOf[PlasmonListener].getName)
       case Some(reason) => logWarning(s"Plasmon is off, queries run in Spark alone: $reason")
     }
     Collections.emptyMap()

@@ -26,7 +26,16 @@ object AggregateConverter {
       node: AggregateNode,
       input: Seq[Attribute],
       subqueries: Subqueries = Subqueries.Values): Either[Refusal, Seq[Message => Message]] =
-    new AggregateConverter(node, input, subqueries).convert()
+    new AggregateConverter(node, input, subqueries).convert().flatMap { layers =>
+      val refusal = if (subqueries == Subqueries.StandIns) check(node, input, layers) else None
+      refusal.toLeft(layers)
+    }
+
+  /** Asks the engine whether it takes the relations, over no rows. */
+  private def check(node: AggregateNode, input: Seq[Attribute], layers: Seq[Message => Message]): Option[Refusal] = {
+    val functions = node.aggregateExpressions.map(f => Converter.name(f.aggregateFunction)).distinct
+    NativeCheck.relation(layers.foldLeft(NativeCheck.rows(input))((below, layer) => layer(below)), functions.mkString(", "))
+  }
 }
 
 private final class AggregateConverter(node: AggregateNode, input: Seq[Attribute], subqueries: Subqueries) {
@@ -43,14 +52,14 @@ private final class AggregateConverter(node: AggregateNode, input: Seq[Attribute
       inputBuffers <- this.inputBuffers()
       steps <- Traversal.all(functions.indices)(i => step(functions(i), parts(i), inputBuffers(i)))
       filters <- Traversal.all(functions)(filter)
-      bufferTypes <- Traversal.all(functions)(f => types(f.aggregateFunction.aggBufferAttributes.map(_.dataType)))
-      aggregation = this.aggregation(keys, keyTypes, steps, filters)
+      bufferTypes <- Traversal.all(functions.indices)(i => this.bufferTypes(functions(i), parts(i)))
+      aggregation <- this.aggregation(keys, keyTypes, steps, filters, parts)
       buffers = bufferLayer(keyTypes, steps)
       bufferFields = intermediate(keyTypes ++ bufferTypes.flatten)
       layers <- resultLayers(keyTypes, parts, bufferTypes)
     } yield {
       val projections = if (steps.forall(isPlain)) layers else Layer(bufferFields, buffers) +: layers
-      aggregation +: projections.map(layer => (below: Message) => PlanProto.relation(layer.fields, PlanProto.project(below, layer.expressions)))
+      aggregation ++ projections.map(projected)
     }
 
   // ------------------------------------------------------------- the aggregation
@@ -87,15 +96,49 @@ private final class AggregateConverter(node: AggregateNode, input: Seq[Attribute
   private def step(function: AggregateExpression, parts: AggregateParts, buffers: Seq[Message]): Either[Refusal, Step] =
     if (readsBuffers(function)) parts.merge(buffers) else parts.update(converter)
 
+  /** The types of what a function's step gives: Spark's buffers, or the result. */
+  private def bufferTypes(function: AggregateExpression, parts: AggregateParts): Either[Refusal, Seq[Message]] =
+    if (parts.mergesStates && readsBuffers(function)) types(Seq(function.dataType))
+    else types(function.aggregateFunction.aggBufferAttributes.map(_.dataType))
+
   private def aggregation(
       keys: Seq[Message],
       keyTypes: Seq[Message],
       steps: Seq[Step],
-      filters: Seq[Option[Message]]): Message => Message = {
-    val calls = steps.zip(filters).flatMap { case (step, filter) => step.raw.map(_.call(filter)) }
+      filters: Seq[Option[Message]],
+      parts: Seq[AggregateParts]): Either[Refusal, Seq[Message => Message]] = {
     val fields = intermediate(keyTypes ++ steps.flatMap(_.raw.map(_.dataType)))
-    source => PlanProto.relation(fields, PlanProto.aggregate(source, keys, Nil, calls, AggregatePhase.Single))
+    if (parts.zip(functions).exists { case (part, function) => part.mergesStates && readsBuffers(function) }) {
+      mergedStates(keys, keyTypes, steps.flatMap(_.raw), fields)
+    } else {
+      val calls = steps.zip(filters).flatMap { case (step, filter) => step.raw.map(_.call(filter)) }
+      Right(Seq(source => PlanProto.relation(fields, PlanProto.aggregate(source, keys, Nil, calls, AggregatePhase.Single))))
+    }
   }
+
+  /** A projection to keys and the engine's own states, and an aggregation that merges these. */
+  private def mergedStates(
+      keys: Seq[Message],
+      keyTypes: Seq[Message],
+      raw: Seq[Raw],
+      fields: Seq[Message]): Either[Refusal, Seq[Message => Message]] =
+    if (!isFinal || raw.exists(r => r.states.isEmpty || r.filter.isDefined)) {
+      val names = functions.map(f => Converter.name(f.aggregateFunction)).distinct.mkString(", ")
+      Left(Refusal(names, Refusal.AggregateMix, "a variance merged beside functions that have no states of the engine"))
+    } else {
+      val states = raw.flatMap(_.states)
+      val layout = Layer(intermediate(keyTypes ++ states.flatMap(_.types)), keys ++ states.flatMap(_.columns))
+      val calls = raw.map { r =>
+        val unread = r.states.map(s => ExpressionProto.unread(s.argumentType)).toSeq
+        PlanProto.aggregateCall(r.function, unread, r.dataType, ignoreNulls = r.ignoreNulls)
+      }
+      val merge = (source: Message) =>
+        PlanProto.relation(fields, PlanProto.aggregate(source, columns(keyTypes, 0), Nil, calls, AggregatePhase.Final))
+      Right(Seq(projected(layout), merge))
+    }
+
+  private def projected(layer: Layer): Message => Message =
+    below => PlanProto.relation(layer.fields, PlanProto.project(below, layer.expressions))
 
   // ------------------------------------------------------------- the projections above it
 

@@ -2,18 +2,38 @@ package org.apache.spark.sql.plasmon.expression
 
 import org.apache.spark.sql.catalyst.expressions.Expression
 import org.apache.spark.sql.catalyst.expressions.aggregate._
-import org.apache.spark.sql.plasmon.proto.{EnumValue, ExpressionProto, Message, PlanProto}
-import org.apache.spark.sql.plasmon.proto.PlanNumbers.{CompareOp, NativeAggregate}
+import org.apache.spark.sql.plasmon.proto.{EnumValue, ExpressionProto, Message, PlanProto, TypeProto}
+import org.apache.spark.sql.plasmon.proto.PlanNumbers.{ArithmeticOp, CastMode, CompareOp, NativeAggregate, Overflow}
 import org.apache.spark.sql.types.{DataTypes => _, _}
 
-/** A value that an aggregation of the engine gives for each group. */
-final case class Raw(function: EnumValue, arguments: Seq[Message], dataType: Message, filter: Option[Message] = None, ignoreNulls: Boolean = false) {
+/** A value that an aggregation of the engine gives for each group; `states`: how the same value comes of merging the engine's own states, where that can be. */
+final case class Raw(
+    function: EnumValue,
+    arguments: Seq[Message],
+    dataType: Message,
+    filter: Option[Message] = None,
+    ignoreNulls: Boolean = false,
+    states: Option[States] = None) {
 
   /** The call, of rows for which `rows` is true (and its own filter). */
   def call(rows: Option[Message]): Message = {
     val both = (rows ++ filter).toSeq
     val condition = if (both.size > 1) Some(ExpressionProto.and(both)) else both.headOption
     PlanProto.aggregateCall(function, arguments, dataType, condition, ignoreNulls)
+  }
+}
+
+/** The engine's states of a call, made of the node's input, with their types, and the type of the call's argument. */
+final case class States(columns: Seq[Message], types: Seq[Message], argumentType: Message)
+
+object States {
+  /** A state that is the argument. */
+  def same(value: Message, dataType: Message): Option[States] = Some(States(Seq(value), Seq(dataType), dataType))
+
+  /** The state of a sum of longs, which is a decimal. */
+  def ofLong(value: Message): Option[States] = {
+    val (long, sum) = (DataTypes.known(LongType), TypeProto.decimal(DecimalType.MAX_PRECISION, 0))
+    Some(States(Seq(ExpressionProto.cast(value, CastMode.Fail, sum)), Seq(sum), long))
   }
 }
 
@@ -33,6 +53,9 @@ trait AggregateParts {
 
   /** From buffers, given as columns of the node's input. */
   def merge(buffers: Seq[Message]): Either[Refusal, Step]
+
+  /** Whether merging needs the engine's own states, because it is no aggregation of buffers; then the step's buffer is the result. */
+  def mergesStates: Boolean = false
 
   /** The result of a buffer, given as columns. */
   def evaluate(buffers: Seq[Message]): Either[Refusal, Message]
@@ -59,7 +82,20 @@ private[expression] object AggregateForms {
     AggregateForm("Last", "LAST, BOOL_OR") { f =>
       val last = f.asInstanceOf[Last]
       Right(new PickParts(last.child, last.ignoreNulls, NativeAggregate.Last))
-    })
+    },
+    moments("VariancePop", NativeAggregate.VariancePopulation),
+    moments("VarianceSamp", NativeAggregate.VarianceSample),
+    moments("StddevPop", NativeAggregate.DeviationPopulation),
+    moments("StddevSamp", NativeAggregate.DeviationSample))
+
+  /** Spark's older ways of dividing by zero have no native form. */
+  private def moments(function: String, native: EnumValue): AggregateForm =
+    AggregateForm(function, native.name.stripPrefix("NATIVE_AGGREGATE_")) { f =>
+      Flags.boolean(f, "nullOnDivideByZero").flatMap {
+        case true => Right(new MomentParts(f.children.head, native))
+        case false => Left(Refusal(function, Refusal.Mode, "spark.sql.legacy.statisticalAggregate"))
+      }
+    }
 
   private lazy val byName = forms.map(form => form.function -> form).toMap
 
@@ -103,7 +139,7 @@ private[expression] object AggregateParts {
     if (child.nullable) Raw(NativeAggregate.Count, Seq(value), long) else Raw(NativeAggregate.CountAll, Nil, long)
 
   /** The sum of counts. */
-  def countSum(count: Message): Raw = Raw(NativeAggregate.Sum, Seq(count), long)
+  def countSum(count: Message): Raw = Raw(NativeAggregate.Sum, Seq(count), long, states = States.ofLong(count))
 
   /** The child in another type, when it has another. */
   def as(child: Expression, value: Message, to: DataType): Message =
@@ -136,7 +172,9 @@ private final class FoldParts(child: Expression, native: EnumValue) extends Aggr
     } yield Step(Seq(Raw(native, Seq(value), kind)), identity)
 
   def merge(buffers: Seq[Message]): Either[Refusal, Step] =
-    DataTypes.toProto(child.dataType).map(kind => Step(Seq(Raw(native, buffers, kind)), identity))
+    DataTypes.toProto(child.dataType).map { kind =>
+      Step(Seq(Raw(native, buffers, kind, states = States.same(buffers.head, kind))), identity)
+    }
 
   def evaluate(buffers: Seq[Message]): Either[Refusal, Message] = Right(buffers.head)
 }
@@ -167,4 +205,41 @@ private final class PickParts(child: Expression, ignoreNulls: Boolean, native: E
     ExpressionProto.caseWhen(Seq(value -> value), Some(ExpressionProto.literal(ExpressionProto.boolean(false), boolean)), boolean)
 
   def evaluate(buffers: Seq[Message]): Either[Refusal, Message] = Right(buffers.head)
+}
+
+/**
+ * Variances and deviations. Buffers: rows, mean, sum of squared distances, all doubles. These come of the engine's count, average and variance; merging them is no sum of
+ * anything without losing digits, so the engine merges them as its own states, which are the same three.
+ */
+private final class MomentParts(child: Expression, native: EnumValue) extends AggregateParts {
+  import AggregateParts._
+
+  private val double = DataTypes.known(DoubleType)
+
+  override def mergesStates: Boolean = true
+
+  def update(converter: Converter): Either[Refusal, Step] =
+    if (child.dataType != DoubleType) Left(Refusal(native.name, Refusal.OperandType, s"over ${child.dataType.simpleString}"))
+    else
+      converter(child).map { value =>
+        val raw = Seq(
+          counted(child, value),
+          Raw(NativeAggregate.Avg, Seq(value), double),
+          Raw(NativeAggregate.VariancePopulation, Seq(value), double))
+        Step(raw, buffer)
+      }
+
+  private def buffer(raw: Seq[Message]): Seq[Message] = {
+    val rows = Casts.widened(raw.head, DoubleType)
+    val squares = ExpressionProto.arithmetic(ArithmeticOp.Multiply, Overflow.Wrap, orZero(raw(2), DoubleType), rows, double)
+    Seq(rows, orZero(raw(1), DoubleType), squares)
+  }
+
+  def merge(buffers: Seq[Message]): Either[Refusal, Step] =
+    Right(Step(Seq(Raw(native, Nil, double, states = Some(States(buffers, Seq.fill(buffers.size)(double), double)))), identity))
+
+  /** Of a merged state, which is the result. */
+  def evaluate(buffers: Seq[Message]): Either[Refusal, Message] =
+    if (buffers.size == 1) Right(buffers.head)
+    else Left(Refusal(native.name, Refusal.AggregateMix, "a variance that is not merged"))
 }

@@ -43,6 +43,7 @@ private[expression] object Casts {
     // Up to 15 digits, a double has the unscaled value and the power of ten exactly, so that dividing rounds once.
     case (decimal: DecimalType, DoubleType) => decimal.precision <= DoubleExactDigits
     case (DateType, TimestampNTZType) => true
+    case (text: StringType, BinaryType) => DataTypes.isBinaryCollation(text)
     case _ => false
   }
 
@@ -81,7 +82,6 @@ private[expression] object Casts {
     case (TimestampType, _: DecimalType | BooleanType) | (_: DecimalType | BooleanType, TimestampType) => false
     case (FloatType | DoubleType, TimestampType) => false
     case (BinaryType, text: StringType) => DataTypes.isBinaryCollation(text)
-    case (text: StringType, BinaryType) => DataTypes.isBinaryCollation(text)
     case (a, b) => isPlain(a) && isPlain(b)
   }
 

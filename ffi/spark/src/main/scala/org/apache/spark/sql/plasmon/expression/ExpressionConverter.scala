@@ -21,14 +21,17 @@ object ExpressionConverter {
 
   /** The expression over rows of `input`, whose attributes it names by their ids. */
   def convert(e: Expression, input: Seq[Attribute], subqueries: Subqueries = Subqueries.Values): Either[Refusal, Message] =
-    new Converter(input, subqueries).apply(e)
+    convertAll(Seq(e), input, subqueries).map(_.head)
 
-  /** All of them, or the first refusal. */
+  /** All of them, or the first refusal. While Spark plans (values of sub-queries are not there yet), the engine is asked, too. */
   def convertAll(
       all: Seq[Expression],
       input: Seq[Attribute],
       subqueries: Subqueries = Subqueries.Values): Either[Refusal, Seq[Message]] =
-    new Converter(input, subqueries).all(all)
+    new Converter(input, subqueries).all(all).flatMap { made =>
+      val refusal = if (subqueries == Subqueries.StandIns) NativeCheck.expressions(all, made, input) else None
+      refusal.toLeft(made)
+    }
 }
 
 /** Converts expressions over one input. */

@@ -39,6 +39,9 @@ object Refusal {
   /** A partitioning of a shuffle that has no native form. */
   val Partitioning = "shuffle.partitioning"
 
+  /** Something that the engine's reader refuses, for the reason that it gives. */
+  val Native = "engine.refused"
+
   /** Nesting that the engine's reader refuses. */
   val Depth = "expression.depth"
 }

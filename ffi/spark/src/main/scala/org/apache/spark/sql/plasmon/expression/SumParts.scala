@@ -43,7 +43,11 @@ private final class PlainSumParts(child: Expression, result: DataType) extends A
 
   def evaluate(buffers: Seq[Message]): Either[Refusal, Message] = Right(buffers.head)
 
-  private def step(value: Message) = Step(Seq(Raw(NativeAggregate.Sum, Seq(value), DataTypes.known(result))), identity)
+  private def step(value: Message) = {
+    val kind = DataTypes.known(result)
+    val states = if (result == LongType) States.ofLong(value) else States.same(value, kind)
+    Step(Seq(Raw(NativeAggregate.Sum, Seq(value), kind, states = states)), identity)
+  }
 }
 
 /**
@@ -226,7 +230,7 @@ private final class DoubleAverageParts(child: Expression) extends AggregateParts
 
   private def step(value: Message, count: Raw) =
     Step(
-      Seq(Raw(NativeAggregate.Sum, Seq(value), double), count),
+      Seq(Raw(NativeAggregate.Sum, Seq(value), double, states = States.same(value, double)), count),
       raw => Seq(orZero(raw.head, DoubleType), orZero(raw(1), LongType)))
 
   def evaluate(buffers: Seq[Message]): Either[Refusal, Message] = {
