@@ -39,7 +39,7 @@ fn session() -> Session {
 fn split_scans(session: &Session, folder: &Folder) -> Vec<Relation> {
     let path = folder.0.join("numbers of %.parquet");
     let sql = format!(
-        "COPY (SELECT value AS n, 'text ' || value % 7 AS t FROM generate_series(1, 50000)) TO '{}' OPTIONS (max_row_group_size 5000)",
+        "COPY (SELECT value AS n, 'text ' || CAST(value % 7 AS VARCHAR) AS t FROM generate_series(1, 50000)) TO '{}' OPTIONS (max_row_group_size 5000)",
         path.display()
     );
     session.sql(&sql).expect("writes").collect().expect("writes");
