@@ -15,6 +15,7 @@ RELATIVE = {"aggregates": 1e-9, "mathematics": 1e-14}
 
 def pytest_generate_tests(metafunc):
     cases = [(group, text, types) for group in expression_cases.GROUPS for text, types in expression_cases.cases(group)]
+    cases = cases[::metafunc.config.getoption("--sample")]
     metafunc.parametrize("group, text, types", cases, ids=[f"{g}-{expression_cases.named(text, types)}" for g, text, types in cases])
 
 

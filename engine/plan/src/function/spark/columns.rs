@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryViewArray, BinaryViewBuilder, BooleanArray, BooleanBuilder, Decimal128Array,
-    PrimitiveArray, PrimitiveBuilder, StringViewArray, StringViewBuilder,
+    Array, ArrayRef, AsArray, BinaryViewArray, BinaryViewBuilder, BooleanArray, BooleanBuilder, PrimitiveArray,
+    PrimitiveBuilder, StringViewArray, StringViewBuilder,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{
@@ -362,9 +362,4 @@ pub(super) fn decimal_shape(data_type: &DataType) -> Result<(u8, i8)> {
         DataType::Decimal128(precision, scale) => Ok((*precision, *scale)),
         other => Err(Error::user(format!("{other} is no decimal of 128 bits"))),
     }
-}
-
-/// Decimals with the type that they have.
-pub(super) fn decimals(values: Vec<Option<i128>>, data_type: &DataType) -> ArrayRef {
-    Arc::new(Decimal128Array::from(values).with_data_type(data_type.clone()))
 }

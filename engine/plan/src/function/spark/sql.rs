@@ -43,18 +43,18 @@ pub(super) fn integer_literal(value: i64, data_type: &DataType) -> String {
     format!("{value}{suffix}")
 }
 
-/// A double as a literal.
+/// A double as Spark's messages have it: as a literal, where there is one.
 pub(super) fn f64_literal(value: f64, java: Java) -> String {
     let mut text = String::new();
     write_f64(value, java, &mut text);
-    if value.is_finite() { format!("{text}D") } else { format!("CAST('{text}' AS DOUBLE)") }
+    if value.is_finite() { format!("{text}D") } else { text }
 }
 
-/// A float as a literal.
+/// A float as Spark's messages have it.
 pub(super) fn f32_literal(value: f32, java: Java) -> String {
     let mut text = String::new();
     write_f32(value, java, &mut text);
-    format!("CAST('{text}' AS FLOAT)")
+    text
 }
 
 /// A decimal as a literal.

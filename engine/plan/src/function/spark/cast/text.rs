@@ -108,9 +108,9 @@ pub(super) fn to_decimal(call: &Call) -> Result<ArrayRef> {
         let Some(decimal) = parse_decimal(text) else {
             return call.mode().absent(|| malformed(text, call.result()));
         };
-        match decimal.unscaled(scale).filter(|&v| fits(v, precision) && decimal.point <= 38) {
+        match decimal.unscaled(scale).filter(|&v| fits(v, precision) && !decimal.is_out_of_all()) {
             Some(value) => Ok(Some(value)),
-            None if decimal.point > 38 => call.mode().absent(|| out_of_all_decimals(text)),
+            None if decimal.is_out_of_all() => call.mode().absent(|| out_of_all_decimals(text)),
             None => call.mode().absent(|| error::decimal_overflow(&decimal.plain(), precision, scale)),
         }
     })
@@ -118,7 +118,7 @@ pub(super) fn to_decimal(call: &Call) -> Result<ArrayRef> {
 
 fn out_of_all_decimals(text: &str) -> Error {
     Error::data(format!(
-        "[NUMERIC_OUT_OF_SUPPORTED_RANGE] The value '{text}' cannot be interpreted as a numeric since it has more than 38 digits."
+        "[NUMERIC_OUT_OF_SUPPORTED_RANGE] The value {text} cannot be interpreted as a numeric since it has more than 38 digits."
     ))
 }
 

@@ -146,7 +146,7 @@ macro_rules! in_machine_words {
             let tens = s.wrapping_mul(10);
             let mut decimal = self.decimal;
             let mut digits = Vec::with_capacity(20);
-            let mut step = |b: &mut $type, m: &mut $type| {
+            let step = |b: &mut $type, m: &mut $type| {
                 let q = *b / s;
                 *b = (*b % s).wrapping_mul(10);
                 *m = m.wrapping_mul(10);

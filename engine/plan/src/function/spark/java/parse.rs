@@ -233,6 +233,11 @@ impl Decimal {
         text
     }
 
+    /// Whether the number has more digits before its point than any decimal.
+    pub(in crate::function::spark) fn is_out_of_all(&self) -> bool {
+        !self.digits.is_empty() && self.point > 38
+    }
+
     /// The unscaled value at `scale`, half away from zero; `None`: more than 38 digits.
     pub(in crate::function::spark) fn unscaled(&self, scale: i8) -> Option<i128> {
         let length = self.digits.len() as i64;

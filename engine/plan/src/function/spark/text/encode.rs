@@ -39,11 +39,19 @@ fn binary_to_text(types: &[DataType]) -> Result<DataType> {
 
 fn hex(call: &Call) -> Result<ArrayRef> {
     // Writing to a text cannot fail.
-    let write = |bytes: &[u8], out: &mut String| bytes.iter().for_each(|byte| drop(write!(out, "{byte:02X}")));
+    let write = |bytes: &[u8], out: &mut String| {
+        bytes.iter().for_each(|byte| {
+            let _ = write!(out, "{byte:02X}");
+        });
+    };
     match call.type_of(0)? {
         DataType::Int64 => {
             let values = call.integers(0)?;
-            call.text_result(|row, out| Ok(values.get(row).map(|v| drop(write!(out, "{v:X}"))).is_some()))
+            call.text_result(|row, out| {
+                let Some(value) = values.get(row) else { return Ok(false) };
+                let _ = write!(out, "{value:X}");
+                Ok(true)
+            })
         }
         t if is_text(t) => {
             let texts = call.texts(0)?;

@@ -5,6 +5,7 @@ import java.lang.System.Logger.Level;
 /** A {@link HostMemory} as the native library calls it: nothing is thrown from here. */
 final class MemoryCalls {
   private final HostMemory memory;
+  private volatile boolean hasFailed;
 
   private MemoryCalls(HostMemory memory) {
     this.memory = memory;
@@ -40,7 +41,11 @@ final class MemoryCalls {
     }
   }
 
-  private static void failed(String call, Throwable t) {
-    NativeHandle.LOGGER.log(Level.WARNING, "the host's memory failed to " + call, t);
+  /** Told once: it is asked again and again. */
+  private void failed(String call, Throwable t) {
+    if (!hasFailed) {
+      hasFailed = true;
+      NativeHandle.LOGGER.log(Level.WARNING, "the host's memory failed to " + call, t);
+    }
   }
 }

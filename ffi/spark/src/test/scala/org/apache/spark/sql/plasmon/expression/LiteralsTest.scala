@@ -1,7 +1,7 @@
 package org.apache.spark.sql.plasmon.expression
 
 import org.apache.spark.sql.catalyst.expressions.Literal
-import org.apache.spark.sql.types._
+import org.apache.spark.sql.types.{DataTypes => _, _}
 import org.apache.spark.unsafe.types.UTF8String
 import org.scalatest.funsuite.AnyFunSuite
 

@@ -10,7 +10,7 @@ import scala.collection.mutable
 final class ProtoSchema(text: String) {
 
   /** A field as it is declared. */
-  final case class Declared(name: String, number: Int, kind: String, repeated: Boolean)
+  case class Declared(name: String, number: Int, kind: String, repeated: Boolean)
 
   /** Fields of each message, by its name. */
   val messages: Map[String, Seq[Declared]] = blocks("message").map { case (name, body) => name -> fields(body) }
