@@ -27,6 +27,9 @@ def below(name, node):
         found = [node.executedPlan()]
     elif name.endswith("QueryStageExec"):
         found = [node.plan()]
+    elif name == "PlasmonScanExec":
+        # Its child tells Spark's rules what is scanned, and does not run.
+        found = []
     elif name == "InMemoryTableScanExec":
         found = [node.relation().cachedPlan()]
     else:

@@ -28,15 +28,21 @@ private[expression] object DecimalArithmetic {
       converter: Converter): Either[Refusal, Message] =
     (operands.map(_.dataType), operands) match {
       case (Seq(left: DecimalType, right: DecimalType), Seq(l, r)) =>
-        exact(op, left, right, result).flatMap { computed =>
-          for {
-            a <- converter(l)
-            b <- converter(r)
-          } yield apply(op, mode, a, b, computed, result)
-        }
+        for {
+          a <- converter(l)
+          b <- converter(r)
+          value <- exact(op, left, right, result) match {
+            case Right(computed) => Right(apply(op, mode, a, b, computed, result))
+            case Left(_) => roundedTwice(mode, a, b, result, converter)
+          }
+        } yield value
       case _ =>
         Left(Refusal("Decimal arithmetic", Refusal.OperandType, operands.map(_.dataType.simpleString).mkString(" and ")))
     }
+
+  /** A quotient whose second rounding may show: a function that divides as Spark does, row by row. */
+  private def roundedTwice(mode: EvalMode.Value, left: Message, right: Message, result: DecimalType, converter: Converter) =
+    Form.typedNull(result).flatMap(kind => converter.callOf("spark_decimal_divide" + Form.suffix(mode), Seq(left, right, kind), result))
 
   /** `sum / count` as Spark's average has it; null when the count is zero. */
   def average(sum: Message, sumType: DecimalType, count: Message, result: DecimalType, mode: EvalMode.Value): Either[Refusal, Message] = {

@@ -69,11 +69,7 @@ final class Converter(input: Seq[Attribute], subqueries: Subqueries) {
     case tagging: TaggingExpression => apply(tagging.child)
     case subquery: ScalarSubquery => scalar(subquery)
     case membership: InSubqueryExec => this.membership(membership)
-    case other =>
-      Supported.byName.get(name(other)) match {
-        case Some(form) => form.convert(other, this)
-        case None => Left(Refusal(name(other), Refusal.Expression, s"no native form of ${other.prettyName}"))
-      }
+    case other => Supported.of(other).flatMap(_.convert(other, this))
   }
 
   private def column(attribute: Attribute): Either[Refusal, Message] = ordinals.get(attribute.exprId) match {

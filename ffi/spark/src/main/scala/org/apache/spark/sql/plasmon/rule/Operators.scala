@@ -24,7 +24,8 @@ private object Operators {
 
   def convert(node: SparkPlan): Answer = node match {
     case scan: FileSourceScanExec => answer(ParquetScans.refusal(scan))(PlasmonScanExec(scan))
-    case _: NativeDriver => Left(None)
+    case _: NativeDriver | _: PlasmonUnionExec => Left(None)
+    case union: UnionExec if union.children.forall(isNative) => Right(new PlasmonUnionExec(union.children))
     case other if !other.children.exists(isNative) => Left(None)
     case other if rowsRefusal(other).isDefined => Left(rowsRefusal(other))
     case filter: FilterExec =>
