@@ -23,6 +23,9 @@ def values(array):
         return lists(array, pairs)
     if pa.types.is_list(kind):
         return lists(array, values(array.values))
+    if pa.types.is_string(kind):
+        # Spark's texts may be any bytes.
+        return [None if value is None else value.decode("utf-8", "surrogateescape") for value in array.cast(pa.binary()).to_pylist()]
     return array.to_pylist()
 
 
