@@ -81,7 +81,10 @@ private[expression] object Casts {
   private def isKnown(from: DataType, to: DataType): Boolean = (from, to) match {
     case (TimestampType, _: DecimalType | BooleanType) | (_: DecimalType | BooleanType, TimestampType) => false
     case (FloatType | DoubleType, TimestampType) => false
-    case (BinaryType, text: StringType) => DataTypes.isBinaryCollation(text)
+    // Bytes that are no UTF-8 stay as they are in Spark, and the engine's texts cannot hold them.
+    case (BinaryType, _: StringType) => false
+    // Null for every date, but no function of the engine's says so.
+    case (DateType, _: NumericType | BooleanType) => false
     case (a, b) => isPlain(a) && isPlain(b)
   }
 
