@@ -5,6 +5,7 @@
     connect          a client of Spark Connect
 """
 import os
+import pathlib
 import sys
 
 from pyspark.sql import SparkSession
@@ -49,11 +50,11 @@ def local_cluster():
 def connect():
     import tempfile
     folder = tempfile.mkdtemp(prefix="plasmon-connect-")
-    builder = SparkSession.builder.remote("local[2]")
-    for key, value in session.settings(folder).items():
-        if key != "spark.master":
-            builder = builder.config(key, value)
-    spark = builder.getOrCreate()
+    # The server takes its settings from where a deployment has them: a client cannot set those of the process.
+    defaults = "\n".join(f"{key} {value}" for key, value in session.settings(folder).items() if key != "spark.master")
+    pathlib.Path(folder, "spark-defaults.conf").write_text(defaults + "\n")
+    os.environ["SPARK_CONF_DIR"] = folder
+    spark = SparkSession.builder.remote("local[2]").getOrCreate()
     try:
         suites.register(spark, "tpch")
         for name in QUERIES:

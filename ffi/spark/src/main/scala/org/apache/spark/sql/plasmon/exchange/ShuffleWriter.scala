@@ -4,6 +4,7 @@ import org.apache.spark.{ShuffleDependency, SparkEnv, TaskContext}
 import org.apache.spark.scheduler.MapStatus
 import org.apache.spark.shuffle.{ShuffleWriteMetricsReporter, ShuffleWriteProcessor}
 import org.apache.spark.sql.execution.metric.{SQLMetric, SQLShuffleWriteMetricsReporter}
+import org.apache.spark.sql.plasmon.SparkShim
 import org.apache.spark.sql.plasmon.execution.{BatchIterator, NativeTask}
 import org.apache.spark.sql.plasmon.proto.{Message, PlanProto, TypeProto}
 import org.apache.spark.sql.plasmon.proto.{PlanNumbers => N}

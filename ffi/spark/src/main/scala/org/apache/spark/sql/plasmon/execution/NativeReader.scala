@@ -1,6 +1,6 @@
 package org.apache.spark.sql.plasmon.execution
 
-import dev.plasmon.{PlasmonException, Session}
+import dev.plasmon.{Plan, PlasmonException, Session}
 
 /** The engine's reader of plans, asked on the driver. */
 object NativeReader {
@@ -8,7 +8,10 @@ object NativeReader {
   def refusal(plan: Array[Byte]): Option[String] = {
     val session = new Session()
     try {
-      session.set("driver", "inline").preparePlan(plan).close()
+      val prepared = session.set("driver", "inline").preparePlan(plan)
+      // A plan is read when something is asked of it.
+      try prepared.explain(Plan.ExplainFormat.TEXT)
+      finally prepared.close()
       None
     } catch {
       case e: PlasmonException => Some(e.getMessage)

@@ -13,7 +13,6 @@ private[expression] object Texts {
     call("Substring", "spark_substring"),
     call("Upper", "spark_upper"),
     call("Lower", "spark_lower"),
-    call("InitCap", "spark_initcap"),
     call("StringTrim", "spark_trim"),
     call("StringTrimLeft", "spark_ltrim"),
     call("StringTrimRight", "spark_rtrim"),

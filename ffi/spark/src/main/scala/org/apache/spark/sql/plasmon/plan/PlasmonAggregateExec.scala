@@ -2,8 +2,9 @@ package org.apache.spark.sql.plasmon.plan
 
 import org.apache.spark.sql.catalyst.expressions.{Attribute, AttributeSet, Expression, NamedExpression}
 import org.apache.spark.sql.catalyst.expressions.aggregate.{AggregateExpression, Final, PartialMerge}
-import org.apache.spark.sql.catalyst.plans.physical.{AllTuples, ClusteredDistribution, Distribution, UnspecifiedDistribution}
+import org.apache.spark.sql.catalyst.plans.physical.{AllTuples, Distribution, UnspecifiedDistribution}
 import org.apache.spark.sql.execution.{PartitioningPreservingUnaryExecNode, SparkPlan, UnaryExecNode}
+import org.apache.spark.sql.plasmon.SparkShim
 import org.apache.spark.sql.plasmon.execution.{BlockBuilder, NativeRelation}
 import org.apache.spark.sql.plasmon.expression.{AggregateConverter, AggregateNode}
 
@@ -24,7 +25,7 @@ case class PlasmonAggregateExec(
 
   override def requiredChildDistribution: Seq[Distribution] = requiredChildDistributionExpressions match {
     case Some(Nil) => Seq(AllTuples)
-    case Some(keys) => Seq(ClusteredDistribution(keys))
+    case Some(keys) => Seq(SparkShim.clustered(keys))
     case None => Seq(UnspecifiedDistribution)
   }
 

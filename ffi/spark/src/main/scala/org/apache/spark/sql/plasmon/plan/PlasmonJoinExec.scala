@@ -5,6 +5,7 @@ import org.apache.spark.sql.catalyst.optimizer.{BuildLeft, BuildSide}
 import org.apache.spark.sql.catalyst.plans._
 import org.apache.spark.sql.catalyst.plans.physical._
 import org.apache.spark.sql.execution.{BinaryExecNode, SparkPlan}
+import org.apache.spark.sql.plasmon.SparkShim
 import org.apache.spark.sql.plasmon.execution.{BlockBuilder, NativeRelation}
 import org.apache.spark.sql.plasmon.expression.{ExpressionConverter, Refusal, Subqueries}
 import org.apache.spark.sql.plasmon.proto.{EnumValue, Message, PlanProto}
@@ -31,7 +32,7 @@ case class PlasmonJoinExec(
 
   /** What adaptive execution keeps to when it merges partitions of the inputs. */
   override def requiredChildDistribution: Seq[Distribution] = exchange match {
-    case JoinExchange.Shuffled if leftKeys.nonEmpty => Seq(ClusteredDistribution(leftKeys), ClusteredDistribution(rightKeys))
+    case JoinExchange.Shuffled if leftKeys.nonEmpty => Seq(SparkShim.clustered(leftKeys), SparkShim.clustered(rightKeys))
     case _ => Seq(UnspecifiedDistribution, UnspecifiedDistribution)
   }
 

@@ -3,6 +3,7 @@ package org.apache.spark.sql.plasmon.plan
 import org.apache.spark.sql.catalyst.expressions.{Left => _, Right => _, _}
 import org.apache.spark.sql.catalyst.plans.physical._
 import org.apache.spark.sql.execution.{SparkPlan, UnaryExecNode}
+import org.apache.spark.sql.plasmon.SparkShim
 import org.apache.spark.sql.plasmon.execution.{BlockBuilder, NativeRelation}
 import org.apache.spark.sql.plasmon.expression.{DataTypes, ExpressionConverter, Refusal, Subqueries, WindowConverter, WindowValue}
 import org.apache.spark.sql.plasmon.proto.{ExpressionProto, Message, PlanProto}
@@ -70,7 +71,7 @@ case class PlasmonWindowGroupLimitExec(
 /** What window operators have in common. */
 private[plasmon] object Windows {
   def distribution(partitionSpec: Seq[Expression]): Distribution =
-    if (partitionSpec.isEmpty) AllTuples else ClusteredDistribution(partitionSpec)
+    if (partitionSpec.isEmpty) AllTuples else SparkShim.clustered(partitionSpec)
 
   /** The input's columns, then the values. */
   def fields(input: Seq[Attribute], values: Seq[WindowValue]): Seq[Message] =

@@ -14,19 +14,26 @@ import org.apache.spark.sql.plasmon.plan.{NativeDriver, PlasmonBlockExec, Plasmo
  */
 case class ConvertToNative(session: SparkSession) extends Rule[SparkPlan] {
   override def apply(plan: SparkPlan): SparkPlan =
-    if (Settings.isEnabled(conf)) {
-      val converted = Blocks.close(Ordering.restore(convert(plan)))
+    if (Settings.isEnabled(conf) && !asksForFiles(plan)) {
+      val pruning = DynamicPruning.of(plan)
+      val converted = Blocks.close(Ordering.restore(convert(plan, pruning)))
       Fallback.report(session, converted)
       converted
     } else {
       plan
     }
 
-  private def convert(plan: SparkPlan): SparkPlan = plan match {
+  /** Functions that give what Spark's own scan notes of the file that it reads. */
+  private val OfFiles = Set("InputFileName", "InputFileBlockStart", "InputFileBlockLength")
+
+  private def asksForFiles(plan: SparkPlan): Boolean =
+    plan.exists(_.expressions.exists(_.exists(e => OfFiles.contains(e.getClass.getSimpleName))))
+
+  private def convert(plan: SparkPlan, pruning: DynamicPruning): SparkPlan = plan match {
     case done: PlasmonExec => done
     case _ =>
-      val node = plan.mapChildren(convert)
-      Operators.convert(node) match {
+      val node = plan.mapChildren(convert(_, pruning))
+      pruning.refusal(node).map(why => Left(Some(why))).getOrElse(Operators.convert(node)) match {
         case Right(native) =>
           Fallback.clear(plan)
           node.logicalLink.foreach(native.setLogicalLink)

@@ -1,8 +1,10 @@
-package org.apache.spark.sql.plasmon.exchange
+package org.apache.spark.sql.plasmon
 
 import org.apache.spark.SparkEnv
 import org.apache.spark.scheduler.MapStatus
 import org.apache.spark.shuffle.IndexShuffleBlockResolver
+import org.apache.spark.sql.catalyst.expressions.Expression
+import org.apache.spark.sql.catalyst.plans.physical.{ClusteredDistribution, Distribution}
 import org.apache.spark.storage.BlockManagerId
 
 /** What differs between the Spark versions that the jar runs on, found once by name. */
@@ -13,6 +15,16 @@ private[plasmon] object SparkShim {
       case resolver: IndexShuffleBlockResolver => resolver
       case other => throw new IllegalStateException(s"native shuffles need Spark's sort shuffle, not ${other.getClass.getName}")
     }
+
+  private val applyClustered = ClusteredDistribution.getClass.getMethods.filter(_.getName == "apply").maxBy(_.getParameterCount)
+
+  /** Rows of equal keys in one partition. The class has one argument more in Spark 4.3, and defaults for all but the keys everywhere. */
+  def clustered(keys: Seq[Expression]): Distribution = {
+    val defaults = (2 to applyClustered.getParameterCount).map { position =>
+      ClusteredDistribution.getClass.getMethod("apply$default$" + position).invoke(ClusteredDistribution)
+    }
+    applyClustered.invoke(ClusteredDistribution, keys +: defaults: _*).asInstanceOf[Distribution]
+  }
 
   private val applyMapStatus = MapStatus.getClass.getMethods.filter(_.getName == "apply").maxBy(_.getParameterCount)
 
