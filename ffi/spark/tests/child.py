@@ -4,10 +4,18 @@
     local_cluster    executors in JVMs of their own
     connect          a client of Spark Connect
 """
+import contextlib
 import os
 import pathlib
+import shutil
+import signal
+import socket
+import subprocess
 import sys
+import tempfile
+import time
 
+import pyspark
 from pyspark.sql import SparkSession
 
 import arrow_values
@@ -48,27 +56,50 @@ def local_cluster():
 
 
 def connect():
-    import tempfile
+    with server() as address:
+        spark = SparkSession.builder.remote(address).getOrCreate()
+        try:
+            suites.register(spark, "tpch")
+            for name in QUERIES:
+                sql, answers = suites.queries("tpch")[name], []
+                for enabled in ("false", "true"):
+                    spark.conf.set(session.ENABLED, enabled)
+                    frame = spark.sql(sql)
+                    answers.append(arrow_values.rows(frame.toArrow()))
+                    plan = frame._explain_string(extended=False)
+                    assert ("Plasmon" in plan) == (enabled == "true" and session.jar() is not None), plan
+                different = compare.difference(*answers, relative=1e-9)
+                assert different is None, f"{name}: {different}"
+        finally:
+            spark.stop()
+
+
+@contextlib.contextmanager
+def server():
+    """A server of Spark Connect as deployments start it, with the plugin in it; its address. (One that PySpark starts by itself has no plugins but its own.)"""
     folder = tempfile.mkdtemp(prefix="plasmon-connect-")
-    # The server takes its settings from where a deployment has them: a client cannot set those of the process.
-    defaults = "\n".join(f"{key} {value}" for key, value in session.settings(folder).items() if key != "spark.master")
-    pathlib.Path(folder, "spark-defaults.conf").write_text(defaults + "\n")
-    os.environ["SPARK_CONF_DIR"] = folder
-    spark = SparkSession.builder.remote("local[2]").getOrCreate()
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    home = pathlib.Path(pyspark.__file__).parent
+    settings = session.settings(folder) | {"spark.connect.grpc.binding.port": str(port)}
+    command = [str(home / "bin/spark-submit"), "--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
+    for key, value in settings.items():
+        command += ["--conf", f"{key}={value}"]
+    environment = os.environ | {"SPARK_HOME": str(home)}
+    running = subprocess.Popen([*command, "spark-internal"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        suites.register(spark, "tpch")
-        for name in QUERIES:
-            sql, answers = suites.queries("tpch")[name], []
-            for enabled in ("false", "true"):
-                spark.conf.set(session.ENABLED, enabled)
-                frame = spark.sql(sql)
-                answers.append(arrow_values.rows(frame.toArrow()))
-                plan = frame._explain_string(extended=False)
-                assert ("Plasmon" in plan) == (enabled == "true" and session.jar() is not None), plan
-            different = compare.difference(*answers, relative=1e-9)
-            assert different is None, f"{name}: {different}"
+        for _ in range(600):
+            with socket.socket() as asked:
+                if asked.connect_ex(("localhost", port)) == 0:
+                    break
+            assert running.poll() is None, f"the server ended with {running.returncode}"
+            time.sleep(0.1)
+        yield f"sc://localhost:{port}"
     finally:
-        spark.stop()
+        os.killpg(running.pid, signal.SIGTERM)
+        running.wait()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
