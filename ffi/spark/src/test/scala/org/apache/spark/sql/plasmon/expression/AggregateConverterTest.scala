@@ -29,9 +29,10 @@ class AggregateConverterTest extends AnyFunSuite {
   test("counts and extremes are buffers as they are") {
     val query = "SELECT i32, count(*), count(s), min(d), max(f64) FROM t GROUP BY i32"
     val partial = layers(query, 1)
-    assert(calls(partial.head) == Seq("COUNT_ALL", "COUNT", "MIN", "MAX"))
+    // No text is null, so that Spark counts rows once for both.
+    assert(calls(partial.head) == Seq("COUNT_ALL", "MIN", "MAX"))
     assert(partial.size == 2, "the values, and the names of the buffers")
-    assert(calls(layers(query, 0).head) == Seq("SUM", "SUM", "MIN", "MAX"))
+    assert(calls(layers(query, 0).head) == Seq("SUM", "MIN", "MAX"))
   }
 
   test("a sum of decimals has Spark's two buffers, and an overflow stays one") {
@@ -58,7 +59,7 @@ class AggregateConverterTest extends AnyFunSuite {
 
   test("averages: sum and count, divided at the end") {
     val query = "SELECT avg(d15), avg(i32) FROM t"
-    assert(calls(layers(query, 1).head) == Seq("SUM", "COUNT_ALL", "SUM", "COUNT_ALL"))
+    assert(calls(layers(query, 1).head) == Seq("SUM", "COUNT", "SUM", "COUNT_ALL"))
     val last = layers(query, 0)
     assert(calls(last.head) == Seq("SUM", "SUM", "BOOL_OR", "SUM", "SUM"))
     assert(last.exists(_.contains("ARITHMETIC_OP_DIVIDE")))

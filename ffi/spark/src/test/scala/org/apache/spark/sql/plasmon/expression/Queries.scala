@@ -2,7 +2,7 @@ package org.apache.spark.sql.plasmon.expression
 
 import org.apache.spark.sql.SparkSession
 import org.apache.spark.sql.catalyst.expressions.{Attribute, Expression, NamedExpression}
-import org.apache.spark.sql.catalyst.plans.logical.{LogicalPlan, Project}
+import org.apache.spark.sql.catalyst.plans.logical.{GlobalLimit, LocalLimit, LogicalPlan, Project}
 import org.apache.spark.sql.execution.SparkPlan
 import org.apache.spark.sql.execution.aggregate.BaseAggregateExec
 import org.apache.spark.sql.plasmon.proto.{Message, ProtoSchema}
@@ -52,6 +52,9 @@ object Queries {
 
   private def project(plan: LogicalPlan): (Seq[Expression], Seq[Attribute]) = plan match {
     case project: Project => (project.projectList, project.child.output)
+    // Spark puts what costs nothing below the limit.
+    case limit: GlobalLimit => project(limit.child)
+    case limit: LocalLimit => project(limit.child)
     case other => throw new IllegalStateException(s"no projection on top of\n$other")
   }
 
