@@ -13,9 +13,22 @@ NOT_NATIVE = pathlib.Path(__file__).parent / "not_native.json"
 
 
 def pytest_addoption(parser):
-    parser.addoption("--sample", type=int, default=1, metavar="N", help="every N-th case of the expressions, which are many")
+    parser.addoption("--sample", type=int, default=1, metavar="N", help="every N-th case of the expressions, which are many; more than 1: also TPC-DS in ANSI mode only, and few random queries")
     parser.addoption("--not-native", choices=["check", "shrink", "accept"], default="check",
                      help="operators left to Spark: check against not_native.json; take out of it what has become native; put into it whatever is left to Spark now")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what a sample does without."""
+    if config.getoption("--sample") > 1:
+        repeated = [item for item in items if is_repetition(item.name)]
+        config.hook.pytest_deselected(items=repeated)
+        items[:] = [item for item in items if not is_repetition(item.name)]
+
+
+def is_repetition(name):
+    """Whether a test does in another mode, or with other numbers, what one before it does."""
+    return "tpcds" in name and "legacy" in name or name.startswith("test_same_as_spark[") and name.removeprefix("test_same_as_spark[").rstrip("]") in {"2", "3", "4"}
 
 
 def pytest_report_header(config):
