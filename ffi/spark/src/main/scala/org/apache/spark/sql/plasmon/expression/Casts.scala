@@ -83,6 +83,8 @@ private[expression] object Casts {
     case (FloatType | DoubleType, TimestampType) => false
     // Bytes that are no UTF-8 stay as they are in Spark, and the engine's texts cannot hold them.
     case (BinaryType, _: StringType) => false
+    // Spark cuts a decimal of more than 34 digits down to those first, and up.
+    case (decimal: DecimalType, _: IntegralType) => decimal.precision <= 34
     // Null for every date, but no function of the engine's says so.
     case (DateType, _: NumericType | BooleanType) => false
     case (a, b) => isPlain(a) && isPlain(b)
