@@ -7,7 +7,7 @@ import org.apache.spark.sql.types.{DataTypes => _, _}
 
 /** Functions of texts and binaries. */
 private[expression] object Texts {
-  import Form.{call, constants, modal, of, where}
+  import Form.{call, modal, of, where}
 
   val forms: Seq[Form] = Seq(
     call("Substring", "spark_substring"),
@@ -47,9 +47,6 @@ private[expression] object Texts {
     call("StringSpace", "spark_space"),
     call("Empty2Null", "spark_empty_to_null"),
     Form("Like", "Like")((e, c) => like(e.asInstanceOf[Like], c)),
-    of("RLike", "spark_rlike")(constants(1)),
-    of("RegExpExtract", "spark_regexp_extract")(constants(1, 2)),
-    Form("RegExpReplace", "spark_regexp_replace")((e, c) => regexpReplace(e.asInstanceOf[RegExpReplace], c)),
     call("Crc32", "spark_crc32"),
     call("Md5", "spark_md5"),
     call("Sha1", "spark_sha1"),
@@ -97,12 +94,6 @@ private[expression] object Texts {
       if (rest.next() == escape) isWell = rest.hasNext && Set('_', '%', escape).contains(rest.next())
     }
     isWell
-  }
-
-  private def regexpReplace(e: RegExpReplace, converter: Converter): Either[Refusal, Message] = e.pos match {
-    case position: Literal if position.value == 1 && e.regexp.isInstanceOf[Literal] && e.rep.isInstanceOf[Literal] =>
-      converter.call("spark_regexp_replace", Seq(e.subject, e.regexp, e.rep), e.dataType)
-    case _ => Left(Refusal("RegExpReplace", Refusal.Argument, "pattern and replacement must be constants, the position 1"))
   }
 
   private val CharVarchar = "org.apache.spark.sql.catalyst.util.CharVarcharCodegenUtils"
