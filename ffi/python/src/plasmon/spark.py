@@ -52,5 +52,5 @@ def configure(builder: "SparkSession.Builder", off_heap: str = "2g") -> "SparkSe
 
 def fallback_report(frame: "DataFrame") -> list[Fallback]:
     """The nodes of a frame's plan that are left to Spark, with one reason each; of an adaptive plan, as far as it has run."""
-    report = frame.sparkSession._jvm.dev.plasmon.spark.FallbackReport.of(frame._jdf.queryExecution().executedPlan())  # type: ignore[union-attr]
+    report = frame.sparkSession._jvm.dev.plasmon.spark.FallbackReport.of(frame._jdf.queryExecution().executedPlan())
     return [Fallback(reason.node(), reason.reason(), reason.detail()) for reason in report]
