@@ -13,7 +13,7 @@ NOT_NATIVE = pathlib.Path(__file__).parent / "not_native.json"
 
 
 def pytest_addoption(parser):
-    parser.addoption("--sample", type=int, default=1, metavar="N", help="every N-th case of the expressions, which are many; more than 1: also TPC-DS in ANSI mode only, and few random queries")
+    parser.addoption("--sample", type=int, default=1, metavar="N", help="every N-th case of the expressions, which are many; more than 1: also TPC-DS in ANSI mode only, few random queries, and no processes of their own")
     parser.addoption("--not-native", choices=["check", "shrink", "accept"], default="check",
                      help="operators left to Spark: check against not_native.json; take out of it what has become native; put into it whatever is left to Spark now")
 
@@ -27,8 +27,9 @@ def pytest_collection_modifyitems(config, items):
 
 
 def is_repetition(name):
-    """Whether a test does in another mode, or with other numbers, what one before it does."""
-    return "tpcds" in name and "legacy" in name or name.startswith("test_same_as_spark[") and name.removeprefix("test_same_as_spark[").rstrip("]") in {"2", "3", "4"}
+    """Whether a test does in another mode, in another process or with other numbers what one before it does."""
+    seeds = {"test_same_as_spark[2]", "test_same_as_spark[3]", "test_same_as_spark[4]"}
+    return "tpcds" in name and "legacy" in name or name.startswith("test_in_a_process_of_its_own[") or name in seeds
 
 
 def pytest_report_header(config):
