@@ -15,6 +15,17 @@ pub fn partition_rows(hashes: &[u64], partitions: u32, rows: &mut Vec<u16>, ends
     assert!(hashes.len() <= 1 << 16 && partitions > 0, "{} hashes, {partitions} partitions", hashes.len());
     let mut targets = Vec::with_capacity(hashes.len());
     targets_tiered(hashes, partitions, &mut targets);
+    rows_of_targets(&targets, partitions, |row| row as u16, rows, ends);
+}
+
+/// As [`partition_rows`], of rows whose partition, below `partitions`, is told. `number` is the form that a row's number is wanted in.
+pub fn rows_of_targets<R: Copy + Default>(
+    targets: &[u32],
+    partitions: u32,
+    number: impl Fn(usize) -> R,
+    rows: &mut Vec<R>,
+    ends: &mut Vec<u32>,
+) {
     ends.clear();
     ends.resize(partitions as usize, 0);
     targets.iter().for_each(|&target| ends[target as usize] += 1);
@@ -23,10 +34,10 @@ pub fn partition_rows(hashes: &[u64], partitions: u32, rows: &mut Vec<u16>, ends
         start += std::mem::replace(end, start);
     }
     rows.clear();
-    rows.resize(hashes.len(), 0);
+    rows.resize(targets.len(), R::default());
     for (row, &target) in targets.iter().enumerate() {
         let end = &mut ends[target as usize];
-        rows[*end as usize] = row as u16;
+        rows[*end as usize] = number(row);
         *end += 1;
     }
 }

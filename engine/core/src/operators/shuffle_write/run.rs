@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use plasmon_kernels::partition::rows_of_targets;
+
 use crate::batch::{Batch, Column};
 use crate::config::BATCH_ROWS_MAX;
 use crate::error::Result;
@@ -47,10 +49,12 @@ impl Run {
         let (batches, targets): (Vec<Batch>, Vec<Vec<u32>>) = held.into_iter().unzip();
         let targets = targets.concat();
         let columns = joined(batches, codec)?;
-        let (rows, ends) = by_partition(&targets, partitions);
+        let (mut rows, mut ends) = (Vec::new(), Vec::new());
+        rows_of_targets(&targets, partitions as u32, |row| row as u32, &mut rows, &mut ends);
         let rows_of_frame = (FRAME_BYTES / (bytes / targets.len().max(1)).max(1)).clamp(1, BATCH_ROWS_MAX);
         let (mut frames, mut parts, mut start) = (Vec::new(), Vec::new(), 0);
         for (partition, end) in ends.into_iter().enumerate() {
+            let end = end as usize;
             let own = &rows[std::mem::replace(&mut start, end)..end];
             if own.is_empty() {
                 continue;
@@ -109,21 +113,4 @@ fn joined(batches: Vec<Batch>, codec: &FrameCodec) -> Result<Vec<Column>> {
         Column::join(&of_column, data_type)
     });
     columns.collect()
-}
-
-/// Rows in the order of their partitions, and where each partition ends among them.
-fn by_partition(targets: &[u32], partitions: usize) -> (Vec<u32>, Vec<usize>) {
-    let mut ends = vec![0usize; partitions];
-    targets.iter().for_each(|&target| ends[target as usize] += 1);
-    let mut start = 0;
-    for end in &mut ends {
-        start += std::mem::replace(end, start);
-    }
-    let mut rows = vec![0u32; targets.len()];
-    for (row, &target) in targets.iter().enumerate() {
-        let end = &mut ends[target as usize];
-        rows[*end] = row as u32;
-        *end += 1;
-    }
-    (rows, ends)
 }
