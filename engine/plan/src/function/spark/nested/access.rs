@@ -78,23 +78,30 @@ fn element_at(call: &Call) -> Result<ArrayRef> {
     if matches!(call.type_of(0)?, DataType::Map(_, _)) {
         return get_map_value(call);
     }
-    let (list, place, indices) = (list(call, 0)?, call.place(0)?, call.integers(1)?);
-    let mut positions = Vec::with_capacity(call.rows());
-    for row in 0..call.rows() {
-        let (Some(range), Some(index)) = (elements(list, place.of(row)), indices.get(row)) else {
-            positions.push(None);
-            continue;
-        };
-        let length = range.len() as i64;
+    items(call, |index, length| {
         if index == 0 {
             return Err(Error::data(
                 "[INVALID_INDEX_OF_ZERO] The index 0 is invalid. An index shall be either < 0 or > 0 (the first element has index 1).",
             ));
         }
         let offset = if index > 0 { index - 1 } else { length + index };
-        positions.push(match (0..length).contains(&offset) {
-            true => Some((range.start as i64 + offset) as u32),
-            false => call.mode().absent(|| out_of_list(index, length))?,
+        match (0..length).contains(&offset) {
+            true => Ok(Some(offset)),
+            false => call.mode().absent(|| out_of_list(index, length)),
+        }
+    })
+}
+
+/// The elements of lists at what `offset` makes of an index and the list's length: a place from 0 on, or none.
+fn items(call: &Call, offset: impl Fn(i64, i64) -> Result<Option<i64>>) -> Result<ArrayRef> {
+    let (list, place, indices) = (list(call, 0)?, call.place(0)?, call.integers(1)?);
+    let mut positions = Vec::with_capacity(call.rows());
+    for row in 0..call.rows() {
+        positions.push(match (elements(list, place.of(row)), indices.get(row)) {
+            (Some(range), Some(index)) => {
+                offset(index, range.len() as i64)?.map(|offset| (range.start as i64 + offset) as u32)
+            }
+            _ => None,
         });
     }
     gather(list.values(), positions, call.result())
@@ -108,19 +115,10 @@ fn out_of_list(index: i64, length: i64) -> Error {
 }
 
 fn get_array_item(call: &Call) -> Result<ArrayRef> {
-    let (list, place, indices) = (list(call, 0)?, call.place(0)?, call.integers(1)?);
-    let mut positions = Vec::with_capacity(call.rows());
-    for row in 0..call.rows() {
-        let (Some(range), Some(index)) = (elements(list, place.of(row)), indices.get(row)) else {
-            positions.push(None);
-            continue;
-        };
-        positions.push(match (0..range.len() as i64).contains(&index) {
-            true => Some((range.start as i64 + index) as u32),
-            false => call.mode().absent(|| error::invalid_index(index, range.len()))?,
-        });
-    }
-    gather(list.values(), positions, call.result())
+    items(call, |index, length| match (0..length).contains(&index) {
+        true => Ok(Some(index)),
+        false => call.mode().absent(|| error::invalid_index(index, length as usize)),
+    })
 }
 
 fn field_type(types: &[DataType]) -> Result<DataType> {
