@@ -11,7 +11,7 @@ It may end in the error that belongs to that, if it belongs to it, and in no oth
 """
 import argparse, collections, copy, datetime, decimal, json, math, os, pathlib, queue, random, re, shutil, subprocess, sys, tempfile, threading, time
 import duckdb
-import random_data, random_sql
+import random_data, random_sql, smallest
 from random_sql import DUCK, OURS
 
 PER_ROUND = 100
@@ -345,33 +345,17 @@ def shrink(round, query, hostility, wanted, seconds=20):
         except Exception:
             return False
 
-    progress = True
-    while progress and time.time() < end:
-        progress = False
-        for candidate in random_sql.smaller(query):
-            if time.time() > end:
-                break
-            if len(candidate.render(OURS)) < len(query.render(OURS)) and fails(candidate):
-                query, progress = candidate, True
-                break
+    def fails_loaded():
+        try:
+            round.load(fresh_worker=False)
+        except Exception:
+            return False
+        return fails(query)
+
+    query = smallest.smaller_query(query, lambda q: q.render(OURS), fails, end)
     for table in round.tables:
-        if table.name not in query.render(OURS):
-            continue
-        step = max(len(table.rows) // 2, 1)
-        while step and time.time() < end:
-            at = 0
-            while at < len(table.rows) and time.time() < end:
-                kept = table.rows
-                table.rows = kept[:at] + kept[at + step:]
-                try:
-                    round.load(fresh_worker=False)
-                    if fails(query):
-                        continue
-                except Exception:
-                    pass
-                table.rows = kept
-                at += step
-            step //= 2
+        if table.name in query.render(OURS):
+            smallest.fewer_rows(table, fails_loaded, end)
     round.load(fresh_worker=False)
     return query
 

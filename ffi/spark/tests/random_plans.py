@@ -23,6 +23,7 @@ import session
 sys.path.insert(0, str(session.ROOT / "tests/oracle"))
 import random_data  # noqa: E402
 import random_sql  # noqa: E402
+import smallest  # noqa: E402
 
 PER_ROUND = 40
 #: Columns whose last digits depend on the order of evaluation.
@@ -115,35 +116,16 @@ def shrink(round, query, wanted):
     """The smallest query and data that still differ alike."""
     end = time.time() + SHRINK_SECONDS
     fails = lambda candidate: kind_of(round.check(candidate)[0]) == kind_of(wanted)
-    progress = True
-    while progress and time.time() < end:
-        progress = False
-        for candidate in random_sql.smaller(query):
-            if time.time() > end:
-                break
-            if len(spark_text(candidate)) < len(spark_text(query)) and fails(candidate):
-                query, progress = candidate, True
-                break
+    def fails_loaded():
+        round.load()
+        return fails(query)
+
+    query = smallest.smaller_query(query, spark_text, fails, end)
     for table in round.tables:
         if table.name in spark_text(query):
-            shrink_rows(round, table, lambda: fails(query), end)
+            smallest.fewer_rows(table, fails_loaded, end)
     round.load()
     return query
-
-
-def shrink_rows(round, table, fails, end):
-    """Takes rows out of a table in halves, quarters, … as long as the difference stays."""
-    step = max(len(table.rows) // 2, 1)
-    while step and time.time() < end:
-        at = 0
-        while at < len(table.rows) and time.time() < end:
-            kept = table.rows
-            table.rows = kept[:at] + kept[at + step:]
-            round.load()
-            if not fails():
-                table.rows = kept
-                at += step
-        step //= 2
 
 
 def report(round, query, original, what):
