@@ -22,13 +22,6 @@ import org.apache.spark.unsafe.types.UTF8String;
  * refer to memory ({@link #getUTF8String}) are valid until the task asks for its next batch.
  */
 public final class ArrowColumn extends ColumnVector {
-  // Where the fields of an ArrowArray lie.
-  private static final int LENGTH = 0;
-  private static final int NULL_COUNT = 8;
-  private static final int OFFSET = 16;
-  private static final int BUFFERS = 40;
-  private static final int CHILDREN = 48;
-
   private final int offset;
   private final int nulls;
   private final long validity;
@@ -43,8 +36,8 @@ public final class ArrowColumn extends ColumnVector {
   /** The column of {@code type} at an address of an {@code ArrowArray}, which must outlive it. */
   public ArrowColumn(DataType type, long array) {
     super(type);
-    int length = Math.toIntExact(Platform.getLong(null, array + LENGTH));
-    offset = Math.toIntExact(Platform.getLong(null, array + OFFSET));
+    int length = Math.toIntExact(Platform.getLong(null, array + ArrowLayout.LENGTH));
+    offset = Math.toIntExact(Platform.getLong(null, array + ArrowLayout.OFFSET));
     boolean isNull = type instanceof NullType;
     validity = isNull ? 0 : buffer(array, 0);
     nulls = isNull ? length : nulls(array, length);
@@ -60,7 +53,7 @@ public final class ArrowColumn extends ColumnVector {
 
   /** Rows of the batch at an address of an {@code ArrowArray} of a struct. */
   public static int rows(long batch) {
-    return Math.toIntExact(Platform.getLong(null, batch + LENGTH));
+    return Math.toIntExact(Platform.getLong(null, batch + ArrowLayout.LENGTH));
   }
 
   /** The columns of the batch at an address of an {@code ArrowArray} of a struct. */
@@ -91,16 +84,16 @@ public final class ArrowColumn extends ColumnVector {
   }
 
   private static long child(long array, int index) {
-    return Platform.getLong(null, Platform.getLong(null, array + CHILDREN) + 8L * index);
+    return Platform.getLong(null, Platform.getLong(null, array + ArrowLayout.CHILDREN) + 8L * index);
   }
 
   private static long buffer(long array, int index) {
-    return Platform.getLong(null, Platform.getLong(null, array + BUFFERS) + 8L * index);
+    return Platform.getLong(null, Platform.getLong(null, array + ArrowLayout.BUFFERS) + 8L * index);
   }
 
   /** How many of the rows are null; one that is not told is counted when it matters first, here. */
   private int nulls(long array, int length) {
-    long told = Platform.getLong(null, array + NULL_COUNT);
+    long told = Platform.getLong(null, array + ArrowLayout.NULL_COUNT);
     if (told >= 0 || validity == 0) {
       return validity == 0 ? 0 : Math.toIntExact(told);
     }

@@ -9,12 +9,6 @@ import org.apache.spark.unsafe.Platform;
 
 /** Spark's rows as batches for the engine, in buffers outside of the heap that live until the engine releases them. */
 public final class RowBatches implements BatchSource {
-  private static final int LENGTH = 0;
-  private static final int BUFFER_COUNT = 24;
-  private static final int CHILD_COUNT = 32;
-  private static final int BUFFERS = 40;
-  private static final int CHILDREN = 48;
-
   private final Iterator<InternalRow> rows;
   private final DataType[] types;
   private final int batchRows;
@@ -83,11 +77,11 @@ public final class RowBatches implements BatchSource {
         Platform.putLong(null, addresses + 8L * i, struct);
       }
       Platform.setMemory(array, (byte) 0, ArrowStructs.ARRAY_BYTES);
-      Platform.putLong(null, array + LENGTH, rows);
-      Platform.putLong(null, array + BUFFER_COUNT, 1);
-      Platform.putLong(null, array + BUFFERS, none);
-      Platform.putLong(null, array + CHILD_COUNT, columns.length);
-      Platform.putLong(null, array + CHILDREN, addresses);
+      Platform.putLong(null, array + ArrowLayout.LENGTH, rows);
+      Platform.putLong(null, array + ArrowLayout.BUFFER_COUNT, 1);
+      Platform.putLong(null, array + ArrowLayout.BUFFERS, none);
+      Platform.putLong(null, array + ArrowLayout.CHILD_COUNT, columns.length);
+      Platform.putLong(null, array + ArrowLayout.CHILDREN, addresses);
       ArrowStructs.onReleaseArray(array, this::free);
     }
 

@@ -25,11 +25,6 @@ import org.apache.spark.unsafe.types.UTF8String;
 
 /** One column of a batch that is made of Spark's rows: buffers outside of the heap, in Arrow's layout, of at most {@code capacity} rows. */
 abstract class RowColumnWriter {
-  private static final int LENGTH = 0;
-  private static final int NULL_COUNT = 8;
-  private static final int BUFFER_COUNT = 24;
-  private static final int BUFFERS = 40;
-
   private final int buffers;
   /** The array of the buffers' addresses, which the struct points at. */
   private long addresses;
@@ -118,10 +113,10 @@ abstract class RowColumnWriter {
   /** Fills the {@code ArrowArray} at {@code array}, which has its buffers from here until they are freed. */
   final void finish(long array) {
     Platform.setMemory(array, (byte) 0, ArrowStructs.ARRAY_BYTES);
-    Platform.putLong(null, array + LENGTH, rows);
-    Platform.putLong(null, array + NULL_COUNT, nulls);
-    Platform.putLong(null, array + BUFFER_COUNT, buffers);
-    Platform.putLong(null, array + BUFFERS, addresses);
+    Platform.putLong(null, array + ArrowLayout.LENGTH, rows);
+    Platform.putLong(null, array + ArrowLayout.NULL_COUNT, nulls);
+    Platform.putLong(null, array + ArrowLayout.BUFFER_COUNT, buffers);
+    Platform.putLong(null, array + ArrowLayout.BUFFERS, addresses);
     if (buffers > 0) {
       Platform.putLong(null, addresses, nulls > 0 ? validity : 0);
     }

@@ -1,6 +1,7 @@
 package org.apache.spark.sql.plasmon.execution
 
-import dev.plasmon.spark.ArrowColumn
+import dev.plasmon.ArrowStructs
+import dev.plasmon.spark.{ArrowColumn, ArrowLayout}
 import org.apache.spark.sql.types.DataType
 import org.apache.spark.sql.vectorized.{ColumnarBatch, ColumnVector}
 import org.apache.spark.unsafe.Platform
@@ -11,12 +12,7 @@ final class ArrowBatch(val address: Long, types: Array[DataType])
 
   /** Moves the batch to another place, from where it is released. It is gone here. */
   def moveTo(target: Long): Unit = {
-    Platform.copyMemory(null, address, null, target, ArrowBatch.ArrayBytes)
-    Platform.putLong(null, address + ArrowBatch.ReleaseOffset, 0)
+    Platform.copyMemory(null, address, null, target, ArrowStructs.ARRAY_BYTES.toLong)
+    Platform.putLong(null, address + ArrowLayout.RELEASE, 0)
   }
-}
-
-private object ArrowBatch {
-  val ArrayBytes = 80L
-  val ReleaseOffset = 64L
 }
