@@ -37,15 +37,19 @@ def below(name, node):
     return found + sequence(node.subqueries())
 
 
-def names(frame):
-    """The class names of all operators that a query was run by."""
-    waiting, found = [frame._jdf.queryExecution().executedPlan()], []
+def nodes(frame):
+    """All operators that a query was run by, with their class names."""
+    waiting = [frame._jdf.queryExecution().executedPlan()]
     while waiting:
         node = waiting.pop()
         name = name_of(node)
-        found.append(name)
+        yield name, node
         waiting += below(name, node)
-    return found
+
+
+def names(frame):
+    """The class names of all operators that a query was run by."""
+    return [name for name, _ in nodes(frame)]
 
 
 def foreign_and_native(frame):

@@ -92,6 +92,17 @@ def native(request):
     return request.param
 
 
+def test_operators_count_their_own_rows(tpch):
+    """Also those that end in a shuffle, whose writing is a node of the native plan, but none of Spark's."""
+    if session.jar() is None:
+        pytest.skip("without the plugin")
+    with session.configured(tpch, {session.ENABLED: "true"}):
+        frame = tpch.sql("SELECT l_orderkey + l_linenumber AS x FROM lineitem WHERE l_quantity > 25 DISTRIBUTE BY x")
+        kept = len(frame.collect())
+    rows = {name: node.metrics().apply("numOutputRows").value() for name, node in plans.nodes(frame) if name in ("PlasmonProjectExec", "PlasmonFilterExec")}
+    assert kept > 1000 and rows == {"PlasmonProjectExec": kept, "PlasmonFilterExec": kept}
+
+
 def test_a_cancelled_query_ends_and_leaves_nothing(tpch, native):
     query = Background(tpch, ENDLESS, native)
     eventually(lambda: running_tasks(tpch), "tasks run")

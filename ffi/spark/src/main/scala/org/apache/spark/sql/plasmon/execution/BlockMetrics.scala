@@ -7,11 +7,11 @@ import org.apache.spark.sql.execution.metric.SQLMetric
  * of the operator that it came from. Some relations come from no operator; those of an operator that became several are taken from its top.
  */
 final case class BlockMetrics(nodes: Array[Option[OperatorMetrics]]) {
-  /** Adds what one task's plan has counted; see `Stream.nodeMetrics`. */
-  def add(counted: Array[Long]): Unit = {
+  /** Adds what one task's plan has counted (see `Stream.nodeMetrics`), whose first `above` relations are no operator's. */
+  def add(counted: Array[Long], above: Int): Unit = {
     val width = counted(0).toInt
     nodes.zipWithIndex.foreach { case (metrics, node) =>
-      val at = 1 + node * width
+      val at = 1 + (above + node) * width
       if (at + width <= counted.length) {
         metrics.foreach(_.add(rows = counted(at), nanoseconds = counted(at + 2), spilled = counted(at + 3)))
       }

@@ -7,7 +7,7 @@ import dev.plasmon.spark.{ArrowSchemas, RowBatches}
 import org.apache.spark.{SparkEnv, TaskContext}
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.execution.datasources.FilePartition
-import org.apache.spark.sql.plasmon.expression.{DataTypes, Literals}
+import org.apache.spark.sql.plasmon.expression.Literals
 import org.apache.spark.sql.plasmon.plan.PlasmonExec
 import org.apache.spark.sql.plasmon.proto.{Message, PlanProto, Split}
 import org.apache.spark.sql.plasmon.proto.{PlanNumbers => N}
@@ -29,6 +29,8 @@ final class NativeTask(
   private val session = new Session()
   private val memory = new TaskMemory(context, session)
   private var stream: Option[Stream] = None
+  /** Relations of the plan that stand above the block's. */
+  private var above = 0
   program.builds.foreach(SharedBuilds.retain)
   context.addTaskCompletionListener[Unit](_ => close())
 
@@ -43,8 +45,11 @@ final class NativeTask(
   /** The batches of the plan. */
   def run(): NativeBatches = start(Message.ofBytes(program.root), output)
 
-  /** The batches of the plan with another top: `wrap` gets the relation of the block. */
-  def run(wrap: Message => Message, output: StructType): NativeBatches = start(wrap(Message.ofBytes(program.root)), output)
+  /** The batches of the plan with another top: `wrap` puts one relation over that of the block. */
+  def run(wrap: Message => Message, output: StructType): NativeBatches = {
+    above = 1
+    start(wrap(Message.ofBytes(program.root)), output)
+  }
 
   private def start(root: Message, output: StructType): NativeBatches = {
     require(stream.isEmpty, "a native task runs once")
@@ -58,7 +63,7 @@ final class NativeTask(
   }
 
   private def table(input: BlockInput, index: Int): Message = {
-    val fields = NativeTask.fields(input.schema)
+    val fields = NativeRelation.fields(input.schema)
     input match {
       case SplitsInput(scan, schema, dataColumns, caseSensitive) =>
         val partitionTypes = schema.fields.drop(dataColumns).map(_.dataType)
@@ -74,7 +79,7 @@ final class NativeTask(
   }
 
   private def bind(plan: dev.plasmon.Plan, input: BlockInput, name: String): Unit = {
-    def fields = new Message().putAll(N.StructType.fields_, NativeTask.fields(input.schema)).bytes
+    def fields = new Message().putAll(N.StructType.fields_, NativeRelation.fields(input.schema)).bytes
     input match {
       case _: SplitsInput =>
       case FramesInput(parent, _) => plan.bindFrames(name, fields, new FrameIterator(parents(parent).asInstanceOf[Iterator[Array[Byte]]]))
@@ -90,7 +95,7 @@ final class NativeTask(
   /** Frees everything; what the operators did goes into Spark's metrics. */
   private def close(): Unit = {
     stream.foreach { s =>
-      metrics.add(s.nodeMetrics())
+      metrics.add(s.nodeMetrics(), above)
       context.taskMetrics().incPeakExecutionMemory(s.progress().bytesPeak())
       s.close()
     }
@@ -103,9 +108,6 @@ final class NativeTask(
 object NativeTask {
   /** The name of the `index`-th input in a plan. */
   def name(index: Int): String = s"input$index"
-
-  private def fields(schema: StructType): Seq[Message] =
-    schema.fields.toSeq.map(f => PlanProto.field(f.name, DataTypes.known(f.dataType), f.nullable))
 
   /** Runs a call of the library; what fails in it comes out as what Spark itself would have thrown. */
   def translated[T](call: => T): T =
