@@ -8,7 +8,7 @@ import org.apache.spark.sql.catalyst.plans.physical._
 import org.apache.spark.sql.execution.SparkPlan
 import org.apache.spark.sql.internal.SQLConf
 import org.apache.spark.sql.plasmon.execution.BlockRDD
-import org.apache.spark.sql.plasmon.expression.{ExpressionConverter, Refusal}
+import org.apache.spark.sql.plasmon.expression.{ExpressionConverter, Refusal, Subqueries}
 import org.apache.spark.sql.plasmon.plan.{PlasmonExec, SortKeys}
 import org.apache.spark.sql.plasmon.proto.Message
 import org.apache.spark.sql.plasmon.proto.{PlanNumbers => N}
@@ -17,8 +17,8 @@ import org.apache.spark.sql.plasmon.proto.{PlanNumbers => N}
 object ShufflePartitioning {
   /** Why a partitioning cannot be native; `None` when it can. */
   def refusal(partitioning: Partitioning, child: Seq[Attribute]): Option[Refusal] = partitioning match {
-    case hash: HashPartitioning => hash.expressions.map(ExpressionConverter.convert(_, child)).collectFirst { case Left(why) => why }
-    case range: RangePartitioning => SortKeys.convert(range.ordering, child).left.toOption
+    case hash: HashPartitioning => ExpressionConverter.convertAll(hash.expressions, child, Subqueries.StandIns).left.toOption
+    case range: RangePartitioning => SortKeys.convert(range.ordering, child, Subqueries.StandIns).left.toOption
     case SinglePartition => None
     case _: RoundRobinPartitioning => None
     case other => Some(Refusal(other.getClass.getSimpleName, Refusal.Partitioning, "the engine has no such partitioning"))

@@ -17,10 +17,10 @@ final case class WindowValue(call: Message, dataType: Message)
 /** Window functions of Spark → calls of `plan.proto`. */
 object WindowConverter {
   /** The function of a window expression, perhaps under an alias, over rows of `input`. */
-  def convert(expression: Expression, input: Seq[Attribute]): Either[Refusal, WindowParts] = {
-    val converter = new Converter(input, Subqueries.StandIns)
+  def convert(expression: Expression, input: Seq[Attribute], subqueries: Subqueries = Subqueries.Values): Either[Refusal, WindowParts] = {
+    val converter = new Converter(input, subqueries)
     expression match {
-      case alias: Alias => convert(alias.child, input)
+      case alias: Alias => convert(alias.child, input, subqueries)
       case window: WindowExpression => frame(window.windowSpec.frameSpecification).flatMap(function(window.windowFunction, _, converter))
       case other => refuse(other, "a window operator with an expression over a window function")
     }

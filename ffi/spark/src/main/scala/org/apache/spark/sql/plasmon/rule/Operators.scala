@@ -27,7 +27,11 @@ private object Operators {
     case _: NativeDriver | _: PlasmonUnionExec => Left(None)
     case union: UnionExec if union.children.forall(isNative) => Right(new PlasmonUnionExec(union.children))
     case other if !other.children.exists(isNative) => Left(None)
-    case other if rowsRefusal(other).isDefined => Left(rowsRefusal(other))
+    case other => rowsRefusal(other).map(why => Left(Some(why))).getOrElse(overNative(other))
+  }
+
+  /** An operator, some of whose inputs are native and the others rows that can be. */
+  private def overNative(node: SparkPlan): Answer = node match {
     case filter: FilterExec =>
       checked(filter.condition +: Nil, filter.child.output)(PlasmonFilterExec(filter.condition, filter.output, native(filter.child)))
     case project: ProjectExec => checked(project.projectList, project.child.output)(PlasmonProjectExec(project.projectList, native(project.child)))
@@ -138,7 +142,7 @@ private object Operators {
   private def window(node: WindowExec): Answer = {
     val child = native(withoutSort(node.child))
     val refusal = Windows.refusal(node.partitionSpec, node.orderSpec, child.output)
-      .orElse(Traversal.all(node.windowExpression)(WindowConverter.convert(_, child.output)).left.toOption)
+      .orElse(Traversal.all(node.windowExpression)(WindowConverter.convert(_, child.output, Subqueries.StandIns)).left.toOption)
     answer(refusal)(PlasmonWindowExec(node.windowExpression, node.partitionSpec, node.orderSpec, child))
   }
 
