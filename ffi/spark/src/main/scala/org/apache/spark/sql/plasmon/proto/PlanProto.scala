@@ -140,10 +140,6 @@ object PlanProto {
       ignoreNulls: Boolean = false): Message =
     call(nativeFunction(function, ignoreNulls), arguments, dataType, filter)
 
-  /** A call of an aggregate function of the library. */
-  def namedAggregateCall(name: String, arguments: Seq[Message], dataType: Message, filter: Option[Message] = None): Message =
-    call(new Message().put(N.AggregateFunction.named, name), arguments, dataType, filter)
-
   /** One of the engine's own aggregate functions. */
   def nativeFunction(function: EnumValue, ignoreNulls: Boolean = false): Message =
     new Message().put(N.AggregateFunction.native, function).put(N.AggregateFunction.ignoreNulls, ignoreNulls)
@@ -172,8 +168,6 @@ object PlanProto {
     fetch.foreach(message.put(N.Limit.fetch, _))
     Node(N.Relation.limit, message)
   }
-
-  def union(inputs: Seq[Message]): Node = Node(N.Relation.union, new Message().putAll(N.Union.inputs, inputs))
 
   def window(input: Message, partitionBy: Seq[Message], orderBy: Seq[Message], functions: Seq[Message]): Node =
     Node(
@@ -206,27 +200,4 @@ object PlanProto {
   val unboundedFollowing: Message = new Message().put(N.FrameBound.unboundedFollowing, true)
   def preceding(distance: Message): Message = new Message().put(N.FrameBound.preceding, distance)
   def following(distance: Message): Message = new Message().put(N.FrameBound.following, distance)
-
-  /** Lists opened to rows: `outputs` of the functions below. */
-  def unnest(input: Message, outputs: Seq[Message], preserveNulls: Boolean): Node =
-    Node(
-      N.Relation.unnest,
-      new Message()
-        .put(N.Unnest.input, input)
-        .putAll(N.Unnest.outputs, outputs)
-        .put(N.Unnest.preserveNulls, preserveNulls))
-
-  /** The column itself, repeated. */
-  def unnestKeep(column: Int): Message = unnestOutput(column).put(N.UnnestOutput.keep, true)
-
-  /** The elements of the list column. */
-  def unnestElements(column: Int): Message = unnestOutput(column).put(N.UnnestOutput.listDepth, 1L)
-
-  /** That field of the struct column. */
-  def unnestField(column: Int, field: Int): Message = unnestOutput(column).put(N.UnnestOutput.structField, field.toLong)
-
-  private def unnestOutput(column: Int): Message = new Message().put(N.UnnestOutput.column, column.toLong)
-
-  /** The rows of `shared` of that ordinal. */
-  def sharedScan(index: Int): Node = Node(N.Relation.sharedScan, new Message().put(N.SharedScan.index, index.toLong))
 }
