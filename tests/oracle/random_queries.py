@@ -20,6 +20,7 @@ PASSES = ["simplify", "share", "set_operations", "join_order", "build_side", "la
 TIMEOUT_SECONDS = 120
 #: DuckDB's time for one query. Some plans that it makes of random joins would run for hours.
 DUCK_SECONDS = 30
+STILL_AT_WORK = "and it is at work"
 
 
 class Worker:
@@ -48,7 +49,19 @@ class Worker:
         try:
             return self.answers.get(timeout=TIMEOUT_SECONDS)
         except queue.Empty:
-            return {"error": f"CRASH: no answer in {TIMEOUT_SECONDS} seconds"}
+            return {"error": f"CRASH: no answer in {TIMEOUT_SECONDS} seconds, {STILL_AT_WORK if self.at_work() else 'and it stands still'}"}
+
+    def at_work(self):
+        """Whether the process uses time of the CPU, or waits for what will not come."""
+        def ticks():
+            fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+            return int(fields[11]) + int(fields[12])
+        try:
+            before = ticks()
+            time.sleep(2)
+            return ticks() - before > os.sysconf("SC_CLK_TCK") // 10
+        except OSError:
+            return False
 
     def ask(self, sql, hostility=None):
         self.send(sql=sql, set=hostility.statements if hostility else [])
@@ -221,6 +234,8 @@ NEVER = ["please report", "panic", "CRASH", "internal error"]
 def verdict(ours, theirs, ordered):
     """`same`, `explained: …`, or what is wrong."""
     error, their_error = ours.get("error"), theirs if isinstance(theirs, str) else None
+    if error and STILL_AT_WORK in error and their_error and "INTERRUPT Error" in their_error:
+        return "explained: slow both"
     if error and any(word in error for word in NEVER):
         return f"broken: {error[:300]}"
     if their_error and "INTERRUPT Error" in their_error:
@@ -380,6 +395,11 @@ def report(round, query, hostility, original, what):
     print(f"  ours:   {ours.get('rows', ours.get('error'))!s:.600}\n  DuckDB: {round.theirs(duck_sql)!s:.600}\n  before shrinking: {original.render(OURS)}", flush=True)
 
 
+def ask_again(round, waiting):
+    for query, hostility in waiting:
+        round.worker.ask(query.render(OURS), hostility)
+
+
 def run_round(path, seed, count, counts, shrinking, hostile, shown=collections.Counter()):
     round = Round(path, seed, hostile)
     try:
@@ -399,6 +419,10 @@ def run_round(path, seed, count, counts, shrinking, hostile, shown=collections.C
                 what = "same from disk"
             counts[what if what.startswith(("same", "explained")) else "UNEXPLAINED"] += 1
             if what.startswith(("same", "explained")):
+                if "CRASH" in ours.get("error", ""):
+                    print(f"seed {seed}: {what}: {hostility or ''} {query.render(OURS)}", flush=True)
+                    round.load()
+                    ask_again(round, waiting)
                 continue
             shown[kind_of(what)] += 1
             # Answers of the statements that are under way belong to queries that are then asked again.
@@ -418,8 +442,7 @@ def run_round(path, seed, count, counts, shrinking, hostile, shown=collections.C
                 round.load()
             else:
                 print(f"\n==== seed {seed}: {what}\n  {hostility or ''}\n  {query.render(OURS)}", flush=True)
-            for query, hostility in waiting:
-                round.worker.ask(query.render(OURS), hostility)
+            ask_again(round, waiting)
     finally:
         round.close()
 
