@@ -21,6 +21,8 @@ pub struct WordTable {
     index: WordIndex,
     /// The group of rows without a word (null keys), once there is one; its entry in `words` means nothing.
     null_group: Option<u32>,
+    /// Slots of a table that was cleared, for the next one that hashes.
+    spare: Vec<(u64, u32)>,
 }
 
 #[derive(Debug, Clone)]
@@ -50,7 +52,10 @@ impl WordTable {
         match &mut self.index {
             WordIndex::Array { slots, .. } => slots.clear(),
             // The next keys may lie closer together.
-            index => *index = WordIndex::default(),
+            WordIndex::Hash { slots, .. } => {
+                self.spare = std::mem::take(slots);
+                self.index = WordIndex::default();
+            }
         }
     }
 
@@ -73,7 +78,7 @@ impl WordTable {
             WordIndex::Array { slots, .. } => slots.capacity() * 4,
             WordIndex::Hash { slots, .. } => slots.capacity() * 16,
         };
-        self.words.capacity() * 8 + index
+        self.words.capacity() * 8 + index + self.spare.capacity() * 16
     }
 
     /// Whether look-ups are plain array accesses.
@@ -176,9 +181,9 @@ impl WordTable {
     }
 
     fn rehash(&mut self, at_least: usize) {
-        let capacity = at_least.next_power_of_two().max(2048);
+        let mut slots = self.empty_slots(at_least.next_power_of_two().max(2048));
+        let capacity = slots.len();
         let shift = 64 - capacity.trailing_zeros();
-        let mut slots = vec![(0u64, 0u32); capacity];
         for (group, &word) in self.words.iter().enumerate() {
             if self.null_group == Some(group as u32) {
                 continue;
@@ -190,6 +195,16 @@ impl WordTable {
             slots[at] = (word, group as u32 + 1);
         }
         self.index = WordIndex::Hash { slots, shift };
+    }
+
+    /// At least so many slots, a power of two.
+    fn empty_slots(&mut self, capacity: usize) -> Vec<(u64, u32)> {
+        let mut slots = std::mem::take(&mut self.spare);
+        if slots.len() < capacity {
+            return vec![(0, 0); capacity];
+        }
+        slots.fill((0, 0));
+        slots
     }
 }
 

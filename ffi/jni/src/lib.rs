@@ -9,6 +9,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![expect(unreachable_pub, reason = "natives have no Rust caller")]
 
+mod allocator;
 mod arrow_structs;
 mod builds;
 mod call;
@@ -19,6 +20,3 @@ mod plan;
 mod session;
 mod stream;
 mod upcall;
-
-#[global_allocator]
-static ALLOCATOR: plasmon_allocator::Counting<mimalloc::MiMalloc> = plasmon_allocator::Counting(mimalloc::MiMalloc);

@@ -6,6 +6,7 @@ use jni::refs::LoaderContext;
 use jni::sys::jint;
 use plasmon_boundary::Code;
 
+use crate::allocator::leave_free_pages;
 use crate::call::{PlasmonExceptionAPI, array, java_failed, native};
 use crate::frames::FrameCallsAPI;
 use crate::memory::MemoryCallsAPI;
@@ -19,6 +20,7 @@ pub extern "system" fn Java_dev_plasmon_Library_start0<'l>(
     _class: JClass<'l>,
     loader: JClassLoader<'l>,
 ) -> JByteArray<'l> {
+    leave_free_pages();
     native(env, |env| {
         let loader = LoaderContext::Loader(&loader);
         PlasmonExceptionAPI::get(env, &loader).map_err(java_failed)?;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use plasmon_core::expression::{Expression, Kind, ScalarSlot};
-use plasmon_core::operators::aggregate::{AggregateSpec, aggregate};
+use plasmon_core::operators::aggregate::{AggregatePhase, AggregateSpec, RepeatingAggregate, aggregate};
 use plasmon_core::operators::exchange::{Distribution, Exchange, ExchangeSpec};
 use plasmon_core::operators::expand::Expand;
 use plasmon_core::operators::filter::Filter;
@@ -96,6 +96,10 @@ impl<'a> Lowering<'a> {
                 self.pass(relation, input, node, operator)?
             }
             Node::Join { .. } => self.join(relation, node, &waits)?,
+            Node::Aggregate { input, group_by, phase: AggregatePhase::Repeating, .. } if !group_by.is_empty() => {
+                let aggregate = RepeatingAggregate::new(aggregate_spec(relation)?)?;
+                self.pass(relation, input, node, aggregate)?
+            }
             Node::Aggregate { .. }
             | Node::Sort { .. }
             | Node::Window { .. }
@@ -143,18 +147,7 @@ impl<'a> Lowering<'a> {
 
     fn breaker(&mut self, relation: &Relation, node: usize, waits: &[Wait]) -> Result<Streams> {
         let (input, breaker) = match &relation.node {
-            Node::Aggregate { input, group_by, grouping_sets, aggregates, phase } => {
-                let grouping_id =
-                    (!grouping_sets.is_empty()).then(|| relation.schema.field(group_by.len()).data_type().clone());
-                let spec = AggregateSpec {
-                    group_by: group_by.clone(),
-                    grouping_sets: grouping_sets.clone(),
-                    grouping_id,
-                    aggregates: aggregates.clone(),
-                    phase: *phase,
-                };
-                (input, aggregate(spec)?)
-            }
+            Node::Aggregate { input, .. } => (input, aggregate(aggregate_spec(relation)?)?),
             Node::Sort { input, keys, offset, fetch, threshold } => {
                 let spec = SortSpec {
                     keys: keys.clone(),
@@ -338,6 +331,21 @@ impl<'a> Lowering<'a> {
         self.subqueries.insert(index, sink);
         Ok(sink)
     }
+}
+
+/// What an aggregation is to do.
+fn aggregate_spec(relation: &Relation) -> Result<AggregateSpec> {
+    let Node::Aggregate { group_by, grouping_sets, aggregates, phase, .. } = &relation.node else {
+        return Err(Error::internal("an aggregation expected"));
+    };
+    let grouping_id = (!grouping_sets.is_empty()).then(|| relation.schema.field(group_by.len()).data_type().clone());
+    Ok(AggregateSpec {
+        group_by: group_by.clone(),
+        grouping_sets: grouping_sets.clone(),
+        grouping_id,
+        aggregates: aggregates.clone(),
+        phase: *phase,
+    })
 }
 
 /// Column types of a relation.

@@ -1,8 +1,9 @@
 //! What an aggregation reads of a batch: keys, and the arguments or states of its aggregates.
 
-use super::operator::Shared;
-use super::share::{Input, Share};
-use super::{AggregateFunction, AggregatePhase, AggregateSpec, grouping_id};
+use std::ops::Range;
+
+use super::share::Share;
+use super::{AggregateFunction, AggregateSpec, grouping_id};
 use crate::batch::{Batch, Column, Physical};
 use crate::error::Result;
 use crate::expression::{Expression, Scalar, evaluate};
@@ -32,6 +33,46 @@ impl Arguments {
     }
 }
 
+/// Keys of some rows, and what each aggregate reads of them.
+pub(super) struct Rows {
+    pub(super) keys: Vec<Column>,
+    pub(super) inputs: Vec<Input>,
+    pub(super) count: usize,
+}
+
+impl Rows {
+    /// The selected rows of a batch; `share` is of that aggregation.
+    pub(super) fn of(spec: &AggregateSpec, arguments: &Arguments, batch: &Batch, share: &Share) -> Result<Self> {
+        let inputs = inputs(spec, arguments, batch, share)?;
+        Ok(Rows { keys: keys(spec, batch)?, inputs, count: batch.selected_rows() })
+    }
+
+    /// Some of the rows; what they do not need of large dictionaries is left out, which a table keeps words for.
+    pub(super) fn slice(&self, rows: Range<usize>) -> Rows {
+        Rows {
+            keys: self.keys.iter().map(|key| key.slice(rows.start, rows.len()).without_large_dictionary()).collect(),
+            inputs: self.inputs.iter().map(|input| input.slice(&rows)).collect(),
+            count: rows.len(),
+        }
+    }
+}
+
+/// What one aggregate reads of some rows.
+pub(super) struct Input {
+    pub(super) columns: Vec<Column>,
+    /// Rows that its FILTER keeps; `None` = all.
+    pub(super) kept: Option<Vec<u32>>,
+}
+
+impl Input {
+    fn slice(&self, rows: &Range<usize>) -> Input {
+        let row = |row: usize| self.kept.as_ref().map_or(row, |kept| kept.partition_point(|&k| (k as usize) < row));
+        let own = row(rows.start)..row(rows.end);
+        let kept = self.kept.as_ref().map(|kept| kept[own.clone()].iter().map(|&k| k - rows.start as u32).collect());
+        Input { columns: self.columns.iter().map(|c| c.slice(own.start, own.len())).collect(), kept }
+    }
+}
+
 /// The expressions that an aggregate reads: arguments, then order keys.
 fn read_by(aggregate: &super::AggregateExpression) -> impl Iterator<Item = &Expression> {
     let counts_all = matches!(aggregate.function, AggregateFunction::CountAll);
@@ -40,14 +81,13 @@ fn read_by(aggregate: &super::AggregateExpression) -> impl Iterator<Item = &Expr
 }
 
 /// The key columns of the selected rows.
-pub(super) fn keys(spec: &AggregateSpec, batch: &Batch) -> Result<Vec<Column>> {
+fn keys(spec: &AggregateSpec, batch: &Batch) -> Result<Vec<Column>> {
     spec.group_by.iter().map(|k| dense(batch, &evaluate(k, batch)?)).collect()
 }
 
 /// What each aggregate reads of the selected rows.
-pub(super) fn inputs(shared: &Shared, batch: &Batch, share: &Share) -> Result<Vec<Input>> {
-    let spec = &shared.spec;
-    if matches!(spec.phase, AggregatePhase::PartialMerge | AggregatePhase::Final) {
+fn inputs(spec: &AggregateSpec, arguments: &Arguments, batch: &Batch, share: &Share) -> Result<Vec<Input>> {
+    if spec.phase.reads_states() {
         return state_inputs(spec, batch, share);
     }
     let read = |e: &Expression, batch: &Batch| {
@@ -55,10 +95,10 @@ pub(super) fn inputs(shared: &Shared, batch: &Batch, share: &Share) -> Result<Ve
         // Several aggregates may read it: numbers are looked up in their dictionary once.
         Ok(if column.physical() == Physical::View { column } else { column.flatten() })
     };
-    let arguments = shared.arguments.expressions.iter().map(|e| read(e, batch)).collect::<Result<Vec<_>>>()?;
-    let inputs = spec.aggregates.iter().zip(&shared.arguments.of).map(|(aggregate, of)| {
+    let values = arguments.expressions.iter().map(|e| read(e, batch)).collect::<Result<Vec<_>>>()?;
+    let inputs = spec.aggregates.iter().zip(&arguments.of).map(|(aggregate, of)| {
         if let (Some(of), None) = (of, &aggregate.filter) {
-            return Ok(Input { columns: of.iter().map(|&a| arguments[a].clone()).collect(), kept: None });
+            return Ok(Input { columns: of.iter().map(|&a| values[a].clone()).collect(), kept: None });
         }
         // A FILTER protects the arguments behind it: they are evaluated on the rows that it keeps.
         let narrowed = match &aggregate.filter {

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use arrow_schema::DataType;
 
 use super::part::{Part, Pieces, SharedFile};
+use super::pass::has_small_states;
 use super::run::{Chunk, Cut, Layout, Piece, Run, samples};
 use super::share::{LOCAL_GROUPS, Met, Share, key_types};
 use super::{AggregatePhase, AggregateSpec, ranges};
@@ -65,6 +66,8 @@ pub(super) struct Partitions {
     pub(super) spec: Arc<AggregateSpec>,
     pub(super) layout: Layout,
     cut: Cut,
+    /// Whether pieces can become few by merging.
+    merges_early: bool,
     parts: Vec<Mutex<Part>>,
     /// Partition p writes to number p modulo their count.
     files: Vec<SharedFile>,
@@ -99,6 +102,7 @@ impl Partitions {
         let writers = if level > 0 { 1 } else { task.config.threads.clamp(1, FILES_MAX) };
         let files = (0..writers).map(|_| SharedFile::default()).collect();
         Ok(Partitions {
+            merges_early: has_small_states(&spec),
             spec,
             layout,
             cut,
@@ -256,10 +260,23 @@ impl Partitions {
             let copy = piece.copied();
             self.reservation.shrink(bytes.saturating_sub(copy.memory_bytes()));
             part.keep(copy);
+            if self.merges_early && part.is_worth_merging() {
+                return self.merge_early(partition, &mut part);
+            }
             return Ok(());
         }
         part.keep(piece);
         self.write(partition, &mut part, bytes)
+    }
+
+    /// Merges what a partition holds, so that it takes no more than a few times its groups however many rows there are.
+    fn merge_early(&self, partition: usize, part: &mut Part) -> Result<()> {
+        let held = part.held();
+        part.merge_pieces(&mut Share::new(&self.spec, &self.task)?)?;
+        let now = part.held();
+        self.reservation.shrink(held.saturating_sub(now));
+        let more = now.saturating_sub(held);
+        if self.reservation.try_grow(more)? { Ok(()) } else { self.write(partition, part, more) }
     }
 
     /// Writes the pieces that a partition holds; `unreserved` of their bytes were not reserved.

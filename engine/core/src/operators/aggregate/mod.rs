@@ -5,7 +5,9 @@
 //! finalize: runs are cut by key range or hash (merge.rs)          source: merges a partition, gives its results a batch at a time
 //! short of memory: tables and runs are cut by hash at once, and the pieces appended to one file a partition (spilled.rs, part.rs);
 //!                  a partition that does not fit is cut again by further bits of the hash; large groups' distinct members go by their values
+//! repeating: no breaker; a full table is given on as it is, and rows that are hardly fewer as groups by themselves (repeating.rs)
 //! ```
+//! Rows pass the table by while it makes them hardly fewer (pass.rs): they go to the partitions as groups of their own, and are merged there as they become many.
 //! What grows: groups and accumulators, under reservations. One worker's table that never filled up is the result as it is. Order is not kept.
 //! Only one group whose state is itself too large (an array of all rows) ends in a refusal.
 
@@ -21,6 +23,8 @@ mod nulls;
 mod operator;
 mod packed;
 mod part;
+mod pass;
+mod repeating;
 mod run;
 mod share;
 mod source;
@@ -43,6 +47,7 @@ use super::Breaker;
 use crate::error::Result;
 use crate::expression::{Expression, SortKey};
 use groups::Tables;
+pub use repeating::RepeatingAggregate;
 
 /// A grouped or global aggregation. Output columns: group keys, then (grouping sets only) the grouping id,
 /// then one column per aggregate (final, single) or its state columns (partial).
@@ -64,12 +69,26 @@ pub struct AggregateSpec {
 pub enum AggregatePhase {
     /// Rows in, results out.
     Single,
+    /// Rows in, results out, and a group may come several times, each time with what other rows of it give: for whoever aggregates those results.
+    Repeating,
     /// Rows in, state columns out.
     Partial,
     /// State columns in, state columns out.
     PartialMerge,
     /// State columns in, results out.
     Final,
+}
+
+impl AggregatePhase {
+    /// Whether it reads what another phase made of rows.
+    pub fn reads_states(self) -> bool {
+        matches!(self, AggregatePhase::PartialMerge | AggregatePhase::Final)
+    }
+
+    /// Whether it gives states instead of results.
+    pub fn gives_states(self) -> bool {
+        matches!(self, AggregatePhase::Partial | AggregatePhase::PartialMerge)
+    }
 }
 
 /// One aggregate call.

@@ -5,12 +5,18 @@
 use std::sync::{Arc, Mutex, Weak};
 
 use super::run::{Layout, Piece, Run};
+use super::share::Share;
 use crate::batch::Column;
 use crate::error::Result;
 use crate::spill::{Blocks, SpillFile};
 
 /// A file for the blocks of several partitions, as long as one of them has blocks in it.
 pub(super) type SharedFile = Mutex<Weak<SpillFile>>;
+
+/// Groups from which on the pieces in memory are worth merging, …
+const MERGED_GROUPS: usize = 1 << 15;
+/// … and how many times what was left the last time they must be.
+const MERGED_TIMES: usize = 4;
 
 /// What is to be merged into one table.
 pub(super) struct Part {
@@ -20,13 +26,16 @@ pub(super) struct Part {
     held: usize,
     /// How often its groups were cut by hash before.
     level: u32,
+    /// Groups of the pieces, and of how many on they are worth merging.
+    groups: usize,
+    merged_at: usize,
     /// Cuts in a row that it came out of as a whole.
     pub(super) cuts_alone: u32,
 }
 
 impl Part {
     pub(super) fn new(level: u32, cuts_alone: u32) -> Self {
-        Part { blocks: None, pieces: Vec::new(), held: 0, level, cuts_alone }
+        Part { blocks: None, pieces: Vec::new(), held: 0, level, groups: 0, merged_at: MERGED_GROUPS, cuts_alone }
     }
 
     pub(super) fn is_spilled(&self) -> bool {
@@ -40,13 +49,35 @@ impl Part {
 
     /// Groups of all pieces: those that are in several count as often.
     pub(super) fn groups(&self) -> usize {
-        let in_memory: usize = self.pieces.iter().map(|piece| piece.groups).sum();
-        in_memory + self.blocks.as_ref().map_or(0, |blocks| blocks.rows() as usize)
+        self.groups + self.blocks.as_ref().map_or(0, |blocks| blocks.rows() as usize)
     }
 
     pub(super) fn keep(&mut self, piece: Piece) {
         self.held += piece.memory_bytes();
+        self.groups += piece.groups;
         self.pieces.push(piece);
+    }
+
+    /// Whether so many pieces are in memory that merging them should leave far fewer groups.
+    pub(super) fn is_worth_merging(&self) -> bool {
+        self.groups >= self.merged_at
+    }
+
+    /// All pieces in memory as one, if `share`, which is empty, finds the memory to merge them.
+    pub(super) fn merge_pieces(&mut self, share: &mut Share) -> Result<()> {
+        for piece in &self.pieces {
+            let wanted = share.footprint() + share.growth_of(piece);
+            if !share.reservation.try_resize(wanted)? {
+                self.merged_at = self.groups * MERGED_TIMES;
+                return Ok(());
+            }
+            share.merge(piece)?;
+        }
+        let merged = Run::take(share)?;
+        (self.held, self.groups) = (merged.memory_bytes(), merged.groups);
+        self.pieces = vec![merged];
+        self.merged_at = (self.groups * MERGED_TIMES).max(MERGED_GROUPS);
+        Ok(())
     }
 
     /// Everything, leaving nothing.
@@ -92,7 +123,7 @@ impl Part {
         if !together.is_empty() {
             append(&mut together)?;
         }
-        self.held = 0;
+        (self.held, self.groups) = (0, 0);
         Ok(())
     }
 

@@ -14,14 +14,17 @@ use arrow_schema::DataType;
 use plasmon_kernels::hash::hash_word;
 use plasmon_kernels::partition::{partition_of, partition_rows};
 
+use super::AggregateSpec;
 use super::distinct::group_ids;
+use super::input::Rows;
+use super::pass::of_each_row;
 use super::share::{Met, Share};
 use crate::batch::{Bitmap, Column, Encoding, Physical, Values, Views};
 use crate::error::{Error, Result};
 use crate::operators::key_hash::hash_keys;
 
 /// Groups of a part of a run, at most.
-const PART_GROUPS: usize = 1 << 16;
+pub(super) const PART_GROUPS: usize = 1 << 16;
 
 /// All groups of one table.
 pub(super) struct Run {
@@ -160,6 +163,16 @@ impl Run {
         let mut keys = share.groups.keys_of(of.iter().map(|&group| group as usize))?;
         keys.extend(arguments);
         Ok(Run::of_keys(keys, of.len()))
+    }
+
+    /// Rows as groups of their own, whose keys may be equal.
+    pub(super) fn of_each_row(spec: &AggregateSpec, rows: &Rows) -> Result<Run> {
+        let each: Vec<u32> = (0..rows.count as u32).collect();
+        let states = spec.aggregates.iter().zip(&rows.inputs).map(|(aggregate, input)| {
+            let columns = of_each_row(aggregate, input, rows, spec.phase)?.state(&each)?;
+            Ok(StateRows { columns, owners: None })
+        });
+        Ok(Run { groups: rows.count, keys: rows.keys.clone(), states: states.collect::<Result<_>>()? })
     }
 
     /// Rows of keys and no states.

@@ -17,6 +17,7 @@ use plasmon_kernels::group::count_changes;
 use super::accumulator::{Accumulator, accumulator};
 use super::distinct::group_ids;
 use super::groups::{Groups, Tables};
+use super::input::Input;
 use super::merge::{Partitions, Place};
 use super::run::{Piece, Run};
 use super::{AggregateExpression, AggregatePhase, AggregateSpec, ranges};
@@ -27,8 +28,6 @@ use crate::pipeline::TaskContext;
 
 /// Groups of a worker's table that are always kept.
 pub(super) const LOCAL_GROUPS: usize = 1 << 15;
-/// Most distinct keys for which a worker's table grows.
-const LOCAL_GROUPS_MAX: usize = 1 << 21;
 /// What the state of one group takes in an accumulator, at most, without values of any length.
 const STATE_BYTES: usize = 64;
 /// Where consumers may hold less than this for sure, tables begin small.
@@ -50,23 +49,6 @@ pub(super) struct Share {
     looked_up: usize,
     /// Where the members of each distinct aggregate are, once they are put apart.
     apart: Vec<Option<Partitions>>,
-}
-
-/// What one aggregate reads of a batch.
-pub(super) struct Input {
-    pub(super) columns: Vec<Column>,
-    /// Rows that its FILTER keeps; `None` = all.
-    pub(super) kept: Option<Vec<u32>>,
-}
-
-impl Input {
-    /// What it has of some rows.
-    pub(super) fn slice(&self, rows: &Range<usize>) -> Input {
-        let row = |row: usize| self.kept.as_ref().map_or(row, |kept| kept.partition_point(|&k| (k as usize) < row));
-        let own = row(rows.start)..row(rows.end);
-        let kept = self.kept.as_ref().map(|kept| kept[own.clone()].iter().map(|&k| k - rows.start as u32).collect());
-        Input { columns: self.columns.iter().map(|c| c.slice(own.start, own.len())).collect(), kept }
-    }
 }
 
 /// Groups that were dealt, with their keys and whatever they have, beside members of theirs: they need not come by themselves.
@@ -233,16 +215,17 @@ impl Share {
             let kept: Option<Vec<u32>> =
                 input.kept.as_ref().map(|kept| kept.iter().map(|&row| groups[row as usize]).collect());
             let groups = kept.as_deref().unwrap_or(&groups);
-            match phase {
-                AggregatePhase::Single | AggregatePhase::Partial => accumulator.update(&input.columns, groups)?,
-                AggregatePhase::PartialMerge | AggregatePhase::Final => accumulator.merge(&input.columns, groups)?,
+            if phase.reads_states() {
+                accumulator.merge(&input.columns, groups)?;
+            } else {
+                accumulator.update(&input.columns, groups)?;
             }
         }
         Ok(())
     }
 
-    /// Whether the table should be emptied now; when a larger table is worth it, lets it grow instead.
-    pub(super) fn is_full(&mut self) -> bool {
+    /// Whether the table should be emptied now; when a larger table is worth it, since there are no more than `most` distinct keys, lets it grow instead.
+    pub(super) fn is_full(&mut self, most: usize) -> bool {
         let groups = self.groups.len();
         if groups < self.limit {
             return false;
@@ -250,8 +233,8 @@ impl Share {
         let met_again = self.looked_up.saturating_sub(groups) as f64;
         let looked_up = self.looked_up as f64;
         // Of n draws among d keys about n² / 2d meet a key drawn before.
-        let is_worth_it = looked_up * looked_up < 2.0 * met_again * LOCAL_GROUPS_MAX as f64;
-        if is_worth_it && groups < LOCAL_GROUPS_MAX {
+        let is_worth_it = looked_up * looked_up < 2.0 * met_again * most as f64;
+        if is_worth_it && groups < most {
             self.limit = groups * 2;
             return false;
         }
@@ -358,7 +341,7 @@ impl Share {
     pub(super) fn output(&mut self, range: Range<usize>, phase: AggregatePhase) -> Result<Vec<Column>> {
         let mut columns = self.groups.keys(range.clone())?;
         for accumulator in &mut self.accumulators {
-            if matches!(phase, AggregatePhase::Partial | AggregatePhase::PartialMerge) {
+            if phase.gives_states() {
                 columns.extend(accumulator.state(&range.clone().map(|g| g as u32).collect::<Vec<_>>())?);
             } else {
                 columns.push(accumulator.finish(range.clone())?);

@@ -53,7 +53,7 @@ impl Spilled {
         task: &TaskContext,
         metrics: &Arc<OperatorMetrics>,
     ) -> Result<Self> {
-        let gives_results = matches!(spec.phase, AggregatePhase::Single | AggregatePhase::Final);
+        let gives_results = !spec.phase.gives_states();
         let is_apart = (0..spec.aggregates.len()).map(|aggregate| Ok(gives_results && share.is_skewed(aggregate)?));
         let is_apart: Vec<bool> = is_apart.collect::<Result<_>>()?;
         // Of those that are apart, groups have plain states.

@@ -1,19 +1,28 @@
 //! Aggregations whose tables fill up and are merged from pieces, against a plain map.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use arrow_buffer::i256;
 use arrow_schema::{DataType, IntervalUnit};
 
-use super::{AggregateExpression, AggregateFunction, AggregatePhase, AggregateSpec, aggregate, state_types};
+use super::input::{Arguments, Rows};
+use super::merge::{Partitions, Place};
+use super::run::{Cut, Run};
+use super::share::Share;
+use super::{
+    AggregateExpression, AggregateFunction, AggregatePhase, AggregateSpec, RepeatingAggregate, aggregate, state_types,
+};
 use crate::batch::arrow::null_column;
 use crate::batch::{Batch, Bitmap, Column, Values, Views};
 use crate::config::Config;
 use crate::error::Error;
+use crate::metrics::OperatorMetrics;
 use crate::expression::{Expression, Scalar};
 use crate::operators::Breaker;
 use crate::operators::random_rows::{Random, drive, scalars};
-use crate::pipeline::TaskContext;
+use crate::pipeline::{Flow, Operator, TaskContext};
 
 pub(super) const ROWS: usize = 150_000;
 
@@ -84,7 +93,8 @@ pub(super) fn batches(random: &mut Random, keys: Keys) -> Vec<Batch> {
     batches
 }
 
-pub(super) fn spec(keys: Keys) -> AggregateSpec {
+/// With `distinct`, one aggregate keeps the members of its groups; without, rows may pass the tables by.
+pub(super) fn spec(keys: Keys, distinct: bool) -> AggregateSpec {
     let types = key_types(keys);
     let value = Expression::column(types.len(), DataType::Int64);
     let aggregate = |function, distinct| AggregateExpression {
@@ -101,7 +111,7 @@ pub(super) fn spec(keys: Keys) -> AggregateSpec {
         grouping_id: None,
         aggregates: vec![
             aggregate(AggregateFunction::Sum, false),
-            aggregate(AggregateFunction::Count, true),
+            aggregate(AggregateFunction::Count, distinct),
             aggregate(AggregateFunction::Max, false),
             aggregate(AggregateFunction::CountAll, false),
         ],
@@ -113,7 +123,23 @@ pub(super) fn spec(keys: Keys) -> AggregateSpec {
 struct Expected {
     sum: Option<i64>,
     distinct: BTreeSet<i64>,
+    values: i64,
     rows: i64,
+}
+
+/// By plain map, the groups of rows whose first `width` columns are keys.
+fn grouped(batches: &[Batch], width: usize) -> HashMap<String, Expected> {
+    let mut expected: HashMap<String, Expected> = HashMap::new();
+    for row in scalars(batches) {
+        let group = expected.entry(key(&row[..width])).or_default();
+        group.rows += 1;
+        if let Some(value) = row[width].as_i64() {
+            group.sum = Some(group.sum.unwrap_or(0) + value);
+            group.distinct.insert(value);
+            group.values += 1;
+        }
+    }
+    expected
 }
 
 pub(super) fn key(row: &[Scalar]) -> String {
@@ -124,36 +150,31 @@ fn check(keys: Keys, workers: usize, config: Config) {
     check_with(keys, workers, config, |breaker, batches, task| drive(breaker, batches, workers, task));
 }
 
-/// Aggregates as `drive` does, and compares with a plain map.
+/// Aggregates as `drive` does, with and without DISTINCT, and compares with a plain map.
 pub(super) fn check_with(
     keys: Keys,
     seed: usize,
     config: Config,
-    drive: impl FnOnce(&Breaker, Vec<Batch>, &TaskContext) -> crate::Result<Vec<Batch>>,
+    drive: impl Fn(&Breaker, Vec<Batch>, &TaskContext) -> crate::Result<Vec<Batch>>,
 ) {
-    let mut random = Random(seed as u64);
-    let (batches, width) = (batches(&mut random, keys), key_types(keys).len());
-    let mut expected: HashMap<String, Expected> = HashMap::new();
-    for row in scalars(&batches) {
-        let group = expected.entry(key(&row[..width])).or_default();
-        group.rows += 1;
-        if let Some(value) = row[width].as_i64() {
-            group.sum = Some(group.sum.unwrap_or(0) + value);
-            group.distinct.insert(value);
+    let (batches, width) = (batches(&mut Random(seed as u64), keys), key_types(keys).len());
+    for distinct in [true, false] {
+        let mut expected = grouped(&batches, width);
+        let task = TaskContext::new(config.clone());
+        let breaker = aggregate(spec(keys, distinct)).expect("an aggregation");
+        let output = drive(&breaker, batches.clone(), &task).unwrap_or_else(|e| panic!("{keys:?}, {seed}: {e:?}"));
+        let output = scalars(&output);
+        assert_eq!(output.len(), expected.len(), "groups, {keys:?}, {seed}");
+        for row in output {
+            let group = expected.remove(&key(&row[..width])).unwrap_or_else(|| panic!("{row:?} twice or never seen"));
+            let values: Vec<Option<i64>> = row[width..].iter().map(Scalar::as_i64).collect();
+            let count = if distinct { group.distinct.len() as i64 } else { group.values };
+            let max = group.distinct.last().copied();
+            assert_eq!(values, [group.sum, Some(count), max, Some(group.rows)], "{row:?}");
         }
+        drop(breaker);
+        assert_eq!(task.memory.used(), 0, "everything reserved is given back");
     }
-    let task = TaskContext::new(config);
-    let breaker = aggregate(spec(keys)).expect("an aggregation");
-    let output = scalars(&drive(&breaker, batches, &task).unwrap_or_else(|e| panic!("{keys:?}, {seed}: {e:?}")));
-    assert_eq!(output.len(), expected.len(), "groups, {keys:?}, {seed}");
-    for row in output {
-        let group = expected.remove(&key(&row[..width])).unwrap_or_else(|| panic!("{row:?} twice or out of nowhere"));
-        let values: Vec<Option<i64>> = row[width..].iter().map(Scalar::as_i64).collect();
-        let max = group.distinct.last().copied();
-        assert_eq!(values, [group.sum, Some(group.distinct.len() as i64), max, Some(group.rows)], "{row:?}");
-    }
-    drop(breaker);
-    assert_eq!(task.memory.used(), 0, "everything reserved is given back");
 }
 
 #[test]
@@ -176,6 +197,88 @@ fn full_tables_are_emptied_and_merged() {
 #[test]
 fn collisions_change_nothing() {
     check(Keys::Random { distinct: 1000 }, 2, Config { hash_collisions: true, threads: 2, ..Config::default() });
+}
+
+/// Pushes all batches; gives what comes out.
+fn flow_through(spec: AggregateSpec, batches: Vec<Batch>, task: &TaskContext) -> Vec<Batch> {
+    let metrics = OperatorMetrics::new();
+    let mut state = RepeatingAggregate::new(spec).and_then(|made| made.open(task, &metrics)).expect("an aggregation");
+    let mut output = Vec::new();
+    let mut batches = batches.into_iter();
+    loop {
+        let (mut flow, is_over) = match batches.next() {
+            Some(batch) => (state.push(batch).expect("taken"), false),
+            None => (state.finish().expect("finished"), true),
+        };
+        while let Flow::More(batch) = flow {
+            output.push(batch);
+            flow = state.resume().expect("resumed");
+        }
+        match flow {
+            Flow::Output(batch) => output.push(batch),
+            other => assert!(matches!(other, Flow::NeedInput)),
+        }
+        if is_over {
+            return output;
+        }
+    }
+}
+
+#[test]
+fn groups_that_repeat_add_up() {
+    for memory_bytes in [None, Some(1 << 20), Some(0)] {
+        for keys in [
+            Keys::Clustered,
+            Keys::Random { distinct: 1000 },
+            Keys::Random { distinct: 60_000 },
+            Keys::Random { distinct: u64::MAX },
+            Keys::RandomWithNulls,
+            Keys::Text,
+            Keys::Pairs,
+        ] {
+            let (batches, width) = (batches(&mut Random(7), keys), key_types(keys).len());
+            let mut expected = grouped(&batches, width);
+            let task = TaskContext::new(Config { memory_bytes, threads: 1, ..Config::default() });
+            let spec = AggregateSpec { phase: AggregatePhase::Repeating, ..spec(keys, false) };
+            let output = scalars(&flow_through(spec, batches, &task));
+            if memory_bytes.is_none() && keys == (Keys::Random { distinct: 1000 }) {
+                assert_eq!(output.len(), 1000, "a table of few groups is given once");
+            }
+            for row in &output {
+                let group = expected.get_mut(&key(&row[..width])).expect("a group of the input");
+                let values: Vec<Option<i64>> = row[width..].iter().map(Scalar::as_i64).collect();
+                // What is left of the group once every part of it is taken away.
+                group.sum = group.sum.map(|sum| sum - values[0].unwrap_or(0));
+                group.values -= values[1].expect("a count");
+                assert!(values[2].is_none_or(|max| group.distinct.contains(&max)), "{row:?}");
+                group.rows -= values[3].expect("a count");
+            }
+            let is_whole = |group: &Expected| group.sum.unwrap_or(0) == 0 && group.values == 0 && group.rows == 0;
+            assert!(expected.values().all(is_whole), "{keys:?}, {memory_bytes:?}");
+            assert_eq!(task.memory.used(), 0, "everything reserved is given back");
+        }
+    }
+}
+
+#[test]
+fn rows_of_few_groups_are_merged_before_they_are_all_there() {
+    let task = TaskContext::new(Config { threads: 1, ..Config::default() });
+    let spec = Arc::new(spec(Keys::Random { distinct: 0 }, false));
+    let cut = Cut::Hashes { partitions: 2, level: 0 };
+    let partitions = Partitions::new(spec.clone(), cut, &task, &OperatorMetrics::new()).expect("partitions");
+    let (groups, rows, dealt) = (5000, 1 << 14, 40);
+    let share = Share::new(&spec, &task).expect("a share");
+    for _ in 0..dealt {
+        let keys = Values::Int64((0..rows).map(|row| row % groups).collect());
+        let columns = vec![Column::flat(keys), Column::flat(Values::Int64((0..rows).collect()))];
+        let batch = Batch::new(columns, rows as usize);
+        let rows = Rows::of(&spec, &Arguments::of(&spec), &batch, &share).expect("rows");
+        partitions.deal(Run::of_each_row(&spec, &rows).expect("a run"), Place::Memory).expect("dealt");
+    }
+    let cursor = AtomicUsize::default();
+    let parts: Vec<usize> = std::iter::from_fn(|| partitions.next(&cursor)).map(|part| part.groups()).collect();
+    assert_eq!(parts.len(), 2);
+    assert!(parts.iter().sum::<usize>() < 20 * groups as usize, "{parts:?} rows for {groups} groups");
 }
 
 pub(super) fn call(function: AggregateFunction, argument: DataType, data_type: DataType) -> AggregateExpression {

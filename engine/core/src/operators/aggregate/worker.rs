@@ -1,13 +1,13 @@
 //! One worker's side of an aggregation: rows into its table, its table into runs, and all of that to the partitions when memory is short.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use super::input::{id_column, inputs, keys};
+use super::input::{Rows, id_column};
 use super::merge::{Held, Place};
 use super::operator::{Shared, WorkerEnd};
-use super::run::Run;
-use super::share::{Input, LOCAL_GROUPS, Share};
+use super::pass::Passing;
+use super::run::{PART_GROUPS, Run};
+use super::share::{LOCAL_GROUPS, Share};
 use crate::batch::arrow::null_column;
 use crate::batch::{Batch, Column};
 use crate::config::Driver;
@@ -18,6 +18,9 @@ use crate::pipeline::{Flow, SinkState, TaskContext};
 /// One in so many bytes held is reserved beside them, for copies while all is dealt to the partitions.
 const DEALING_SHARE: usize = 8;
 
+/// Most distinct keys for which a worker's table grows.
+const LOCAL_GROUPS_MAX: usize = 1 << 18;
+
 pub(super) struct AggregateState {
     shared: Arc<Shared>,
     /// Its reservation is for the runs too.
@@ -25,6 +28,9 @@ pub(super) struct AggregateState {
     /// What was taken out of the table when it was full, and the bytes of that.
     runs: Vec<Run>,
     run_bytes: usize,
+    passing: Passing,
+    /// Rows that passed the table by, until they are so many that they are dealt; their bytes are among those of the runs.
+    passed: Vec<Run>,
     /// Whether other workers may aggregate too.
     is_shared: bool,
     task: TaskContext,
@@ -35,9 +41,11 @@ impl AggregateState {
     pub(super) fn new(shared: Arc<Shared>, task: &TaskContext, metrics: &Arc<OperatorMetrics>) -> Result<Self> {
         Ok(AggregateState {
             share: Some(Share::new(&shared.spec, task)?),
+            passing: Passing::new(&shared.spec),
             shared,
             runs: Vec::new(),
             run_bytes: 0,
+            passed: Vec::new(),
             is_shared: task.config.threads > 1 && task.config.driver == Driver::Pool,
             task: task.clone(),
             metrics: metrics.clone(),
@@ -105,6 +113,32 @@ impl AggregateState {
         Ok(())
     }
 
+    /// Rows that are hardly fewer as groups go to the partitions by themselves, many at a time.
+    fn pass(&mut self, share: &mut Share, rows: &Rows) -> Result<()> {
+        self.passing.pass(rows.count);
+        let run = Run::of_each_row(&self.shared.spec, rows)?;
+        self.run_bytes += run.memory_bytes();
+        self.passed.push(run);
+        let fits = share.reservation.try_resize(share.footprint() + self.run_bytes)?;
+        let groups: usize = self.passed.iter().map(|run| run.groups).sum();
+        if !fits || groups + rows.count > PART_GROUPS {
+            self.deal_passed(share, if fits { Place::Memory } else { Place::Disk })?;
+        }
+        Ok(())
+    }
+
+    fn deal_passed(&mut self, share: &mut Share, to: Place) -> Result<()> {
+        if self.passed.is_empty() {
+            return Ok(());
+        }
+        let spilled = self.shared.spilled(share, &self.task, &self.metrics)?;
+        let passed = std::mem::take(&mut self.passed);
+        self.run_bytes -= passed.iter().map(Run::memory_bytes).sum::<usize>();
+        spilled.groups.deal(Run::join(passed, &spilled.groups.layout)?, to)?;
+        share.give_back(self.run_bytes);
+        Ok(())
+    }
+
     /// Makes a run of the groups of a table, or spills when there is no room for one.
     fn empty(&mut self, share: &mut Share) -> Result<()> {
         // A run holds no more than the table that it comes from.
@@ -122,7 +156,7 @@ impl AggregateState {
 
     /// Whether there is nothing to spill.
     fn is_empty(&self, share: &Share) -> bool {
-        self.runs.is_empty() && share.is_fresh()
+        self.runs.is_empty() && self.passed.is_empty() && share.is_fresh()
     }
 
     /// Gives everything to the partitions, most of it to their files.
@@ -130,6 +164,7 @@ impl AggregateState {
         if self.is_empty(share) {
             return Ok(());
         }
+        self.deal_passed(share, Place::Disk)?;
         let spilled = self.shared.spilled(share, &self.task, &self.metrics)?;
         share.give_back(self.run_bytes);
         for run in std::mem::take(&mut self.runs) {
@@ -145,6 +180,7 @@ impl AggregateState {
     /// What it has when its input ends.
     fn end(&mut self) -> Result<Option<WorkerEnd>> {
         let Some(mut share) = self.share.take() else { return Ok(None) };
+        self.deal_passed(&mut share, Place::Memory)?;
         share.resize()?;
         share.give_back(self.run_bytes);
         // A large table that others' tables will have to be merged with is taken apart here, where workers do it side by side.
@@ -172,13 +208,18 @@ impl SinkState for AggregateState {
     fn push(&mut self, batch: Batch) -> Result<Flow> {
         let fed_late = || Error::internal("an aggregation was fed after its end");
         let mut share = self.share.take().ok_or_else(fed_late)?;
-        let keys = keys(&self.shared.spec, &batch)?;
-        let inputs = inputs(&self.shared, &batch, &share)?;
-        self.take_all(&mut share, &Rows { keys, inputs, count: batch.selected_rows() })?;
-        self.metrics.reserved(share.reservation.held());
-        if share.is_full() {
-            self.empty(&mut share)?;
+        let rows = Rows::of(&self.shared.spec, &self.shared.arguments, &batch, &share)?;
+        if self.passing.passes() {
+            self.pass(&mut share, &rows)?;
+        } else {
+            self.take_all(&mut share, &rows)?;
+            self.passing.take(rows.count);
+            if share.is_full(LOCAL_GROUPS_MAX) {
+                self.passing.empty(share.groups.len());
+                self.empty(&mut share)?;
+            }
         }
+        self.metrics.reserved(share.reservation.held());
         self.share = Some(share);
         Ok(Flow::NeedInput)
     }
@@ -191,26 +232,11 @@ impl SinkState for AggregateState {
             if !end.runs.is_empty() {
                 self.metrics.note("emptied", end.runs.len().to_string());
             }
+            if self.passing.passed() > 0 {
+                self.metrics.note("rows passed", self.passing.passed().to_string());
+            }
             self.shared.gather(end);
         }
         Ok(())
-    }
-}
-
-/// Keys and inputs of some rows.
-struct Rows {
-    keys: Vec<Column>,
-    inputs: Vec<Input>,
-    count: usize,
-}
-
-impl Rows {
-    /// Some of the rows; what they do not need of large dictionaries is left out, which a table keeps words for.
-    fn slice(&self, rows: Range<usize>) -> Rows {
-        Rows {
-            keys: self.keys.iter().map(|key| key.slice(rows.start, rows.len()).without_large_dictionary()).collect(),
-            inputs: self.inputs.iter().map(|input| input.slice(&rows)).collect(),
-            count: rows.len(),
-        }
     }
 }

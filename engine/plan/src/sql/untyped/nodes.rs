@@ -204,7 +204,7 @@ impl Operators {
         }
         match parts.phase {
             AggregatePhase::Partial | AggregatePhase::PartialMerge => fields.extend(states),
-            AggregatePhase::Single | AggregatePhase::Final => {
+            AggregatePhase::Single | AggregatePhase::Repeating | AggregatePhase::Final => {
                 let results = node.schema.fields().iter().skip(parts.keys.len());
                 let results = results.zip(&names[parts.keys.len()..]);
                 fields.extend(results.map(|(f, name)| Arc::new(f.as_ref().clone().with_name(name))));
@@ -441,7 +441,7 @@ fn grouping_id_type(keys: usize, sets: &[Vec<usize>]) -> Result<DataType> {
 /// The state columns of every call: one is called like the call, several have numbers behind that.
 fn states_of(calls: &[AggregateExpression], names: &[String], phase: AggregatePhase) -> Result<Vec<FieldRef>> {
     let mut fields = Vec::new();
-    if phase == AggregatePhase::Single {
+    if matches!(phase, AggregatePhase::Single | AggregatePhase::Repeating) {
         return Ok(fields);
     }
     for (call, name) in calls.iter().zip(names) {

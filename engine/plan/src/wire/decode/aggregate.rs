@@ -42,6 +42,9 @@ impl Decoder<'_> {
                 _ => return Err(path.wrong("the column behind the keys, the grouping id, is an unsigned integer")),
             }
         }
+        if phase == AggregatePhase::Repeating && !grouping_sets.is_empty() {
+            return Err(path.wrong("groups that may repeat are of plain keys, not of grouping sets"));
+        }
         let is_merging = matches!(phase, AggregatePhase::PartialMerge | AggregatePhase::Final);
         let mut state = given.len();
         let mut aggregates = Vec::with_capacity(aggregate.aggregates.len());
@@ -59,7 +62,7 @@ impl Decoder<'_> {
                 state += states.len();
             }
             match phase {
-                AggregatePhase::Single | AggregatePhase::Final => given.push(call.data_type.clone()),
+                AggregatePhase::Single | AggregatePhase::Repeating | AggregatePhase::Final => given.push(call.data_type.clone()),
                 AggregatePhase::Partial | AggregatePhase::PartialMerge => given.extend(states),
             }
             aggregates.push(call);
@@ -148,6 +151,7 @@ fn phase(phase: i32, path: &Path<'_>) -> Result<AggregatePhase> {
         Phase::Partial => AggregatePhase::Partial,
         Phase::PartialMerge => AggregatePhase::PartialMerge,
         Phase::Final => AggregatePhase::Final,
+        Phase::Repeating => AggregatePhase::Repeating,
     })
 }
 

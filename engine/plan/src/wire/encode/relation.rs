@@ -98,6 +98,9 @@ impl Encoder {
         let Node::Aggregate { input, group_by, grouping_sets, aggregates, phase } = node else {
             return Err(Error::internal("an aggregation expected"));
         };
+        if *phase == AggregatePhase::Repeating {
+            self.version = VERSION;
+        }
         let is_merging = matches!(phase, AggregatePhase::PartialMerge | AggregatePhase::Final);
         let call = |a: &AggregateExpression| self.aggregate_call(a, is_merging);
         let aggregates = aggregates.iter().map(call).collect::<Result<_>>()?;
@@ -198,6 +201,7 @@ fn join_kind(kind: JoinKind) -> proto::JoinKind {
 fn aggregate_phase(phase: AggregatePhase) -> proto::AggregatePhase {
     match phase {
         AggregatePhase::Single => proto::AggregatePhase::Single,
+        AggregatePhase::Repeating => proto::AggregatePhase::Repeating,
         AggregatePhase::Partial => proto::AggregatePhase::Partial,
         AggregatePhase::PartialMerge => proto::AggregatePhase::PartialMerge,
         AggregatePhase::Final => proto::AggregatePhase::Final,

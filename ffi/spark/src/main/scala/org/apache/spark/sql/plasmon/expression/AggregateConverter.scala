@@ -6,17 +6,21 @@ import org.apache.spark.sql.plasmon.proto.{ExpressionProto, Message, PlanProto}
 import org.apache.spark.sql.plasmon.proto.PlanNumbers.AggregatePhase
 import org.apache.spark.sql.types.DataType
 
-/** What an aggregation node of Spark does: the fields of `BaseAggregateExec` by their names there. */
+/**
+ * What an aggregation node of Spark does: the fields of `BaseAggregateExec` by their names there. `mayRepeat`: a group may come several times, because another node
+ * merges what this one gives; those that Spark wants no distribution of rows for are such.
+ */
 final case class AggregateNode(
     groupingExpressions: Seq[NamedExpression],
     aggregateExpressions: Seq[AggregateExpression],
     aggregateAttributes: Seq[Attribute],
-    resultExpressions: Seq[NamedExpression])
+    resultExpressions: Seq[NamedExpression],
+    mayRepeat: Boolean)
 
 /**
  * Aggregation nodes of Spark → relations of `plan.proto`, with Spark's own buffer columns between partial and final ones, so that either may run here or there.
  *
- * A node becomes an aggregation, whose functions all are of the phase SINGLE (see [[AggregateParts]]), and up to three projections above: the engine's values made
+ * A node becomes an aggregation, whose functions all are of the phase SINGLE or REPEATING (see [[AggregateParts]]), and up to three projections above: the engine's values made
  * into Spark's buffers, buffers into results, results into the node's output.
  */
 object AggregateConverter {
@@ -112,7 +116,8 @@ private final class AggregateConverter(node: AggregateNode, input: Seq[Attribute
       mergedStates(keys, keyTypes, steps.flatMap(_.raw), fields)
     } else {
       val calls = steps.zip(filters).flatMap { case (step, filter) => step.raw.map(_.call(filter)) }
-      Right(Seq(source => PlanProto.relation(fields, PlanProto.aggregate(source, keys, Nil, calls, AggregatePhase.Single))))
+      val phase = if (node.mayRepeat && keys.nonEmpty) AggregatePhase.Repeating else AggregatePhase.Single
+      Right(Seq(source => PlanProto.relation(fields, PlanProto.aggregate(source, keys, Nil, calls, phase))))
     }
   }
 

@@ -42,7 +42,8 @@ case class PlasmonAggregateExec(
   override protected def stringArgs: Iterator[Any] = Iterator(groupingExpressions, aggregateExpressions, output)
 
   override protected def build(block: BlockBuilder): NativeRelation = {
-    val node = AggregateNode(groupingExpressions, aggregateExpressions, aggregateAttributes, resultExpressions)
+    val mayRepeat = requiredChildDistributionExpressions.isEmpty
+    val node = AggregateNode(groupingExpressions, aggregateExpressions, aggregateAttributes, resultExpressions, mayRepeat)
     val layers = PlasmonExec.now(AggregateConverter.convert(node, child.output))
     layers.foldLeft(block.input(child))((below, layer) => NativeRelation(layer(below.message), Seq(below)))
   }

@@ -145,6 +145,7 @@ object PlanNumbers {
     val Partial = value("PARTIAL", 2)
     val PartialMerge = value("PARTIAL_MERGE", 3)
     val Final = value("FINAL", 4)
+    val Repeating = value("REPEATING", 5)
   }
 
   object AggregateCall extends MessageNumbers("AggregateCall") {

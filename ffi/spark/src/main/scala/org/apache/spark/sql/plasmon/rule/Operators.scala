@@ -131,7 +131,8 @@ private object Operators {
 
   private def aggregate(node: BaseAggregateExec): Answer = {
     val child = native(withoutSort(node.child))
-    val parts = AggregateNode(node.groupingExpressions, node.aggregateExpressions, node.aggregateAttributes, node.resultExpressions)
+    val mayRepeat = node.requiredChildDistributionExpressions.isEmpty
+    val parts = AggregateNode(node.groupingExpressions, node.aggregateExpressions, node.aggregateAttributes, node.resultExpressions, mayRepeat)
     answer(AggregateConverter.convert(parts, child.output, Subqueries.StandIns).left.toOption) {
       PlasmonAggregateExec(
         node.requiredChildDistributionExpressions, node.groupingExpressions, node.aggregateExpressions, node.aggregateAttributes,

@@ -72,5 +72,5 @@ object Queries {
   private def nodes(plan: SparkPlan): Seq[BaseAggregateExec] = plan.collect { case node: BaseAggregateExec => node }
 
   def node(exec: BaseAggregateExec): AggregateNode =
-    AggregateNode(exec.groupingExpressions, exec.aggregateExpressions, exec.aggregateAttributes, exec.resultExpressions: Seq[NamedExpression])
+    AggregateNode(exec.groupingExpressions, exec.aggregateExpressions, exec.aggregateAttributes, exec.resultExpressions: Seq[NamedExpression], mayRepeat = false)
 }
