@@ -119,7 +119,8 @@ fn spilling_at_every_growth_changes_nothing() {
                 let config = config(workers, None, Some(Fault::SpillEvery(every)));
                 check_with(keys, workers, config, |breaker, batches, task| {
                     let (output, spilled) = drive(breaker, batches, workers, task)?;
-                    assert!(spilled > 0);
+                    // One group's table hardly grows.
+                    assert!(spilled > 0 || keys == (Keys::Random { distinct: 1 }), "{keys:?} spills");
                     Ok(output)
                 });
             }

@@ -10,9 +10,9 @@ private object BuildSides {
   def choose(join: BinaryExecNode): BuildSide =
     if (bytes(join.left) < bytes(join.right)) BuildLeft else BuildRight
 
-  /** Bytes as a stage has measured them, else as the optimizer estimates. */
+  /** Bytes as a stage has measured them that is done, else as the optimizer estimates. */
   private def bytes(plan: SparkPlan): BigInt = plan match {
-    case stage: QueryStageExec => stage.getRuntimeStatistics.sizeInBytes
+    case stage: QueryStageExec if stage.isMaterialized => stage.getRuntimeStatistics.sizeInBytes
     case read: AQEShuffleReadExec => bytes(read.child)
     case other => other.logicalLink.map(_.stats.sizeInBytes).getOrElse(other.children.map(bytes).sum)
   }

@@ -35,8 +35,9 @@ case class ConvertToNative(session: SparkSession) extends Rule[SparkPlan] {
       val node = plan.mapChildren(convert(_, pruning))
       pruning.refusal(node).map(why => Left(Some(why))).getOrElse(Operators.convert(node)) match {
         case Right(native) =>
-          Fallback.clear(plan)
-          node.logicalLink.foreach(native.setLogicalLink)
+          Fallback.clear(node)
+          // With its link to the logical plan, but without one for exchanges below it: adaptive execution would take their stages for this node.
+          native.copyTagsFrom(node)
           native
         case Left(Some(refusal)) =>
           Fallback.note(node, refusal)
@@ -64,7 +65,7 @@ private object Blocks {
   }
 
   private def linked(from: SparkPlan, to: SparkPlan): SparkPlan = {
-    from.logicalLink.foreach(to.setLogicalLink)
+    to.copyTagsFrom(from)
     to
   }
 }

@@ -206,7 +206,7 @@ private object Operators {
   private def broadcast(table: SparkPlan): SparkPlan = table match {
     case exchange: BroadcastExchangeExec =>
       val native = PlasmonBroadcastExchangeExec(exchange.mode, Operators.native(exchange.child))
-      exchange.logicalLink.foreach(native.setLogicalLink)
+      native.copyTagsFrom(exchange)
       native
     case other => other
   }
