@@ -10,10 +10,10 @@ use plasmon_core::error::Result;
 use plasmon_core::expression::{Expression, SortKey};
 use plasmon_core::operators::aggregate::{
     AggregateExpression, AggregateFunction, AggregatePhase, AggregateSpec, CustomAccumulator, CustomAggregate,
-    aggregate,
+    RepeatingAggregate, aggregate,
 };
 
-use crate::harness::{Make, ROWS, breaker, codes, integers, mixed, texts};
+use crate::harness::{Make, ROWS, breaker, codes, integers, measure, mixed, texts};
 
 /// Columns: 0 sequence, 1 mixed, 2 repeated thrice, 3 few, 4 text, 5 code, 6 sparse, 7 wide later.
 fn rows(batch: u64) -> Vec<Column> {
@@ -70,6 +70,25 @@ fn spec(group_by: &[usize], aggregates: Vec<AggregateExpression>) -> AggregateSp
 
 fn aggregated(name: &str, memory: Option<usize>, keys: &[usize], aggregates: Vec<AggregateExpression>) {
     breaker(name, memory, 64, rows as Make, aggregate(spec(keys, aggregates)).expect("an aggregation"));
+}
+
+/// Ahead of another aggregation.
+fn repeating(name: &str, memory: Option<usize>, keys: &[usize]) {
+    let spec = AggregateSpec { phase: AggregatePhase::Repeating, ..spec(keys, sums()) };
+    measure(name, memory, |plan| {
+        let aggregate = RepeatingAggregate::new(spec).expect("an aggregation");
+        let result = plan.result();
+        let input = plan.input(64, rows as Make);
+        plan.pipeline(input, vec![Arc::new(aggregate)], result, Vec::new());
+    });
+}
+
+#[test]
+fn groups_that_repeat() {
+    repeating("repeating groups, a few", None, &[3]);
+    repeating("repeating groups, all rows", None, &[1]);
+    repeating("repeating groups of text", None, &[4]);
+    repeating("repeating groups, little memory", Some(1 << 20), &[4]);
 }
 
 fn sums() -> Vec<AggregateExpression> {

@@ -1,4 +1,4 @@
-//! Exchange, materialize, unnest, recursion and the queue of a result.
+//! Exchange, shuffle files, materialize, unnest, recursion and the queue of a result.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use plasmon_core::operators::exchange::{Distribution, Exchange, ExchangeSpec};
 use plasmon_core::operators::gather::Gather;
 use plasmon_core::operators::materialize::Materialize;
 use plasmon_core::operators::recursive::Recursive;
+use plasmon_core::operators::shuffle_write::{Partitioning, ShuffleWriteSpec, shuffle_write};
 use plasmon_core::operators::unnest::{Unnest, UnnestOutput};
 use plasmon_core::pipeline::{Graph, Part, Pipeline, Wait};
 
@@ -43,6 +44,22 @@ fn exchanges() {
     exchanged("exchange by key to many", None, 1000, by());
     exchanged("exchange in turn", None, 16, Distribution::InTurn);
     exchanged("exchange beyond memory", Some(8 << 20), 16, by());
+}
+
+#[test]
+fn shuffle_files() {
+    for (name, memory) in [("shuffle file", None), ("shuffle file beyond memory", Some(8 << 20))] {
+        let path = std::env::temp_dir().join(format!("plasmon-accounting-{}", std::process::id()));
+        let spec = ShuffleWriteSpec {
+            partitioning: Partitioning::Hash(vec![Expression::column(0, DataType::Int64)]),
+            partitions: 200,
+            path: path.clone(),
+            types: types(),
+        };
+        let measured = breaker(name, memory, 64, rows, shuffle_write(spec).expect("a file to write"));
+        std::fs::remove_file(path).expect("a file was written");
+        assert_eq!(measured.rows, 200);
+    }
 }
 
 #[test]

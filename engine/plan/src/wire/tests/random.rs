@@ -179,8 +179,8 @@ fn aggregate(input: BoxedStrategy<Box<Relation>>) -> BoxedStrategy<Node> {
         order_by: Vec::new(),
         data_type: COLUMNS[of].clone(),
     };
-    (input, value(TEXT, 2), prop::option::of(condition(1)), any::<[bool; 2]>())
-        .prop_map(move |(input, key, filter, [distinct, ignore_nulls])| {
+    (input, value(TEXT, 2), prop::option::of(condition(1)), any::<[bool; 3]>())
+        .prop_map(move |(input, key, filter, [distinct, ignore_nulls, repeats])| {
             let mut last = call(AggregateFunction::Last { ignore_nulls }, FLOAT, None, false);
             last.order_by = vec![SortKey { expression: column(INT), descending: distinct, nulls_first: ignore_nulls }];
             let aggregates = vec![
@@ -193,7 +193,7 @@ fn aggregate(input: BoxedStrategy<Box<Relation>>) -> BoxedStrategy<Node> {
                 group_by: vec![column(INT), key],
                 grouping_sets: Vec::new(),
                 aggregates,
-                phase: AggregatePhase::Single,
+                phase: if repeats && !distinct { AggregatePhase::Repeating } else { AggregatePhase::Single },
             }
         })
         .boxed()

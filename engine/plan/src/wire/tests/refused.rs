@@ -392,21 +392,28 @@ fn aggregations() {
         "states are Decimal128",
     );
     let distinct = AggregateExpression { distinct: true, ..sum(column(0), DataType::Int64) };
-    refused_root(aggregate(distinct, Partial), &ints, "root.aggregates[0]", "DISTINCT in an aggregation");
-    let sets = |grouping_sets: Vec<Vec<bool>>| Node::Aggregate {
+    refused_root(aggregate(distinct.clone(), Partial), &ints, "root.aggregates[0]", "DISTINCT in an aggregation");
+    refused_root(aggregate(distinct, Repeating), &ints, "root.aggregates[0]", "DISTINCT in an aggregation");
+    let sets = |grouping_sets: Vec<Vec<bool>>, phase| Node::Aggregate {
         input: scan(),
         group_by: vec![column(0)],
         grouping_sets,
         aggregates: Vec::new(),
-        phase: Single,
+        phase,
     };
     refused_root(
-        sets(vec![vec![true], vec![]]),
+        sets(vec![vec![true]], Repeating),
+        &[DataType::Int64, DataType::UInt8],
+        "root",
+        "plain keys, not of grouping sets",
+    );
+    refused_root(
+        sets(vec![vec![true], vec![]], Single),
         &[DataType::Int64, DataType::UInt8],
         "root.grouping_sets[1]",
         "0 flags",
     );
-    refused_root(sets(vec![vec![true]]), &ints, "root", "the grouping id, is an unsigned integer");
+    refused_root(sets(vec![vec![true]], Single), &ints, "root", "the grouping id, is an unsigned integer");
     let named = |name: &str| {
         let bytes =
             encode(&plan_of(Relation::new(aggregate(sum(column(0), DataType::Int64), Single), schema_of(&ints))));
