@@ -95,6 +95,41 @@ def test_partitions_are_pruned_at_run_time(spark, tables):
     assert "dynamicpruning" in plan and "SubqueryBroadcast" in plan, plan
 
 
+CONSTANTS = {
+    "values in a union": "SELECT id, name FROM facts WHERE id < 5 UNION ALL VALUES (7L, 'a'), (8L, NULL)",
+    "one row in a union": "SELECT sum(id), max(name) FROM (SELECT id, name FROM facts WHERE id < 5 UNION ALL SELECT 1L, 'x')",
+    "values as a table": "SELECT v.b, count(*) FROM facts JOIN (VALUES (1, 'x'), (2, NULL), (NULL, 'z')) AS v(a, b) ON facts.day = v.a GROUP BY v.b",
+    "values that are shuffled": "SELECT /*+ MERGE(v) */ v.b, count(*) FROM facts JOIN (VALUES (1, 'x'), (2, NULL)) AS v(a, b) ON facts.day = v.a GROUP BY v.b",
+    "one row as a table": "SELECT count(*), min(m) FROM days CROSS JOIN (SELECT (SELECT max(day) FROM days) AS m)",
+    "one row without columns": "SELECT count(*) FROM (SELECT 1 FROM days UNION ALL SELECT 2)",
+    "values that are not to be": "SELECT count(*) FROM days WHERE day NOT IN (SELECT * FROM VALUES (2), (4))",
+}
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+@pytest.mark.parametrize("adaptive", ["true", "false"], ids=["adaptive", "static"])
+def test_constants_are_native_beside_files(spark, tables, name, adaptive):
+    with session.configured(spark, {"spark.sql.adaptive.enabled": adaptive}):
+        native = same(spark, CONSTANTS[name])
+    assert session.jar() is None or not native.foreign, native.reasons
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1", "VALUES (1, 'a'), (2, NULL)", "SELECT a + 1 FROM VALUES (1), (2) AS v(a) WHERE a > 1"])
+def test_constants_alone_are_left_to_spark(spark, sql):
+    assert same(spark, sql).native == 0
+
+
+@pytest.mark.parametrize("hint", ["BROADCAST(other)", "BROADCAST(days)", "MERGE(other)"])
+@pytest.mark.parametrize("other", ["cached", "facts_orc"])
+def test_batches_of_sparks_own_enter_as_rows(spark, tables, other, hint):
+    spark.sql("CACHE TABLE cached AS SELECT id, day FROM facts")
+    try:
+        same(spark, f"SELECT /*+ {hint} */ week, count(*), sum(id) FROM days JOIN {other} AS other USING (day) GROUP BY week")
+    finally:
+        spark.sql("UNCACHE TABLE cached")
+        spark.sql("DROP VIEW cached")
+
+
 def test_python_functions_in_the_middle(spark, tables):
     from pyspark.sql.types import LongType
     spark.udf.register("twice", lambda v: None if v is None else 2 * v, LongType())

@@ -82,6 +82,9 @@ final class BlockBuilder {
     scan(SplitsInput(scans.size - 1, DataTypeUtils.fromAttributes(output), dataColumns, caseSensitive), output)
   }
 
+  /** The block has rows that each task would give: it is to be one task, whatever else it reads. */
+  def runOnce(): Unit = scans += Seq(FilePartition(0, Array.empty))
+
   private def schema(plan: SparkPlan) = DataTypeUtils.fromAttributes(plan.output)
 
   private def scan(input: BlockInput, output: Seq[Attribute]): NativeRelation = {

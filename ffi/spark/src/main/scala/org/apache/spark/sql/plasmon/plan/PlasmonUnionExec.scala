@@ -6,5 +6,11 @@ import org.apache.spark.sql.execution.{SparkPlan, UnionExec}
 class PlasmonUnionExec(children: Seq[SparkPlan]) extends UnionExec(children) {
   override def nodeName: String = "PlasmonUnion"
   override def supportsColumnar: Boolean = true
+
+  // Spark keeps a node whose replacement is equal to it, and a union of the same inputs would be.
+  override def canEqual(other: Any): Boolean = other.isInstanceOf[PlasmonUnionExec]
+  override def equals(other: Any): Boolean = canEqual(other) && super.equals(other)
+  override def hashCode(): Int = super.hashCode()
+
   override protected def withNewChildrenInternal(newChildren: IndexedSeq[SparkPlan]): UnionExec = new PlasmonUnionExec(newChildren)
 }

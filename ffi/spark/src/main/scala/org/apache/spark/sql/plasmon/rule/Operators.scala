@@ -25,7 +25,7 @@ private object Operators {
   def convert(node: SparkPlan): Answer = node match {
     case scan: FileSourceScanExec => answer(ParquetScans.refusal(scan))(PlasmonScanExec(scan))
     case _: NativeDriver | _: PlasmonUnionExec => Left(None)
-    case union: UnionExec if union.children.forall(isNative) => Right(new PlasmonUnionExec(union.children))
+    case union: UnionExec if union.children.exists(isNative) => this.union(union)
     case other if !other.children.exists(isNative) => Left(None)
     case other => rowsRefusal(other).map(why => Left(Some(why))).getOrElse(overNative(other))
   }
@@ -83,11 +83,30 @@ private object Operators {
       Refusal(node.nodeName, Refusal.DataType, s"rows with a column of ${column.dataType.simpleString} beside native ones")
     }
 
-  /** A plan as input of a native operator: a block that ended here goes on. */
+  /** A plan as input of a native operator: a block that ended here goes on, constants and what is made of them are native now, other rows of Spark's are rows. */
   private def native(plan: SparkPlan): SparkPlan = plan match {
     case block: PlasmonBlockExec => block.child
-    case other => other
+    case other if isNative(other) => other
+    case other => ofConstants(other).getOrElse(asRows(other))
   }
+
+  /** A plan whose rows all come from constants. It was left to Spark as long as nothing beside it was native. */
+  private def ofConstants(plan: SparkPlan): Option[SparkPlan] = {
+    val converted =
+      if (plan.children.isEmpty) Constants.convert(plan)
+      else {
+        val inputs = plan.children.map(ofConstants)
+        if (inputs.forall(_.isDefined)) convert(plan.withNewChildren(inputs.flatten)).toOption else None
+      }
+    converted.foreach { native =>
+      Fallback.clear(plan)
+      plan.logicalLink.foreach(native.setLogicalLink)
+    }
+    converted
+  }
+
+  /** Batches of Spark's own are none of the engine's. */
+  private def asRows(plan: SparkPlan): SparkPlan = if (plan.supportsColumnar) ColumnarToRowExec(plan) else plan
 
   /** The input of a sort that only its reader wanted. */
   private def withoutSort(plan: SparkPlan): SparkPlan = plan match {
@@ -127,6 +146,12 @@ private object Operators {
       val last = PlasmonSortExec(top.sortOrder, Some(math.max(0, kept - top.offset)), top.offset.toLong, single)
       if (top.projectList == child.output) last else PlasmonProjectExec(top.projectList, last)
     }
+  }
+
+  /** Batches pass through a union as they are, so all of them must be the engine's. */
+  private def union(node: UnionExec): Answer = {
+    val inputs = node.children.map(child => if (isNative(child)) child else native(child))
+    if (inputs.forall(isNative)) Right(new PlasmonUnionExec(inputs)) else Left(None)
   }
 
   private def aggregate(node: BaseAggregateExec): Answer = {
