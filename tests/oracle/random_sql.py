@@ -3,8 +3,6 @@ import copy
 
 OURS, DUCK = 0, 1
 COMPARE = ["=", "<>", "<", "<=", ">", ">=", "=", "=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"]
-# Rows that a product of relations may have.
-ROWS_MAX = 100_000
 ORDERED = ["int", "float", "dec", "str", "date", "ts", "bool"]
 
 
@@ -84,6 +82,11 @@ class Reference:
 
 
 class Grammar:
+    #: Kinds that the columns of a set operation do not have: decimals of both sides become one type, which each engine makes otherwise.
+    SET_OPERATIONS_WITHOUT = {"dec"}
+    #: Rows that a product of relations may have.
+    ROWS_MAX = 100_000
+
     def __init__(self, random, tables):
         self.random, self.tables, self.aliases = random, tables, 0
 
@@ -476,14 +479,14 @@ class Grammar:
         r, scope, unique, size_so_far = self.random, [], [], 1
         commas = self.chance(0.25)
         for i in range(count):
-            if i > 0 and size_so_far * min(len(t.rows) for t in self.tables) > ROWS_MAX:
+            if i > 0 and size_so_far * min(len(t.rows) for t in self.tables) > self.ROWS_MAX:
                 break
             lateral = i > 0 and depth > 1 and self.chance(0.12)
             if lateral:
                 relation = self.lateral(scope)
                 columns, size = [(n, e.kind, e.safe, False) for n, e in relation.select], 10
             else:
-                relation, columns, size = self.source(depth, ctes, ROWS_MAX // max(size_so_far, 1))
+                relation, columns, size = self.source(depth, ctes, self.ROWS_MAX // max(size_so_far, 1))
             size_so_far *= size
             alias = self.alias()
             mine = [Reference(f"{alias}.{n}", k, safe, u) for n, k, safe, u in columns]
@@ -558,7 +561,7 @@ class Grammar:
                 query.having.append(Expr("bool", "({0} " + r.choice(COMPARE[:6]) + " {1})", [aggregate, self.literal(aggregate.kind)]))
 
     def set_operation(self, query, depth, plain, ctes):
-        if depth <= 0 or not self.chance(0.1) or any(e.kind == "dec" for _, e in query.select):
+        if depth <= 0 or not self.chance(0.1) or any(e.kind in self.SET_OPERATIONS_WITHOUT for _, e in query.select):
             return
         for _ in range(self.random.choice([1, 1, 2])):
             other = self.query(0, kinds=[e.kind for _, e in query.select], plain=plain, ctes=ctes)
@@ -672,5 +675,5 @@ def cuts(root, path):
             if isinstance(part, Expr) and part.kind == node.kind:
                 yield edited(root, path, lambda n, i=i: n.parts[i])
         if node.parts and path:
-            simple = {"int": "1", "float": "CAST(1 AS DOUBLE)", "dec": "1.50", "str": "'a'", "date": "DATE '2020-01-01'", "ts": "TIMESTAMP '2020-01-01 00:00:00'", "bool": "true"}
+            simple = {"int": "1", "float": "CAST(1 AS DOUBLE)", "dec": "1.50", "str": "'a'", "date": "DATE '2020-01-01'", "ts": "TIMESTAMP '2020-01-01 00:00:00'", "bool": "true", "list": "array(1L)"}
             yield edited(root, path, lambda n: Expr(n.kind, simple[n.kind]))

@@ -95,10 +95,15 @@ def nearest(row, others):
     return max(others, key=lambda other: sum(a == b for a, b in zip(row, other)), default=None)
 
 
+def reason(message):
+    """What an exception's text begins with, and the causes that it names further down."""
+    return " ".join([message[:300], *(line[:300] for line in message.splitlines() if line.startswith("Caused by:"))])
+
+
 def outcomes(expected, actual, relative=0.0):
     """What tells two outcomes of a query (`session.Outcome`) apart, or None: rows, or the condition that it failed with."""
     if expected.error != actual.error:
-        return f"{expected.error or 'rows'} expected, {actual.error or 'rows'} came: {(expected.message or actual.message)[:600]}"
+        return f"{expected.error or 'rows'} expected, {actual.error or 'rows'} came: {reason(expected.message or actual.message)}"
     if expected.error:
         return None
     return difference(expected.rows, actual.rows, expected.keys, expected.limited, relative)

@@ -2,12 +2,14 @@
 
     target/spark-4.3.0/bin/python ffi/spark/tests/random_plans.py [--queries N] [--seed S] [--seconds T]
 
-Tables and queries are those of tests/oracle (random_data, random_sql), put into Spark's dialect. Each round makes tables from its seed, draws settings of Spark's that
+Tables and queries are those of tests/oracle (random_data, random_sql) with what only Spark has (spark_grammar), put into Spark's dialect. Each round makes tables from its seed, draws settings of Spark's that
 change plans, and asks `PER_ROUND` queries. A difference is cut to the smallest query and data that still show it and printed with the round's seed. The exit status
 tells whether there was one. Queries that Spark refuses are counted and passed over.
 """
 import argparse
 import collections
+import contextlib
+import copy
 import math
 import pathlib
 import random
@@ -15,6 +17,7 @@ import re
 import shutil
 import sys
 import tempfile
+import threading
 import time
 
 import compare
@@ -24,6 +27,7 @@ sys.path.insert(0, str(session.ROOT / "tests/oracle"))
 import random_data  # noqa: E402
 import random_sql  # noqa: E402
 import smallest  # noqa: E402
+import spark_grammar  # noqa: E402
 
 PER_ROUND = 40
 #: Columns whose last digits depend on the order of evaluation.
@@ -37,16 +41,42 @@ DIALECT = [
     (re.compile(r" GROUPS BETWEEN "), " RANGE BETWEEN "),
     (re.compile(r"(?<=[ (])'((?:[^']|'')*\\(?:[^']|'')*)'"), r"r'\1'"),
 ]
-#: Settings that lead to other plans for the same query.
+#: Settings that lead to other plans, or other meanings, of the same query; the first is drawn as often as all others together.
 CHOICES = {
-    "spark.sql.ansi.enabled": ["true", "false", "false"],
-    "spark.sql.adaptive.enabled": ["true", "true", "false"],
-    "spark.sql.shuffle.partitions": ["1", "3", "4"],
-    "spark.sql.autoBroadcastJoinThreshold": ["-1", "-1", "10485760"],
-    "spark.sql.join.preferSortMergeJoin": ["true", "false"],
-    "spark.sql.files.maxPartitionBytes": ["200", "134217728"],
+    "spark.sql.ansi.enabled": ["false", "true"],
+    "spark.sql.session.timeZone": ["UTC", "America/Los_Angeles", "Asia/Kolkata", "Australia/Lord_Howe"],
+    "spark.sql.timestampType": ["TIMESTAMP_LTZ", "TIMESTAMP_NTZ"],
+    "spark.sql.decimalOperations.allowPrecisionLoss": ["true", "false"],
+    "spark.sql.adaptive.enabled": ["true", "false"],
     "spark.sql.adaptive.coalescePartitions.enabled": ["true", "false"],
+    "spark.sql.shuffle.partitions": ["3", "1", "2"],
+    "spark.sql.autoBroadcastJoinThreshold": ["-1", "10485760"],
+    "spark.sql.join.preferSortMergeJoin": ["true", "false"],
+    "spark.sql.join.forceApplyShuffledHashJoin": ["false", "true"],
+    "spark.sql.codegen.wholeStage": ["false", "false", "false", "true"],
+    "spark.sql.subexpressionElimination.enabled": ["true", "false"],
+    "spark.sql.sources.useV1SourceList": ["parquet", "parquet", ""],
+    "spark.sql.parquet.filterPushdown": ["true", "false"],
+    "spark.sql.optimizeNullAwareAntiJoin": ["true", "false"],
+    "spark.sql.optimizer.windowGroupLimitThreshold": ["1000", "-1"],
+    "spark.sql.optimizer.runtime.bloomFilter.enabled": ["true", "false"],
+    "spark.sql.execution.topKSortFallbackThreshold": ["2147483632", "0"],
+    "spark.sql.execution.replaceHashWithSortAgg": ["false", "true"],
+    "spark.sql.execution.useObjectHashAggregateExec": ["true", "false"],
+    "spark.sql.cbo.enabled": ["false", "true"],
+    "spark.sql.constraintPropagation.enabled": ["true", "false"],
+    "spark.sql.optimizer.excludedRules": ["", *(f"org.apache.spark.sql.catalyst.optimizer.{rule}" for rule in (
+        "ConvertToLocalRelation", "PushDownPredicates", "ColumnPruning", "CombineFilters", "ConstantFolding", "LimitPushDown", "InferFiltersFromConstraints", "EliminateOuterJoin", "CollapseProject"))],
 }
+#: Where files are cut, they make about so many tasks each.
+CUTS = 3
+#: Files of this size are not cut.
+WHOLE = "128m"
+#: A query that takes Spark this long is passed over; the plugin may take longer, as other work may come between.
+STOCK_SECONDS, NATIVE_SECONDS = 60, 240
+CANCELLED = "SPARK_JOB_CANCELLED"
+#: Of so many queries, the plan of one is looked at, which costs more than the query.
+LOOKED_AT = 10
 
 
 def spark_text(query):
@@ -63,41 +93,59 @@ class Round:
     def __init__(self, spark, seed):
         self.spark, self.seed, self.random = spark, seed, random.Random(seed)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="plasmon-random-"))
-        self.tables = [random_data.table(self.random, f"r{i}") for i in range(4)]
-        if self.random.random() < 0.3:
+        self.tables = [spark_grammar.table(self.random, f"r{i}") for i in range(4)]
+        if self.random.random() < 0.1:
             random_data.enlarge(self.random, self.random.choice(self.tables))
         self.files = {table.name: self.random.choice([1, 1, 2, 5]) for table in self.tables}
-        self.settings = {key: self.random.choice(values) for key, values in CHOICES.items()}
-        self.grammar = random_sql.Grammar(self.random, self.tables)
-        self.loads = 0
-        self.load()
+        self.settings = {key: values[0] if self.random.random() < 0.5 else self.random.choice(values[1:]) for key, values in CHOICES.items()}
+        self.settings["spark.sql.files.maxPartitionBytes"] = WHOLE
+        self.cut = self.random.random() < 0.4
+        self.grammar = spark_grammar.SparkGrammar(self.random, self.tables)
+        self.loads, self.asked = 0, 0
 
     def load(self):
         """Writes the tables, each into as many files as it has, and names them."""
         self.loads += 1
+        largest = 0
         for table in self.tables:
             place = self.folder / f"{table.name}-{self.loads}"
             place.mkdir()
             count = self.files[table.name]
             for i in range(count):
-                part = random_data.Table(table.name, table.columns, table.rows[i * len(table.rows) // count : (i + 1) * len(table.rows) // count])
-                part.storage = table.storage
+                part = copy.copy(table)
+                part.rows = table.rows[i * len(table.rows) // count : (i + 1) * len(table.rows) // count]
                 part.write(place / f"{i}.parquet")
+                largest = max(largest, (place / f"{i}.parquet").stat().st_size)
             self.spark.read.parquet(str(place)).createOrReplaceTempView(table.name)
+        self.spark.conf.set("spark.sql.files.maxPartitionBytes", largest // CUTS if self.cut else WHOLE)
 
     def check(self, query):
         """`same`, `refused`, `failed alike`, or what is wrong; and how many operators were the plugin's."""
-        sql = spark_text(query)
-        with session.configured(self.spark, self.settings):
-            stock = session.run(self.spark, sql, native=False, exact=True)
-            if not stock.planned:
-                return f"refused: {stock.error}", 0
-            native = session.run(self.spark, sql, native=True, exact=True)
+        sql, look = spark_text(query), self.asked % LOOKED_AT == 0
+        self.asked += 1
+        stock = self.ask(sql, False, STOCK_SECONDS)
+        if not stock.planned or stock.error == CANCELLED:
+            return f"refused: {stock.error}", 0
+        native = self.ask(sql, True, NATIVE_SECONDS, look)
         if stock.error and native.error:
-            return ("failed alike" if stock.error == native.error else "failed otherwise"), 0
+            return ("failed alike" if stock.error == native.error else "failed otherwise"), native.native
+        stock.keys, stock.limited = [position - 1 for position, _ in query.order or []], query.limit is not None
         fuzzy = any(e.fuzzy for _, e in query.select)
         what = compare.outcomes(stock, native, RELATIVE_FUZZY if fuzzy else 0.0)
         return what or "same", native.native
+
+    def ask(self, sql, native, seconds, look=False):
+        """Runs a query, and cancels it when it takes too long."""
+        timer = threading.Timer(seconds, self.spark.sparkContext.cancelAllJobs)
+        timer.start()
+        try:
+            return session.run(self.spark, sql, native, exact=True, look=look)
+        finally:
+            timer.cancel()
+
+    def unusual(self):
+        """The settings that are not the first of their choices."""
+        return {key: self.spark.conf.get(key) for key, value in self.settings.items() if value != CHOICES.get(key, [None])[0]}
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -130,7 +178,7 @@ def shrink(round, query, wanted):
 
 def report(round, query, original, what):
     sql = spark_text(query)
-    print(f"\n==== seed {round.seed}: {what}\n  settings: {round.settings}")
+    print(f"\n==== seed {round.seed}: {what}\n  settings: {round.unusual()}")
     for table in round.tables:
         if table.name in sql:
             used = [i for i, c in enumerate(table.columns) if f".{c.name}" in sql] or [0]
@@ -145,7 +193,8 @@ def report(round, query, original, what):
 def run_round(spark, seed, count, counts, operators, shrinking=True):
     """Asks the queries of a seed; gives those that differ, with what is different."""
     round, found = Round(spark, seed), []
-    try:
+    with contextlib.closing(round), session.configured(spark, round.settings):
+        round.load()
         for _ in range(count):
             query = round.grammar.query(2, top=True)
             what, native = round.check(query)
@@ -162,8 +211,6 @@ def run_round(spark, seed, count, counts, operators, shrinking=True):
                 table.rows = rows
             if shrinking:
                 round.load()
-    finally:
-        round.close()
     return found
 
 
@@ -176,7 +223,7 @@ def main():
     parser.add_argument("--no-shrink", action="store_true")
     arguments = parser.parse_args()
     counts, operators, seed, start = collections.Counter(), collections.Counter(), arguments.seed, time.time()
-    with session.started() as spark:
+    with session.started(session.QUICK_JAVA, **session.QUICK) as spark:
         while sum(counts.values()) < arguments.queries and time.time() - start < arguments.seconds and counts["DIFFERENT"] < arguments.failures:
             run_round(spark, seed, min(PER_ROUND, arguments.queries - sum(counts.values())), counts, operators, not arguments.no_shrink)
             seed += 1

@@ -22,6 +22,13 @@ ENABLED = "spark.plasmon.enabled"
 #: How an error condition stands in the text of an exception.
 CONDITION = re.compile(r"\[([A-Z][A-Z0-9_]+(?:\.[A-Z0-9_]+)*)\]")
 
+#: What makes thousands of small queries cheap. Most time went into compiling: to machine code what runs only once, and plans to classes. The rest is what nobody reads.
+QUICK = {
+    "spark.sql.ui.explainMode": "simple", "spark.sql.maxPlanStringLength": "0", "spark.sql.ui.retainedExecutions": "1", "spark.ui.retainedJobs": "1", "spark.ui.retainedStages": "1", "spark.ui.retainedTasks": "1",
+    "spark.rdd.compress": "false", "spark.shuffle.compress": "false", "spark.broadcast.compress": "false",
+}
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
 
 def jar():
     """The plugin's jar; None when PLASMON_SPARK_JAR is `none`, which holds Spark against itself and so tests the tests."""
@@ -60,11 +67,12 @@ def settings(folder):
 
 
 @contextlib.contextmanager
-def started(**more):
-    """A session with `settings` and what `more` adds (dots written as two underscores); its files go when it ends."""
+def started(java="", **more):
+    """A session with `settings`, what `more` adds (dots written as two underscores) and options of the JVM's; its files go when it ends."""
     folder = tempfile.mkdtemp(prefix="plasmon-spark-")
     builder = SparkSession.builder.appName("plasmon")
     conf = settings(folder) | {key.replace("__", "."): value for key, value in more.items()}
+    conf["spark.driver.extraJavaOptions"] += " " + java
     for key, value in conf.items():
         builder = builder.config(key, value)
     # PySpark's own log of errors, which are compared here.
@@ -126,15 +134,18 @@ def condition(error):
     return found[1] if found else type(error).__name__
 
 
-def run(spark, sql, native, exact=False):
-    """Runs a query by the plugin's operators (`native`) or by Spark's. `exact` fetches values as Spark has them in memory, and not as Python objects, which know no year 0."""
+def run(spark, sql, native, exact=False, look=True):
+    """Runs a query by the plugin's operators (`native`) or by Spark's. `exact` fetches values as Spark has them in memory, and not as Python objects, which know no year 0.
+    Without `look` the plan is not looked at, which takes longer than a small query: the outcome has no operators and no order."""
     with configured(spark, {ENABLED: str(native).lower()}):
         frame = None
         try:
             frame = spark.sql(sql)
             rows = arrow_values.rows(frame.toArrow()) if exact else [tuple(row) for row in frame.collect()]
         except (PySparkException, Py4JJavaError) as error:
-            return Outcome(None, condition(error), str(error), *counted(frame), [], False, frame is not None)
+            return Outcome(None, condition(error), str(error), *counted(frame if look else None), [], False, frame is not None)
+        if not look:
+            return Outcome(rows, None, "", {}, 0, [], False)
         keys, limited = plans.order(frame)
         outcome = Outcome(rows, None, "", *counted(frame), keys, limited)
         if native and outcome.foreign and jar():

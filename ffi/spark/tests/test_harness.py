@@ -12,6 +12,7 @@ import edge_values
 import expression_cases
 import random_plans
 import random_sql
+import spark_grammar
 import test_expressions
 
 
@@ -92,6 +93,12 @@ def test_what_is_left_to_spark_may_only_become_less(monkeypatch, tmp_path):
 
 
 def test_random_queries_are_in_sparks_dialect():
-    grammar = random_sql.Grammar(random.Random(7), [random_plans.random_data.table(random.Random(i), f"r{i}") for i in range(4)])
+    grammar = spark_grammar.SparkGrammar(random.Random(7), [spark_grammar.table(random.Random(i), f"r{i}") for i in range(4)])
     texts = [random_plans.spark_text(grammar.query(2, top=True)) for _ in range(300)]
     assert not [text for text in texts for word in ("VARCHAR", "strpos(", "ORDER BY t1.s)", "GROUPS BETWEEN") if word in text and "WITHIN GROUP" not in text]
+
+
+def test_columns_with_dots_are_fields_and_keys():
+    columns = [random_plans.random_data.Column(name, "int", kind, True) for name, kind in [("id", pa.int64()), ("st.x", pa.int32()), ("st.deep.z", pa.int32()), ("mp.a", pa.float64()), ("mp.b", pa.float64())]]
+    table = spark_grammar.NestedTable("r", columns, [[0, 1, None, 1.5, None], [1, None, None, None, None], [2, None, 3, 0.5, 2.5]])
+    assert arrow_values.rows(table.arrow()) == [(0, (1, None), (("a", 1.5),)), (1, None, None), (2, (None, (3,)), (("a", 0.5), ("b", 2.5)))]
