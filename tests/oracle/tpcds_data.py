@@ -19,7 +19,10 @@ def main():
     arguments = parser.parse_args()
     data = pathlib.Path(arguments.data or f"{home}/plasmon/tpcds-sf{arguments.scale:g}")
     (data / "answers").mkdir(parents=True, exist_ok=True)
-    connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+    # In a file: in memory, scale 10 takes more than 15 GB.
+    database = data / "generated.duckdb"
+    database.unlink(missing_ok=True)
+    connection = duckdb.connect(database, config={"allow_unsigned_extensions": "true", "memory_limit": "4GB"})
     folder = os.path.dirname(duckdb_extension_tpcds.__file__)
     connection.execute(f"LOAD '{glob.glob(folder + '/extensions/*/*.duckdb_extension')[0]}'")
     connection.execute(f"CALL dsdgen(sf={arguments.scale})")
@@ -31,6 +34,8 @@ def main():
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(column[0] for column in result.description)
             writer.writerows(["NULL" if value is None else value for value in row] for row in result.fetchall())
+    connection.close()
+    database.unlink()
     print(f"TPC-DS scale {arguments.scale:g} is in {data}")
 
 

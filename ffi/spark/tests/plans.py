@@ -37,14 +37,18 @@ def below(name, node):
     return found + sequence(node.subqueries())
 
 
+def working(node):
+    """A node and all below it, with their class names; nothing of what has no rows to work on, because adaptive execution found its inputs empty."""
+    name = name_of(node)
+    inputs = [working(child) for child in below(name, node)]
+    if name == "EmptyRelationExec" or inputs and not any(inputs):
+        return []
+    return [(name, node)] + [found for each in inputs for found in each]
+
+
 def nodes(frame):
     """All operators that a query was run by, with their class names."""
-    waiting = [frame._jdf.queryExecution().executedPlan()]
-    while waiting:
-        node = waiting.pop()
-        name = name_of(node)
-        yield name, node
-        waiting += below(name, node)
+    return working(frame._jdf.queryExecution().executedPlan())
 
 
 def names(frame):
