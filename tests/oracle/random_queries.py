@@ -26,6 +26,9 @@ STILL_AT_WORK = "and it is at work"
 class Worker:
     """Our engine in a process of its own: statements in, rows as texts out, `AHEAD` at a time under way."""
 
+    #: Seconds for one answer.
+    patience = TIMEOUT_SECONDS
+
     def __init__(self, path, isa):
         environment = dict(os.environ, PLASMON_MAX_ISA=isa) if isa else None
         self.process = subprocess.Popen([path, "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
@@ -47,9 +50,9 @@ class Worker:
 
     def receive(self):
         try:
-            return self.answers.get(timeout=TIMEOUT_SECONDS)
+            return self.answers.get(timeout=self.patience)
         except queue.Empty:
-            return {"error": f"CRASH: no answer in {TIMEOUT_SECONDS} seconds, {STILL_AT_WORK if self.at_work() else 'and it stands still'}"}
+            return {"error": f"CRASH: no answer in {self.patience:g} seconds, {STILL_AT_WORK if self.at_work() else 'and it stands still'}"}
 
     def at_work(self):
         """Whether the process uses time of the CPU, or waits for what will not come."""
@@ -454,9 +457,11 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=math.inf, help="stop after this long")
     parser.add_argument("--failures", type=int, default=20, help="stop after so many")
+    parser.add_argument("--patience", type=float, default=TIMEOUT_SECONDS, help="seconds for one answer of ours; more on a busy machine [120]")
     parser.add_argument("--no-shrink", action="store_true")
     parser.add_argument("--hostile", action="store_true", help="each query meets little memory, a failing disk, or the like")
     arguments = parser.parse_args()
+    Worker.patience = arguments.patience
     counts, seed, start = collections.Counter(), arguments.seed, time.time()
     while sum(counts.values()) < arguments.queries and time.time() - start < arguments.seconds and counts["UNEXPLAINED"] < arguments.failures:
         run_round(arguments.worker, seed, min(PER_ROUND, arguments.queries - sum(counts.values())), counts, not arguments.no_shrink, arguments.hostile)
