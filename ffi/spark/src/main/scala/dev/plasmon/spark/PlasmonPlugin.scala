@@ -22,7 +22,7 @@ private class PlasmonDriverPlugin extends DriverPlugin with Logging {
   override def init(context: SparkContext, plugin: PluginContext): JavaMap[String, String] = {
     PlasmonPlugin.loadFailure.orElse(PlasmonPlugin.configurationFailure(context.getConf)) match {
       case None =>
-        NativeCheck.install(NativeReader.refusal)
+        NativeCheck.install(NativeReader.refusal, NativeReader.failure)
         PlasmonPluginAccess.register(context, classOf[PlasmonExtensions].getName, classOf[PlasmonListener].getName)
       case Some(reason) => logWarning(s"Plasmon is off, queries run in Spark alone: $reason")
     }

@@ -12,23 +12,31 @@ import org.apache.spark.sql.plasmon.proto.PlanNumbers.SimpleType
  * patterns before any data moves. So what the library at hand does not know is left to Spark rather than a failure of the query.
  */
 object NativeCheck {
-  /** Why the engine refuses the plan of these bytes; `None` when it takes it. */
-  type Reader = Array[Byte] => Option[String]
+  /** What the engine says of the plan of these bytes: why it refuses it, `None` when it does not. */
+  type Question = Array[Byte] => Option[String]
 
   private val AnswersMax = 4096
 
-  @volatile private var reader: Option[Reader] = None
+  /** A question with its last answers: planning asks the same again and again. */
+  private final class Asked(question: Question) {
+    private val answers: JavaMap[ByteBuffer, Option[String]] =
+      Collections.synchronizedMap(new LinkedHashMap[ByteBuffer, Option[String]](16, 0.75f, true) {
+        override def removeEldestEntry(eldest: JavaMap.Entry[ByteBuffer, Option[String]]): Boolean = size > AnswersMax
+      })
 
-  /** The last answers: planning asks the same again and again. */
-  private val answers: JavaMap[ByteBuffer, Option[String]] =
-    Collections.synchronizedMap(new LinkedHashMap[ByteBuffer, Option[String]](16, 0.75f, true) {
-      override def removeEldestEntry(eldest: JavaMap.Entry[ByteBuffer, Option[String]]): Boolean = size > AnswersMax
-    })
+    def apply(relation: Message): Option[String] = {
+      val bytes = PlanProto.plan(relation, Nil).bytes
+      answers.computeIfAbsent(ByteBuffer.wrap(bytes), _ => question(bytes))
+    }
+  }
 
-  /** From now on this one is asked. Without any, nothing is. */
-  def install(reader: Reader): Unit = {
-    answers.clear()
-    this.reader = Some(reader)
+  @volatile private var reader: Option[Asked] = None
+  @volatile private var runner: Option[Asked] = None
+
+  /** From now on these are asked: `reads` whether a plan is taken, `runs` whether it can be run. Without them, nothing is. */
+  def install(reads: Question, runs: Question): Unit = {
+    reader = Some(new Asked(reads))
+    runner = Some(new Asked(runs))
   }
 
   /** Why the engine refuses these expressions over rows of `input`. */
@@ -40,11 +48,14 @@ object NativeCheck {
     }
 
   /** Why the engine refuses the relation, which is made of `node`. */
-  private[expression] def relation(relation: Message, node: String): Option[Refusal] = reader.flatMap { ask =>
-    val bytes = PlanProto.plan(relation, Nil).bytes
-    answers
-      .computeIfAbsent(ByteBuffer.wrap(bytes), _ => ask(bytes))
-      .map(Refusal(node, Refusal.Native, _))
+  private[expression] def relation(relation: Message, node: String): Option[Refusal] =
+    reader.flatMap(_(relation)).map(Refusal(node, Refusal.Native, _))
+
+  /** Why the engine cannot compute an expression that reads no column. It is computed: whether a pattern means the same there is found out when it is used. */
+  private[expression] def constant(made: Message, dataType: Message, node: String): Option[Refusal] = {
+    val row = PlanProto.relation(Nil, PlanProto.empty(oneRow = true))
+    val relation = PlanProto.relation(Seq(PlanProto.field("", dataType, nullable = true)), PlanProto.project(row, Seq(made)))
+    runner.flatMap(_(relation)).map(Refusal(node, Refusal.Native, _))
   }
 
   /** A relation of the columns of `input` and no rows. Types that the engine lacks are not read by what was made, so any other will do. */

@@ -47,6 +47,9 @@ private[expression] object Texts {
     call("StringSpace", "spark_space"),
     call("Empty2Null", "spark_empty_to_null"),
     Form("Like", "Like")((e, c) => like(e.asInstanceOf[Like], c)),
+    Form("RLike", "spark_rlike")((e, c) => matching("spark_rlike", e, e.children.tail, c)),
+    Form("RegExpExtract", "spark_regexp_extract")((e, c) => matching("spark_regexp_extract", e, e.children.tail, c)),
+    Form("RegExpReplace", "spark_regexp_replace")((e, c) => regexpReplace(e.asInstanceOf[RegExpReplace], c)),
     call("Crc32", "spark_crc32"),
     call("Md5", "spark_md5"),
     call("Sha1", "spark_sha1"),
@@ -94,6 +97,26 @@ private[expression] object Texts {
       if (rest.next() == escape) isWell = rest.hasNext && Set('_', '%', escape).contains(rest.next())
     }
     isWell
+  }
+
+  /** A function of a text, a pattern and other constants, where the engine takes the pattern: those that it does mean the same as Java's. */
+  private def matching(function: String, e: Expression, constants: Seq[Expression], converter: Converter): Either[Refusal, Message] =
+    if (!constants.forall(_.isInstanceOf[Literal])) {
+      Left(Refusal(Converter.name(e), Refusal.Argument, "a pattern, or what belongs to it, is no constant"))
+    } else {
+      for {
+        text <- converter(e.children.head)
+        others <- converter.all(constants)
+        dataType <- DataTypes.toProto(e.dataType)
+        sample <- converter.callOf(function, Form.text("") +: others, e.dataType)
+        _ <- NativeCheck.constant(sample, dataType, Converter.name(e)).toLeft(())
+        result <- converter.callOf(function, text +: others, e.dataType)
+      } yield result
+    }
+
+  private def regexpReplace(e: RegExpReplace, converter: Converter): Either[Refusal, Message] = e.pos match {
+    case position: Literal if position.value == 1 => matching("spark_regexp_replace", e, Seq(e.regexp, e.rep), converter)
+    case _ => Left(Refusal("RegExpReplace", Refusal.Argument, "a position other than 1"))
   }
 
   private val CharVarchar = "org.apache.spark.sql.catalyst.util.CharVarcharCodegenUtils"
