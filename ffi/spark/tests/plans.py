@@ -28,8 +28,8 @@ def below(name, node):
     elif name.endswith("QueryStageExec"):
         found = [node.plan()]
     elif name == "PlasmonScanExec":
-        # Its child tells Spark's rules what is scanned, and does not run.
-        found = []
+        # Its child tells Spark's rules what is scanned, and does not run; what prunes its files does.
+        found = [pruning for scan in sequence(node.children()) for pruning in sequence(scan.subqueries())]
     elif name == "InMemoryTableScanExec":
         found = [node.relation().cachedPlan()]
     else:

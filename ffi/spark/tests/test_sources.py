@@ -1,4 +1,6 @@
 """Where rows come from and where they go: layouts of files, tables that prune at run time, rows of other operators, writes, streams."""
+import collections
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -87,12 +89,40 @@ def test_same_as_spark(spark, not_native, tables, name, adaptive):
         not_native.check("sources", name, same(spark, QUERIES[name]))
 
 
-def test_partitions_are_pruned_at_run_time(spark, tables):
-    with session.configured(spark, {session.ENABLED: "true"}):
-        frame = spark.sql(QUERIES["dynamic pruning, broadcast"])
-        frame.collect()
-    plan = frame._jdf.queryExecution().executedPlan().toString()
-    assert "dynamicpruning" in plan and "SubqueryBroadcast" in plan, plan
+PRUNED = {
+    "by a table": "SELECT kind, sum(price) FROM facts JOIN days USING (day) WHERE week = 'week 2' GROUP BY kind",
+    "by a semi join": "SELECT kind, sum(price) FROM facts WHERE day IN (SELECT day FROM days WHERE week = 'week 4') GROUP BY kind",
+    "by an expression": "SELECT kind, sum(price) FROM facts JOIN days ON facts.day = days.day + 1 WHERE week = 'week 2' GROUP BY kind",
+    "by a table that is joined itself": "SELECT /*+ BROADCAST(d) */ kind, sum(price) FROM facts JOIN (SELECT /*+ MERGE(b) */ a.day FROM days a JOIN days b USING (day) WHERE a.week = 'week 2') d USING (day) GROUP BY kind",
+    "in a union": "SELECT count(*) FROM (SELECT day FROM facts WHERE kind = 'k1' UNION ALL SELECT day FROM facts) JOIN days USING (day) WHERE week = 'week 1'",
+}
+
+
+@pytest.mark.parametrize("name", PRUNED)
+@pytest.mark.parametrize("adaptive", ["true", "false"], ids=["adaptive", "static"])
+def test_partitions_are_pruned_at_run_time(spark, tables, name, adaptive):
+    """By the table of a join that is native, as Spark prunes them, and the table is made once."""
+    read, ran = [], []
+    with session.configured(spark, {"spark.sql.adaptive.enabled": adaptive}):
+        for enabled in ("false", "true"):
+            with session.configured(spark, {session.ENABLED: enabled}):
+                frame = spark.sql(PRUNED[name])
+                frame.collect()
+                read.append(sorted(files_read(frame)))
+                ran.append(collections.Counter(plans.names(frame)))
+        same(spark, PRUNED[name])
+    assert read[0] == read[1]
+    if session.jar():
+        assert ran[1]["PlasmonBroadcastKeysExec"] and ran[1]["PlasmonBroadcastExchangeExec"] == ran[0]["BroadcastExchangeExec"], ran
+        assert not [found for found in ran[1] if found.startswith("Broadcast") and not found.endswith("QueryStageExec")], ran
+
+
+def files_read(frame):
+    """How many files each scan has read, be it native or Spark's."""
+    for name, node in plans.nodes(frame):
+        scan = node.child() if name == "PlasmonScanExec" else node
+        if plans.name_of(scan) == "FileSourceScanExec":
+            yield scan.metrics().apply("numFiles").value()
 
 
 CONSTANTS = {

@@ -28,6 +28,8 @@ case class PlasmonBlockExec(child: SparkPlan) extends UnaryExecNode with NativeD
   override def outputPartitioning: Partitioning = child.outputPartitioning
   override def outputOrdering: Seq[SortOrder] = child.outputOrdering
   override def supportsColumnar: Boolean = true
+  // The same rows as without the driver: exchanges of either are reused for each other.
+  override protected def doCanonicalize(): SparkPlan = child.canonicalized
   override protected def doExecuteColumnar(): RDD[ColumnarBatch] = tasks(child)
   override protected def doExecute(): RDD[InternalRow] = throw new IllegalStateException(s"$nodeName gives batches only")
   override protected def withNewChildInternal(child: SparkPlan): PlasmonBlockExec = copy(child = child)

@@ -38,6 +38,9 @@ case class PlasmonJoinExec(
 
   private def isBroadcast = exchange == JoinExchange.Broadcast
 
+  /** What has the rows of the table, where that is a broadcast. */
+  def broadcastTable: Option[SparkPlan] = if (!isBroadcast) None else Some(if (buildSide == BuildLeft) left else right)
+
   override protected def stringArgs: Iterator[Any] = {
     Iterator(leftKeys, rightKeys, joinType, s"$exchange $buildSide") ++ condition ++ (if (isNullAware) Some("null-aware") else None)
   }

@@ -15,8 +15,7 @@ import org.apache.spark.sql.plasmon.plan.{NativeDriver, PlasmonBlockExec, Plasmo
 case class ConvertToNative(session: SparkSession) extends Rule[SparkPlan] {
   override def apply(plan: SparkPlan): SparkPlan =
     if (Settings.isEnabled(conf) && !asksForFiles(plan)) {
-      val pruning = DynamicPruning.of(plan)
-      val converted = Blocks.close(Ordering.restore(convert(plan, pruning)))
+      val converted = Blocks.close(Ordering.restore(DynamicPruning.byNativeTables(convert(plan))))
       Fallback.report(session, converted)
       converted
     } else {
@@ -29,11 +28,11 @@ case class ConvertToNative(session: SparkSession) extends Rule[SparkPlan] {
   private def asksForFiles(plan: SparkPlan): Boolean =
     plan.exists(_.expressions.exists(_.exists(e => OfFiles.contains(e.getClass.getSimpleName))))
 
-  private def convert(plan: SparkPlan, pruning: DynamicPruning): SparkPlan = plan match {
+  private def convert(plan: SparkPlan): SparkPlan = plan match {
     case done: PlasmonExec => done
     case _ =>
-      val node = plan.mapChildren(convert(_, pruning))
-      pruning.refusal(node).map(why => Left(Some(why))).getOrElse(Operators.convert(node)) match {
+      val node = plan.mapChildren(convert)
+      Operators.convert(node) match {
         case Right(native) =>
           Fallback.clear(node)
           // With its link to the logical plan, but without one for exchanges below it: adaptive execution would take their stages for this node.

@@ -84,7 +84,7 @@ private object Operators {
     }
 
   /** A plan as input of a native operator: a block that ended here goes on, constants and what is made of them are native now, other rows of Spark's are rows. */
-  private def native(plan: SparkPlan): SparkPlan = plan match {
+  def native(plan: SparkPlan): SparkPlan = plan match {
     case block: PlasmonBlockExec => block.child
     case other if isNative(other) => other
     case other => ofConstants(other).getOrElse(asRows(other))
