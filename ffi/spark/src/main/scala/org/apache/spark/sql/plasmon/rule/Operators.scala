@@ -100,7 +100,7 @@ private object Operators {
       }
     converted.foreach { native =>
       Fallback.clear(plan)
-      plan.logicalLink.foreach(native.setLogicalLink)
+      native.copyTagsFrom(plan)
     }
     converted
   }
