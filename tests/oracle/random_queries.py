@@ -329,6 +329,13 @@ class Round:
             self.load()
         return answer
 
+    def without(self, hostility, query):
+        """Of a query that was at work to the end of its time: whether it is only slow in batches of a few rows, with little memory; `None` when not."""
+        self.load()
+        plain = Hostility.NONE + [statement for statement in hostility.statements if "threads" in statement or "driver" in statement] + ["SET batch_rows = 4096"]
+        self.worker.send(sql=query.render(OURS), set=plain)
+        return "explained: slow under hostility" if self.judge(self.worker.receive(), query, None).startswith("same") else None
+
     def check(self, query, hostility):
         return self.judge(self.ours(query.render(OURS), hostility), query, hostility)
 
@@ -418,6 +425,8 @@ def run_round(path, seed, count, counts, shrinking, hostile, shown=collections.C
             query, hostility = waiting.popleft()
             ours = round.worker.receive()
             what = round.judge(ours, query, hostility)
+            if hostility and STILL_AT_WORK in what:
+                what = round.without(hostility, query) or what
             if what == "same" and ours.get("spilled_bytes"):
                 what = "same from disk"
             counts[what if what.startswith(("same", "explained")) else "UNEXPLAINED"] += 1

@@ -40,6 +40,8 @@ def below(name, node):
 def working(node):
     """A node and all below it, with their class names; nothing of what has no rows to work on, because adaptive execution found its inputs empty."""
     name = name_of(node)
+    if name == "ReusedExchangeExec":
+        return [(name, node)] if working(node.child()) else []
     inputs = [working(child) for child in below(name, node)]
     if name == "EmptyRelationExec" or inputs and not any(inputs):
         return []

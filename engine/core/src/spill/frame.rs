@@ -131,13 +131,22 @@ fn nameless(data_type: &DataType) -> DataType {
         DataType::List(element) => DataType::List(field("", element, true)),
         DataType::LargeList(element) => DataType::LargeList(field("", element, true)),
         DataType::FixedSizeList(element, size) => DataType::FixedSizeList(field("", element, true), *size),
-        DataType::Map(entries, _) => DataType::Map(field("", entries, false), false),
+        DataType::Map(entries, _) => {
+            DataType::Map(Arc::new(Field::new("", entries_of(entries.data_type()), false)), false)
+        }
         DataType::Struct(fields) => {
             let fields = fields.iter().enumerate().map(|(i, f)| field(&i.to_string(), f, true));
             DataType::Struct(fields.collect())
         }
         other => other.clone(),
     }
+}
+
+/// The type of a map's entries: keys are never null.
+fn entries_of(entries: &DataType) -> DataType {
+    let DataType::Struct(fields) = nameless(entries) else { return entries.clone() };
+    let fields = fields.iter().enumerate().map(|(i, f)| Arc::new(f.as_ref().clone().with_nullable(i > 0)));
+    DataType::Struct(fields.collect())
 }
 
 /// The column with nested values of that type, which is theirs but for names.
@@ -202,6 +211,36 @@ mod tests {
             }
             check_frames(&bytes).unwrap();
         }
+    }
+
+    #[test]
+    fn maps_survive_under_other_names() {
+        use arrow_array::builder::{Int64Builder, MapBuilder, StringBuilder};
+        let mut builder = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+        for row in 0..50 {
+            (0..row % 4).for_each(|entry| {
+                builder.keys().append_value(format!("{entry} of {row}"));
+                builder.values().append_option((entry != 2).then_some(row));
+            });
+            builder.append(row % 7 != 0).unwrap();
+        }
+        let written: ArrayRef = Arc::new(builder.finish());
+        // As Spark calls them.
+        let entries = Field::new(
+            "key_value",
+            DataType::Struct(
+                vec![Field::new("k", DataType::Utf8, false), Field::new("v", DataType::Int64, true)].into(),
+            ),
+            false,
+        );
+        let theirs = DataType::Map(Arc::new(entries), false);
+        let mut bytes = Vec::new();
+        let column = crate::batch::arrow::import_column(&written).unwrap();
+        FrameCodec::new(std::slice::from_ref(&theirs)).encode(&[column], 50, &mut bytes).unwrap();
+        let frame = frames(&bytes).next().unwrap().unwrap();
+        let read = FrameCodec::new(&[theirs.clone()]).decode(frame).unwrap();
+        let read = crate::batch::arrow::export_column(read.column(0), written.data_type()).unwrap();
+        assert_eq!(&read, &written);
     }
 
     #[test]

@@ -62,7 +62,9 @@ impl Decoder<'_> {
                 state += states.len();
             }
             match phase {
-                AggregatePhase::Single | AggregatePhase::Repeating | AggregatePhase::Final => given.push(call.data_type.clone()),
+                AggregatePhase::Single | AggregatePhase::Repeating | AggregatePhase::Final => {
+                    given.push(call.data_type.clone())
+                }
                 AggregatePhase::Partial | AggregatePhase::PartialMerge => given.extend(states),
             }
             aggregates.push(call);
