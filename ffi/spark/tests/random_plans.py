@@ -8,8 +8,10 @@ tells whether there was one. Queries that Spark refuses are counted and passed o
 """
 import argparse
 import collections
+import concurrent.futures
 import contextlib
 import copy
+import itertools
 import math
 import pathlib
 import random
@@ -120,26 +122,27 @@ class Round:
         self.spark.conf.set("spark.sql.files.maxPartitionBytes", largest // CUTS if self.cut else WHOLE)
 
     def check(self, query):
-        """`same`, `refused`, `failed alike`, or what is wrong; and how many operators were the plugin's."""
+        """`same`, `refused`, `failed alike`, or what is wrong; and how many operators were the plugin's, where the plan was looked at."""
         sql, look = spark_text(query), self.asked % LOOKED_AT == 0
         self.asked += 1
         stock = self.ask(sql, False, STOCK_SECONDS)
         if not stock.planned or stock.error == CANCELLED:
-            return f"refused: {stock.error}", 0
+            return f"refused: {stock.error}", None
         native = self.ask(sql, True, NATIVE_SECONDS, look)
+        operators = native.native if look else None
         if stock.error and native.error:
-            return ("failed alike" if stock.error == native.error else "failed otherwise"), native.native
+            return ("failed alike" if stock.error == native.error else "failed otherwise"), operators
         stock.keys, stock.limited = [position - 1 for position, _ in query.order or []], query.limit is not None
         fuzzy = any(e.fuzzy for _, e in query.select)
         what = compare.outcomes(stock, native, RELATIVE_FUZZY if fuzzy else 0.0)
-        return what or "same", native.native
+        return what or "same", operators
 
     def ask(self, sql, native, seconds, look=False):
         """Runs a query, and cancels it when it takes too long."""
-        timer = threading.Timer(seconds, self.spark.sparkContext.cancelAllJobs)
+        timer = threading.Timer(seconds, self.spark.interruptAll)
         timer.start()
         try:
-            return session.run(self.spark, sql, native, exact=True, look=look)
+            return session.run(self.spark, sql, native, fetch=session.exactly, look=look)
         finally:
             timer.cancel()
 
@@ -177,17 +180,18 @@ def shrink(round, query, wanted):
 
 
 def report(round, query, original, what):
+    """Prints a difference, at once: other rounds print too."""
     sql = spark_text(query)
-    print(f"\n==== seed {round.seed}: {what}\n  settings: {round.unusual()}")
+    lines = [f"\n==== seed {round.seed}: {what}\n  settings: {round.unusual()}"]
     for table in round.tables:
         if table.name in sql:
             used = [i for i, c in enumerate(table.columns) if f".{c.name}" in sql] or [0]
-            print(f"  {table.name}, {round.files[table.name]} files: " + ", ".join(f"{table.columns[i].name} {table.columns[i].arrow_type}" for i in used) + f"   {table.storage}")
-            for row in table.rows[:12]:
-                print("    ", [row[i] for i in used])
+            lines.append(f"  {table.name}, {round.files[table.name]} files: " + ", ".join(f"{table.columns[i].name} {table.columns[i].arrow_type}" for i in used) + f"   {table.storage}")
+            lines += [f"     {[row[i] for i in used]}" for row in table.rows[:12]]
             if len(table.rows) > 12:
-                print(f"     … {len(table.rows)} rows")
-    print(f"  query: {sql}\n  before shrinking: {spark_text(original)}", flush=True)
+                lines.append(f"     … {len(table.rows)} rows")
+    lines.append(f"  query: {sql}\n  before shrinking: {spark_text(original)}\n")
+    print("\n".join(lines), end="", flush=True)
 
 
 def run_round(spark, seed, count, counts, operators, shrinking=True):
@@ -198,7 +202,8 @@ def run_round(spark, seed, count, counts, operators, shrinking=True):
         for _ in range(count):
             query = round.grammar.query(2, top=True)
             what, native = round.check(query)
-            operators["native"] += native > 0
+            operators["looked at"] += native is not None
+            operators["native"] += bool(native)
             counts[what.partition(":")[0] if good(what) else "DIFFERENT"] += 1
             if good(what):
                 continue
@@ -214,21 +219,41 @@ def run_round(spark, seed, count, counts, operators, shrinking=True):
     return found
 
 
+def run_rounds(spark, arguments, counts, operators):
+    """Runs rounds in threads, each in a session of its own, until there is enough; gives the number of those that were run."""
+    start, rounds = time.time(), 0
+    enough = lambda: time.time() - start >= arguments.seconds or counts["DIFFERENT"] >= arguments.failures
+    sizes = [min(PER_ROUND, arguments.queries - begun) for begun in range(0, arguments.queries, PER_ROUND)]
+
+    def run(seed, size):
+        found, native = collections.Counter(), collections.Counter()
+        if not enough():
+            run_round(spark.newSession(), seed, size, found, native, not arguments.no_shrink)
+        return found, native
+
+    with concurrent.futures.ThreadPoolExecutor(arguments.threads) as pool:
+        for found, native in pool.map(run, itertools.count(arguments.seed), sizes):
+            counts.update(found)
+            operators.update(native)
+            rounds += bool(found)
+            if found:
+                print(f"{sum(counts.values())} queries in {time.time() - start:.0f} s, {counts['DIFFERENT']} different", flush=True)
+    return rounds
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=math.inf, help="stop after this long")
-    parser.add_argument("--failures", type=int, default=20, help="stop after so many")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="begin no round after this long")
+    parser.add_argument("--failures", type=int, default=20, help="begin no round after so many")
+    parser.add_argument("--threads", type=int, default=3, help="rounds at once")
     parser.add_argument("--no-shrink", action="store_true")
     arguments = parser.parse_args()
-    counts, operators, seed, start = collections.Counter(), collections.Counter(), arguments.seed, time.time()
+    counts, operators = collections.Counter(), collections.Counter()
     with session.started(session.QUICK_JAVA, **session.QUICK) as spark:
-        while sum(counts.values()) < arguments.queries and time.time() - start < arguments.seconds and counts["DIFFERENT"] < arguments.failures:
-            run_round(spark, seed, min(PER_ROUND, arguments.queries - sum(counts.values())), counts, operators, not arguments.no_shrink)
-            seed += 1
-            print(f"{sum(counts.values())} queries in {time.time() - start:.0f} s, {counts['DIFFERENT']} different", flush=True)
-    print(f"{sum(counts.values())} queries, seeds {arguments.seed} to {seed - 1}, {operators['native']} with operators of the plugin's: " + ", ".join(f"{n} {what}" for what, n in sorted(counts.items())))
+        rounds = run_rounds(spark, arguments, counts, operators)
+    print(f"{sum(counts.values())} queries, seeds {arguments.seed} to {arguments.seed + rounds - 1}, of those looked at {operators['native']} of {operators['looked at']} with operators of the plugin's: " + ", ".join(f"{n} {what}" for what, n in sorted(counts.items())))
     sys.exit(1 if counts["DIFFERENT"] else 0)
 
 

@@ -65,7 +65,7 @@ def test_same_as_spark(spark, not_native, folder, group, text, types, ansi):
     path, count = edge_values.table(folder, types)
     for zone in ZONES.get(group, ["UTC"]):
         with session.configured(spark, {"spark.sql.ansi.enabled": ansi, "spark.sql.session.timeZone": zone}):
-            run = lambda low, high, native: session.run(spark, query(group, text, path, low, high, count), native, exact=True)
+            run = lambda low, high, native: session.run(spark, query(group, text, path, low, high, count), native, fetch=session.exactly)
             for low, high, stock in pieces(lambda low, high: run(low, high, False), count):
                 # Some types do not go with some modes; any other refusal would be a mistake in the text.
                 assert stock.planned or stock.error.startswith("DATATYPE_MISMATCH"), stock.message
