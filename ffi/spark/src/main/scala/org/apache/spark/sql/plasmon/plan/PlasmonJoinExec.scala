@@ -1,7 +1,7 @@
 package org.apache.spark.sql.plasmon.plan
 
 import org.apache.spark.sql.catalyst.expressions.{Attribute, Expression}
-import org.apache.spark.sql.catalyst.optimizer.{BuildLeft, BuildSide}
+import org.apache.spark.sql.catalyst.optimizer.{BuildLeft, BuildRight, BuildSide}
 import org.apache.spark.sql.catalyst.plans._
 import org.apache.spark.sql.catalyst.plans.physical._
 import org.apache.spark.sql.execution.{BinaryExecNode, SparkPlan}
@@ -40,6 +40,12 @@ case class PlasmonJoinExec(
 
   /** What has the rows of the table, where that is a broadcast. */
   def broadcastTable: Option[SparkPlan] = if (!isBroadcast) None else Some(if (buildSide == BuildLeft) left else right)
+
+  // The same rows whichever input becomes the table: which one does may be another when a join is planned again with what stages have measured.
+  override protected def doCanonicalize(): SparkPlan = super.doCanonicalize() match {
+    case join: PlasmonJoinExec if !isBroadcast => join.copy(buildSide = BuildRight)
+    case other => other
+  }
 
   override protected def stringArgs: Iterator[Any] = {
     Iterator(leftKeys, rightKeys, joinType, s"$exchange $buildSide") ++ condition ++ (if (isNullAware) Some("null-aware") else None)
