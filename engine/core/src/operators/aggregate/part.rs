@@ -63,21 +63,32 @@ impl Part {
         self.groups >= self.merged_at
     }
 
-    /// All pieces in memory as one, if `share`, which is empty, finds the memory to merge them.
+    /// Makes one of all pieces in memory, if `share`, which is empty, finds the memory to merge them.
     pub(super) fn merge_pieces(&mut self, share: &mut Share) -> Result<()> {
-        for piece in &self.pieces {
-            let wanted = share.footprint() + share.growth_of(piece);
-            if !share.reservation.try_resize(wanted)? {
-                self.merged_at = self.groups * MERGED_TIMES;
-                return Ok(());
-            }
-            share.merge(piece)?;
-        }
-        let merged = Run::take(share)?;
+        let Some(merged) = self.merged(share)? else {
+            self.merged_at = self.groups * MERGED_TIMES;
+            return Ok(());
+        };
         (self.held, self.groups) = (merged.memory_bytes(), merged.groups);
         self.pieces = vec![merged];
         self.merged_at = (self.groups * MERGED_TIMES).max(MERGED_GROUPS);
         Ok(())
+    }
+
+    /// The pieces in memory as one; `None` = there is no memory for that.
+    fn merged(&self, share: &mut Share) -> Result<Option<Piece>> {
+        for piece in &self.pieces {
+            let wanted = share.footprint() + share.growth_of(piece);
+            if !share.reservation.try_resize(wanted)? {
+                return Ok(None);
+            }
+            share.merge(piece)?;
+        }
+        // A run holds no more than the table that it comes from.
+        if !share.reservation.try_resize(share.footprint() + share.memory_bytes())? {
+            return Ok(None);
+        }
+        Run::take(share).map(Some)
     }
 
     /// Everything, leaving nothing.

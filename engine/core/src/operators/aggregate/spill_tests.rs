@@ -316,6 +316,21 @@ fn a_large_group_may_come_late() {
     same(&grouped(&[DataType::Int64], aggregates, AggregatePhase::Single), &batches, 2 << 20);
 }
 
+/// Members of a large group go by their values; those of the many small groups beside it, once they are aggregated, are hardly fewer, and pass the tables by.
+#[test]
+fn small_groups_beside_a_large_one_pass() {
+    let key = |row: i64| if row % 16 == 0 { 7 } else { row };
+    let batches: Vec<Batch> = (0..200)
+        .map(|batch| {
+            let rows = batch * 4096..(batch + 1) * 4096;
+            Batch::new(vec![integers(rows.clone().map(key)), integers(rows)], 4096)
+        })
+        .collect();
+    let sum = AggregateExpression { distinct: false, ..distinct_of(1, AggregateFunction::Sum) };
+    let aggregates = vec![sum, distinct_of(1, AggregateFunction::Count)];
+    same(&grouped(&[DataType::Int64], aggregates, AggregatePhase::Single), &batches, 8 << 20);
+}
+
 /// Distinct and plain aggregates, over sets of keys and filtered rows.
 #[test]
 fn members_go_by_their_values_beside_other_states() {

@@ -81,6 +81,12 @@ impl Spilled {
         self.groups.deal(self.widened(run), Place::Disk)
     }
 
+    /// Deals small runs of groups without members, joined.
+    pub(super) fn deal_together(&self, runs: Vec<Run>, to: Place) -> Result<()> {
+        let runs = runs.into_iter().map(|run| self.widened(run)).collect();
+        self.groups.deal(Run::join(runs, &self.groups.layout)?, to)
+    }
+
     /// Deals the groups of a table, a few at a time.
     pub(super) fn deal_share(&self, share: &mut Share, to: Place) -> Result<()> {
         let mut met = Met::none(share);

@@ -18,9 +18,6 @@ use crate::pipeline::{Flow, SinkState, TaskContext};
 /// One in so many bytes held is reserved beside them, for copies while all is dealt to the partitions.
 const DEALING_SHARE: usize = 8;
 
-/// Most distinct keys for which a worker's table grows.
-const LOCAL_GROUPS_MAX: usize = 1 << 18;
-
 pub(super) struct AggregateState {
     shared: Arc<Shared>,
     /// Its reservation is for the runs too.
@@ -117,7 +114,7 @@ impl AggregateState {
     fn pass(&mut self, share: &mut Share, rows: &Rows) -> Result<()> {
         self.passing.pass(rows.count);
         let run = Run::of_each_row(&self.shared.spec, rows)?;
-        self.run_bytes += run.memory_bytes();
+        self.run_bytes += passed_bytes(&run);
         self.passed.push(run);
         let fits = share.reservation.try_resize(share.footprint() + self.run_bytes)?;
         let groups: usize = self.passed.iter().map(|run| run.groups).sum();
@@ -133,8 +130,8 @@ impl AggregateState {
         }
         let spilled = self.shared.spilled(share, &self.task, &self.metrics)?;
         let passed = std::mem::take(&mut self.passed);
-        self.run_bytes -= passed.iter().map(Run::memory_bytes).sum::<usize>();
-        spilled.groups.deal(Run::join(passed, &spilled.groups.layout)?, to)?;
+        self.run_bytes -= passed.iter().map(passed_bytes).sum::<usize>();
+        spilled.deal_together(passed, to)?;
         share.give_back(self.run_bytes);
         Ok(())
     }
@@ -204,6 +201,11 @@ impl AggregateState {
     }
 }
 
+/// What rows that passed take: they are copied when they are joined.
+fn passed_bytes(run: &Run) -> usize {
+    2 * run.memory_bytes()
+}
+
 impl SinkState for AggregateState {
     fn push(&mut self, batch: Batch) -> Result<Flow> {
         let fed_late = || Error::internal("an aggregation was fed after its end");
@@ -214,7 +216,7 @@ impl SinkState for AggregateState {
         } else {
             self.take_all(&mut share, &rows)?;
             self.passing.take(rows.count);
-            if share.is_full(LOCAL_GROUPS_MAX) {
+            if share.is_full() {
                 self.passing.empty(share.groups.len());
                 self.empty(&mut share)?;
             }
