@@ -11,7 +11,7 @@ static ALLOCATOR: plasmon_allocator::Counting<mimalloc::MiMalloc> = plasmon_allo
 const PURGE_DECOMMITS: c_int = 5;
 
 /// Free pages are left to the system to take when it is short of memory (MADV_FREE), and are still there for the next task when it is not: tasks that each ask
-/// for hundreds of megabytes, and give them back, would have them zeroed again and again (a sixth of the time of TPC-H's Q21 in Spark, scale 10). Until the
+/// for hundreds of megabytes, and give them back, would have them zeroed again and again (a fifth to a third of the time of TPC-H's large joins in Spark, scale 10). Until the
 /// system takes them they count as the process's; together they are no more than it once held within its budget. `MIMALLOC_PURGE_DECOMMITS=1` undoes it.
 pub(crate) fn leave_free_pages() {
     // SAFETY: the call writes one number, atomically, to a table of the allocator's, whose options of that index there are.

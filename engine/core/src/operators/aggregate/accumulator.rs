@@ -9,7 +9,9 @@ use plasmon_kernels::arithmetic::{min_max_i64, narrow_i128};
 use plasmon_kernels::group::{add_f64, add_i64, add_ones};
 
 use super::groups::Tables;
-use super::{AggregateExpression, AggregateFunction, custom, distinct, first_last, min_max, nulls, wide};
+use super::{
+    AggregateExpression, AggregateFunction, AggregatePhase, custom, distinct, first_last, min_max, nulls, wide,
+};
 use crate::batch::{Bitmap, Column, Physical, Values, is_null_type, physical_type};
 use crate::error::{Error, Result};
 
@@ -21,6 +23,10 @@ pub(super) trait Accumulator: Send {
     fn update(&mut self, arguments: &[Column], groups: &[u32]) -> Result<()>;
     /// Takes state columns, one row a group of theirs.
     fn merge(&mut self, states: &[Column], groups: &[u32]) -> Result<()>;
+    /// Takes what the phase reads.
+    fn feed(&mut self, phase: AggregatePhase, columns: &[Column], groups: &[u32]) -> Result<()> {
+        if phase.reads_states() { self.merge(columns, groups) } else { self.update(columns, groups) }
+    }
     /// State rows of some groups, and for each row the index into `groups` of the group that it belongs to, ascending; `None` = one row each.
     fn state_rows(&mut self, groups: &[u32]) -> Result<(Vec<Column>, Option<Vec<u32>>)> {
         Ok((self.state(groups)?, None))

@@ -1,7 +1,7 @@
 //! Rows that pass a table by: a look-up costs more than it saves when hardly any row meets a group that is there.
 
 use super::accumulator::Accumulator;
-use super::input::{Input, Rows};
+use super::input::Input;
 use super::share::accumulator_of;
 use super::{AggregateExpression, AggregateFunction, AggregatePhase, AggregateSpec, Tables};
 use crate::error::Result;
@@ -65,23 +65,15 @@ pub(super) fn has_small_states(spec: &AggregateSpec) -> bool {
     spec.aggregates.iter().all(|a| !a.distinct && !matches!(a.function, AggregateFunction::Custom(_)))
 }
 
-/// The accumulator of one aggregate, in which each of the rows is a group of its own.
+/// The accumulator of one aggregate, in which each of the rows, numbered by `each`, is a group of its own.
 pub(super) fn of_each_row(
     aggregate: &AggregateExpression,
     input: &Input,
-    rows: &Rows,
+    each: &[u32],
     phase: AggregatePhase,
 ) -> Result<Box<dyn Accumulator>> {
     let mut accumulator = accumulator_of(aggregate, Tables::default())?;
-    accumulator.resize(rows.count)?;
-    let each: Vec<u32> = match &input.kept {
-        Some(kept) => kept.clone(),
-        None => (0..rows.count as u32).collect(),
-    };
-    if phase.reads_states() {
-        accumulator.merge(&input.columns, &each)?;
-    } else {
-        accumulator.update(&input.columns, &each)?;
-    }
+    accumulator.resize(each.len())?;
+    accumulator.feed(phase, &input.columns, input.kept.as_deref().unwrap_or(each))?;
     Ok(accumulator)
 }

@@ -20,8 +20,6 @@ use crate::error::{Error, Result};
 use crate::metrics::OperatorMetrics;
 use crate::pipeline::{Flow, Operator, OperatorState, TaskContext};
 
-/// Most distinct keys for which a table grows.
-const GROUPS_MAX: usize = 1 << 18;
 /// The operator.
 #[derive(Debug)]
 pub struct RepeatingAggregate {
@@ -145,7 +143,7 @@ impl RepeatingState {
         self.metrics.reserved(self.share.reservation.held());
         self.share.absorb(&rows.keys, &rows.inputs, rows.count, self.spec.phase)?;
         self.passing.take(rows.count);
-        if self.share.is_full(GROUPS_MAX) {
+        if self.share.is_full() {
             self.give();
         }
         Ok(true)
@@ -161,9 +159,10 @@ impl RepeatingState {
     /// Rows as groups of their own.
     fn pass(&mut self, rows: Rows) -> Result<Batch> {
         self.passing.pass(rows.count);
-        let mut columns: Vec<Column> = rows.keys.clone();
+        let each: Vec<u32> = (0..rows.count as u32).collect();
+        let mut columns: Vec<Column> = rows.keys;
         for (aggregate, input) in self.spec.aggregates.iter().zip(&rows.inputs) {
-            columns.push(of_each_row(aggregate, input, &rows, self.spec.phase)?.finish(0..rows.count)?);
+            columns.push(of_each_row(aggregate, input, &each, self.spec.phase)?.finish(0..rows.count)?);
         }
         Ok(Batch::new(columns, rows.count))
     }

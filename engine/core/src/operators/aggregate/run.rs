@@ -169,7 +169,7 @@ impl Run {
     pub(super) fn of_each_row(spec: &AggregateSpec, rows: &Rows) -> Result<Run> {
         let each: Vec<u32> = (0..rows.count as u32).collect();
         let states = spec.aggregates.iter().zip(&rows.inputs).map(|(aggregate, input)| {
-            let columns = of_each_row(aggregate, input, rows, spec.phase)?.state(&each)?;
+            let columns = of_each_row(aggregate, input, &each, spec.phase)?.state(&each)?;
             Ok(StateRows { columns, owners: None })
         });
         Ok(Run { groups: rows.count, keys: rows.keys.clone(), states: states.collect::<Result<_>>()? })

@@ -28,6 +28,8 @@ use crate::pipeline::TaskContext;
 
 /// Groups of a worker's table that are always kept.
 pub(super) const LOCAL_GROUPS: usize = 1 << 15;
+/// Most distinct keys for which a worker's table grows.
+const LOCAL_GROUPS_MAX: usize = 1 << 18;
 /// What the state of one group takes in an accumulator, at most, without values of any length.
 const STATE_BYTES: usize = 64;
 /// Where consumers may hold less than this for sure, tables begin small.
@@ -215,17 +217,13 @@ impl Share {
             let kept: Option<Vec<u32>> =
                 input.kept.as_ref().map(|kept| kept.iter().map(|&row| groups[row as usize]).collect());
             let groups = kept.as_deref().unwrap_or(&groups);
-            if phase.reads_states() {
-                accumulator.merge(&input.columns, groups)?;
-            } else {
-                accumulator.update(&input.columns, groups)?;
-            }
+            accumulator.feed(phase, &input.columns, groups)?;
         }
         Ok(())
     }
 
-    /// Whether the table should be emptied now; when a larger table is worth it, since there are no more than `most` distinct keys, lets it grow instead.
-    pub(super) fn is_full(&mut self, most: usize) -> bool {
+    /// Whether the table should be emptied now; when a larger table is worth it, lets it grow instead.
+    pub(super) fn is_full(&mut self) -> bool {
         let groups = self.groups.len();
         if groups < self.limit {
             return false;
@@ -233,8 +231,8 @@ impl Share {
         let met_again = self.looked_up.saturating_sub(groups) as f64;
         let looked_up = self.looked_up as f64;
         // Of n draws among d keys about n² / 2d meet a key drawn before.
-        let is_worth_it = looked_up * looked_up < 2.0 * met_again * most as f64;
-        if is_worth_it && groups < most {
+        let is_worth_it = looked_up * looked_up < 2.0 * met_again * LOCAL_GROUPS_MAX as f64;
+        if is_worth_it && groups < LOCAL_GROUPS_MAX {
             self.limit = groups * 2;
             return false;
         }

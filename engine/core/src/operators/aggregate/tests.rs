@@ -38,6 +38,16 @@ pub(super) enum Keys {
     Pairs,
 }
 
+const KEYS: [Keys; 7] = [
+    Keys::Clustered,
+    Keys::Random { distinct: 1000 },
+    Keys::Random { distinct: 60_000 },
+    Keys::Random { distinct: u64::MAX },
+    Keys::RandomWithNulls,
+    Keys::Text,
+    Keys::Pairs,
+];
+
 pub(super) fn key_types(keys: Keys) -> Vec<DataType> {
     match keys {
         Keys::Text => vec![DataType::Utf8View],
@@ -180,15 +190,7 @@ pub(super) fn check_with(
 #[test]
 fn full_tables_are_emptied_and_merged() {
     for workers in [1, 2, 3] {
-        for keys in [
-            Keys::Clustered,
-            Keys::Random { distinct: 1000 },
-            Keys::Random { distinct: 60_000 },
-            Keys::Random { distinct: u64::MAX },
-            Keys::RandomWithNulls,
-            Keys::Text,
-            Keys::Pairs,
-        ] {
+        for keys in KEYS {
             check(keys, workers, Config { threads: workers, ..Config::default() });
         }
     }
@@ -227,15 +229,7 @@ fn flow_through(spec: AggregateSpec, batches: Vec<Batch>, task: &TaskContext) ->
 #[test]
 fn groups_that_repeat_add_up() {
     for memory_bytes in [None, Some(1 << 20), Some(0)] {
-        for keys in [
-            Keys::Clustered,
-            Keys::Random { distinct: 1000 },
-            Keys::Random { distinct: 60_000 },
-            Keys::Random { distinct: u64::MAX },
-            Keys::RandomWithNulls,
-            Keys::Text,
-            Keys::Pairs,
-        ] {
+        for keys in KEYS {
             let (batches, width) = (batches(&mut Random(7), keys), key_types(keys).len());
             let mut expected = grouped(&batches, width);
             let task = TaskContext::new(Config { memory_bytes, threads: 1, ..Config::default() });

@@ -165,7 +165,7 @@ impl Operators {
 
     /// One row a group. Out: keys, the grouping id (grouping sets only), then results, or the states of each call in a partial phase.
     pub fn aggregate(&self, input: Relation, parts: &AggregateParts) -> Result<Relation> {
-        let reads_states = matches!(parts.phase, AggregatePhase::PartialMerge | AggregatePhase::Final);
+        let reads_states = parts.phase.reads_states();
         let rows = match (&parts.rows, reads_states) {
             (Some(rows), true) => rows.clone(),
             (None, false) => input.schema.clone(),
@@ -202,13 +202,12 @@ impl Operators {
         if reads_states {
             check_states(&input.schema, fields.iter().chain(&states))?;
         }
-        match parts.phase {
-            AggregatePhase::Partial | AggregatePhase::PartialMerge => fields.extend(states),
-            AggregatePhase::Single | AggregatePhase::Repeating | AggregatePhase::Final => {
-                let results = node.schema.fields().iter().skip(parts.keys.len());
-                let results = results.zip(&names[parts.keys.len()..]);
-                fields.extend(results.map(|(f, name)| Arc::new(f.as_ref().clone().with_name(name))));
-            }
+        if parts.phase.gives_states() {
+            fields.extend(states);
+        } else {
+            let results = node.schema.fields().iter().skip(parts.keys.len());
+            let results = results.zip(&names[parts.keys.len()..]);
+            fields.extend(results.map(|(f, name)| Arc::new(f.as_ref().clone().with_name(name))));
         }
         let input = Box::new(input);
         let node = Node::Aggregate { input, group_by, grouping_sets, aggregates, phase: parts.phase };
@@ -441,7 +440,7 @@ fn grouping_id_type(keys: usize, sets: &[Vec<usize>]) -> Result<DataType> {
 /// The state columns of every call: one is called like the call, several have numbers behind that.
 fn states_of(calls: &[AggregateExpression], names: &[String], phase: AggregatePhase) -> Result<Vec<FieldRef>> {
     let mut fields = Vec::new();
-    if matches!(phase, AggregatePhase::Single | AggregatePhase::Repeating) {
+    if !phase.reads_states() && !phase.gives_states() {
         return Ok(fields);
     }
     for (call, name) in calls.iter().zip(names) {

@@ -45,7 +45,7 @@ impl Decoder<'_> {
         if phase == AggregatePhase::Repeating && !grouping_sets.is_empty() {
             return Err(path.wrong("groups that may repeat are of plain keys, not of grouping sets"));
         }
-        let is_merging = matches!(phase, AggregatePhase::PartialMerge | AggregatePhase::Final);
+        let is_merging = phase.reads_states();
         let mut state = given.len();
         let mut aggregates = Vec::with_capacity(aggregate.aggregates.len());
         for (index, call) in aggregate.aggregates.iter().enumerate() {
@@ -61,11 +61,10 @@ impl Decoder<'_> {
                 check_states(&states, columns.get(state..).unwrap_or_default(), &path)?;
                 state += states.len();
             }
-            match phase {
-                AggregatePhase::Single | AggregatePhase::Repeating | AggregatePhase::Final => {
-                    given.push(call.data_type.clone())
-                }
-                AggregatePhase::Partial | AggregatePhase::PartialMerge => given.extend(states),
+            if phase.gives_states() {
+                given.extend(states);
+            } else {
+                given.push(call.data_type.clone());
             }
             aggregates.push(call);
         }

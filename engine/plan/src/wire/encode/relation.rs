@@ -101,7 +101,7 @@ impl Encoder {
         if *phase == AggregatePhase::Repeating {
             self.version = VERSION;
         }
-        let is_merging = matches!(phase, AggregatePhase::PartialMerge | AggregatePhase::Final);
+        let is_merging = phase.reads_states();
         let call = |a: &AggregateExpression| self.aggregate_call(a, is_merging);
         let aggregates = aggregates.iter().map(call).collect::<Result<_>>()?;
         Ok(To::Aggregate(proto::Aggregate {
