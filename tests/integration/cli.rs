@@ -132,10 +132,11 @@ fn a_reader_that_goes_away_is_no_failure() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("plasmon runs");
+    // The header and the start of some row: which morsel comes first is not said.
     let mut first = [0u8; 8];
     child.stdout.take().expect("piped").read_exact(&mut first).expect("some rows");
     let output = child.wait_with_output().expect("ends");
-    assert_eq!(&first, b"value\n1\n");
+    assert!(first.starts_with(b"value\n") && first[6].is_ascii_digit(), "{}", String::from_utf8_lossy(&first));
     assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
 }
 

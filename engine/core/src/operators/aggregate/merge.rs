@@ -154,7 +154,7 @@ impl Partitions {
     /// Deals the pieces of one run, in memory if that is possible.
     pub(super) fn cut(&self, held: Held) -> Result<()> {
         let Held { run, reservation } = held;
-        let bytes = run.memory_bytes();
+        let bytes = run.memory_bytes() + self.parts.len() * run.frame_bytes();
         if !self.cut.copies() {
             reservation.shrink(reservation.held());
         }

@@ -25,6 +25,8 @@ use crate::operators::key_hash::hash_keys;
 
 /// Groups of a part of a run, at most.
 pub(super) const PART_GROUPS: usize = 1 << 16;
+/// What a column takes beside its values, with the header of their buffer.
+const COLUMN_BYTES: usize = size_of::<Column>() + 64;
 
 /// All groups of one table.
 pub(super) struct Run {
@@ -226,9 +228,18 @@ impl Run {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        let states = self.states.iter().flat_map(|s| &s.columns);
         let owners: usize = self.states.iter().flat_map(|s| &s.owners).map(|o| o.len() * 4).sum();
-        self.keys.iter().chain(states).map(Column::memory_bytes).sum::<usize>() + owners
+        self.columns().map(Column::memory_bytes).sum::<usize>() + owners + self.frame_bytes()
+    }
+
+    /// What it takes beside values, however few groups it has; its place in a list that doubles, too.
+    pub(super) fn frame_bytes(&self) -> usize {
+        2 * size_of::<Run>() + self.states.len() * size_of::<StateRows>() + self.columns().count() * COLUMN_BYTES
+    }
+
+    /// Of keys, then states.
+    fn columns(&self) -> impl Iterator<Item = &Column> {
+        self.keys.iter().chain(self.states.iter().flat_map(|states| &states.columns))
     }
 
     /// One piece a partition.
