@@ -3,7 +3,8 @@
 //! Where build keys are unique and nothing else is asked of a pair, a batch is done at once (`unique.rs`). Otherwise it is
 //! worked off in steps of at most `batch_rows` candidate pairs, so that a key with many matches never makes an unbounded output.
 //! Phases per batch: encode keys, find candidate ranges (all at once: misses overlap), then per step compare and collect pairs, evaluate the residual over
-//! them, emit. What concerns whole left rows (unmatched rows, semi, anti, mark) is emitted after the last step. Rows whose build rows are on disk
+//! them, emit. What concerns whole left rows (unmatched rows, semi, anti, mark) is emitted after the last step. Where one pair that passes the residual
+//! tells all of a left row, its candidates are tried in rounds: one, then two, four and so on, until one passes. Rows whose build rows are on disk
 //! go there, too, before all that (`divert.rs`).
 
 use std::sync::Arc;
@@ -81,10 +82,21 @@ struct Current {
     /// Rows whose key is null where null equals nothing.
     nulls: Option<Bitmap>,
     cursor: Cursor,
+    /// When candidates are tried in rounds.
+    round: Option<Round>,
     /// Rows (by rank among the selected) that have a match.
     matched: Vec<bool>,
     /// All steps are done, what concerns whole rows is not emitted yet.
     is_exhausted: bool,
+}
+
+/// A few candidates of every row that has no match yet.
+#[derive(Default)]
+struct Round {
+    ranges: Vec<(u32, u32)>,
+    /// Candidates of a row, at most.
+    width: u32,
+    is_over: bool,
 }
 
 impl OperatorState for ProbeState {
@@ -154,7 +166,9 @@ impl ProbeState {
         let nulls = self.keys.taking_part(&keys);
         let positions = positions(&batch);
         let (words, ranges, cursor) = (Vec::new(), Vec::new(), Cursor::default());
-        self.current = Some(Current { batch, positions, words, ranges, nulls, cursor, matched, is_exhausted: true });
+        let current =
+            Current { batch, positions, words, ranges, nulls, cursor, round: None, matched, is_exhausted: true };
+        self.current = Some(current);
         let output = self.whole_rows();
         self.current = None;
         output
@@ -185,8 +199,11 @@ impl ProbeState {
         self.built.table.candidates(&keys.words, positions.len(), &mut ranges);
         keys.clear_nulls(&mut ranges);
         let matched = vec![false; positions.len()];
-        let (words, nulls) = (keys.words, keys.valid);
-        Ok(Current { batch, positions, words, ranges, nulls, cursor: Cursor::default(), matched, is_exhausted: false })
+        let (words, nulls, cursor) = (keys.words, keys.valid, Cursor::default());
+        let spec = &self.shared.spec;
+        let has_rounds = spec.kind.is_left_only() && spec.residual.is_some();
+        let round = has_rounds.then(|| Round { is_over: true, ..Round::default() });
+        Ok(Current { batch, positions, words, ranges, nulls, cursor, round, matched, is_exhausted: false })
     }
 
     /// Works on until something can be given.
@@ -216,6 +233,10 @@ impl ProbeState {
     fn pairs_output(&mut self, pairs: Pairs) -> Result<Option<Batch>> {
         let Some(current) = &mut self.current else { return Ok(None) };
         let (spec, built) = (&self.shared.spec, &*self.built);
+        // A build row that was met needs no further match, where nothing else is told.
+        let is_met = |row: u32| built.met[row as usize].load(Ordering::Relaxed);
+        let tests_met = spec.kind.is_right_only() && spec.residual.is_some();
+        let pairs = if tests_met { pairs.without(is_met) } else { pairs };
         let pairs = match &spec.residual {
             Some(residual) if !pairs.left.is_empty() => {
                 let joined = pair_batch(&self.shared, built, current, &pairs, &residual.referenced_columns());
@@ -325,6 +346,13 @@ struct Pairs {
 }
 
 impl Pairs {
+    /// Those with other build rows.
+    fn without(&self, is_out: impl Fn(u32) -> bool) -> Pairs {
+        let pairs = self.left.iter().zip(&self.right).filter(|pair| !is_out(*pair.1));
+        let (left, right) = pairs.map(|(&left, &right)| (left, right)).unzip();
+        Pairs { left, right }
+    }
+
     fn kept(&self, positions: &[u16]) -> Pairs {
         Pairs {
             left: positions.iter().map(|&p| self.left[p as usize]).collect(),
@@ -333,19 +361,43 @@ impl Pairs {
     }
 }
 
+impl Current {
+    /// Takes the next candidates of the rows that have no match yet, twice as many a row as the last time; whether there are any.
+    fn begin_round(&mut self) -> bool {
+        let Some(round) = &mut self.round else { return false };
+        round.width = round.width.saturating_mul(2).max(1);
+        round.is_over = false;
+        round.ranges.clear();
+        let mut has_any = false;
+        let rows = self.ranges.iter_mut().zip(&self.matched);
+        round.ranges.extend(rows.map(|(left, &is_matched)| {
+            let (start, end) = *left;
+            let taken = if is_matched { start } else { end.min(start.saturating_add(round.width)) };
+            left.0 = taken;
+            has_any |= start < taken;
+            (start, taken)
+        }));
+        self.cursor = Cursor::default();
+        has_any
+    }
+}
+
 /// The next pairs with equal keys, at most `limit`; notes where it stopped.
 fn collect_pairs(shared: &JoinShared, built: &Built, current: &mut Current, limit: usize) -> Pairs {
+    let mut pairs = Pairs::default();
+    if current.round.as_ref().is_some_and(|round| round.is_over) && !current.begin_round() {
+        current.is_exhausted = true;
+        return pairs;
+    }
+    let (words, cursor) = (&current.words, &mut current.cursor);
+    let ranges = current.round.as_ref().map_or(&current.ranges, |round| &round.ranges);
     // Without residual, one match tells all that a left-only kind wants to know.
     let first_only = shared.spec.kind.is_left_only() && shared.spec.residual.is_none();
-    let mut pairs = Pairs::default();
-    current.is_exhausted = built.table.pairs(
-        &current.words,
-        &current.ranges,
-        &mut current.cursor,
-        limit,
-        first_only,
-        (&mut pairs.left, &mut pairs.right),
-    );
+    let is_over = built.table.pairs(words, ranges, cursor, limit, first_only, (&mut pairs.left, &mut pairs.right));
+    match &mut current.round {
+        Some(round) => round.is_over = is_over,
+        None => current.is_exhausted = is_over,
+    }
     pairs
 }
 
