@@ -86,9 +86,14 @@ impl Error {
 
 impl From<arrow_schema::ArrowError> for Error {
     fn from(error: arrow_schema::ArrowError) -> Self {
+        use arrow_schema::ArrowError;
         match error {
-            arrow_schema::ArrowError::DivideByZero => Error::data("division by zero"),
-            arrow_schema::ArrowError::ExternalError(inner) => Error::External(Arc::from(inner)),
+            ArrowError::DivideByZero => Error::data("division by zero"),
+            ArrowError::ExternalError(inner) => Error::External(Arc::from(inner)),
+            ArrowError::NotYetImplemented(what) => Error::unsupported(what),
+            ArrowError::IoError(what, error) => Error::io(what, error),
+            // What was put together wrongly has nothing to do with the values.
+            ArrowError::SchemaError(what) | ArrowError::CDataInterface(what) => Error::internal(what),
             other => Error::data(other.to_string()),
         }
     }

@@ -164,7 +164,8 @@ impl Partitions {
         }
         for (part, piece) in self.parts.iter().zip(run.cut(&self.cut)?) {
             if piece.groups > 0 {
-                locked(part).keep(piece);
+                let bytes = piece.kept_bytes();
+                locked(part).keep(piece, bytes);
             }
         }
         Ok(())
@@ -251,21 +252,24 @@ impl Partitions {
 
     /// Holds a copy of a piece, or writes it with what the partition holds when that is enough or too much.
     fn store(&self, partition: usize, piece: Piece, to: Place) -> Result<()> {
-        let bytes = piece.memory_bytes();
+        // What waits for a block is soon gone.
+        let bytes_of = |piece: &Piece| if to == Place::Memory { piece.kept_bytes() } else { piece.memory_bytes() };
+        let bytes = bytes_of(&piece);
         let is_block = to == Place::Disk && locked(&self.parts[partition]).held() + bytes >= self.block_bytes();
         // Who is asked for memory may be this partition.
         let fits = !is_block && self.reservation.try_grow(bytes)?;
         let mut part = locked(&self.parts[partition]);
         if fits {
             let copy = piece.copied();
-            self.reservation.shrink(bytes.saturating_sub(copy.memory_bytes()));
-            part.keep(copy);
+            let kept = bytes_of(&copy);
+            self.reservation.shrink(bytes.saturating_sub(kept));
+            part.keep(copy, kept);
             if self.merges_early && part.is_worth_merging() {
                 return self.merge_early(partition, &mut part);
             }
             return Ok(());
         }
-        part.keep(piece);
+        part.keep(piece, bytes);
         self.write(partition, &mut part, bytes)
     }
 
@@ -355,7 +359,7 @@ impl Partitions {
                 }
             }
             share.merge(&piece)?;
-            self.reservation.shrink(if pieces.is_loaded { 0 } else { piece.memory_bytes() });
+            self.reservation.shrink(pieces.reserved);
         }
         share.settle_members()?;
         // Bounds may have been too narrow; what is missing is asked for with the next piece.
@@ -401,7 +405,7 @@ impl Partitions {
         share.reset(&self.spec)?;
         let mut next = Some(piece);
         while let Some(piece) = next {
-            let held = if pieces.is_loaded { 0 } else { piece.memory_bytes() };
+            let held = pieces.reserved;
             below.deal(piece, Place::Disk)?;
             self.reservation.shrink(held);
             next = pieces.next()?;

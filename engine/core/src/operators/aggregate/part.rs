@@ -21,7 +21,7 @@ const MERGED_TIMES: usize = 4;
 /// What is to be merged into one table.
 pub(super) struct Part {
     blocks: Option<Blocks>,
-    pieces: Vec<Piece>,
+    pieces: Vec<Kept>,
     /// Bytes of the pieces.
     held: usize,
     /// How often its groups were cut by hash before.
@@ -31,6 +31,12 @@ pub(super) struct Part {
     merged_at: usize,
     /// Cuts in a row that it came out of as a whole.
     pub(super) cuts_alone: u32,
+}
+
+/// A piece in memory, and the bytes that are reserved for it.
+struct Kept {
+    piece: Piece,
+    bytes: usize,
 }
 
 impl Part {
@@ -52,10 +58,11 @@ impl Part {
         self.groups + self.blocks.as_ref().map_or(0, |blocks| blocks.rows() as usize)
     }
 
-    pub(super) fn keep(&mut self, piece: Piece) {
-        self.held += piece.memory_bytes();
+    /// Takes a piece for which so many bytes are reserved.
+    pub(super) fn keep(&mut self, piece: Piece, bytes: usize) {
+        self.held += bytes;
         self.groups += piece.groups;
-        self.pieces.push(piece);
+        self.pieces.push(Kept { piece, bytes });
     }
 
     /// Whether so many pieces are in memory that merging them should leave far fewer groups.
@@ -69,15 +76,17 @@ impl Part {
             self.merged_at = self.groups * MERGED_TIMES;
             return Ok(());
         };
-        (self.held, self.groups) = (merged.memory_bytes(), merged.groups);
-        self.pieces = vec![merged];
+        (self.held, self.groups) = (0, 0);
+        self.pieces.clear();
+        let bytes = merged.kept_bytes();
+        self.keep(merged, bytes);
         self.merged_at = (self.groups * MERGED_TIMES).max(MERGED_GROUPS);
         Ok(())
     }
 
     /// The pieces in memory as one; `None` = there is no memory for that.
     fn merged(&self, share: &mut Share) -> Result<Option<Piece>> {
-        for piece in &self.pieces {
+        for Kept { piece, .. } in &self.pieces {
             let wanted = share.footprint() + share.growth_of(piece);
             if !share.reservation.try_resize(wanted)? {
                 return Ok(None);
@@ -123,7 +132,7 @@ impl Part {
             Ok(())
         };
         let (mut together, mut bytes) = (Vec::new(), 0);
-        for piece in self.pieces.drain(..).flat_map(|piece| piece.parts(block)) {
+        for piece in self.pieces.drain(..).flat_map(|kept| kept.piece.parts(block)) {
             bytes += piece.memory_bytes();
             together.push(piece);
             if bytes >= block {
@@ -149,6 +158,7 @@ impl Part {
             level: self.level,
             cuts_alone: self.cuts_alone,
             is_loaded: false,
+            reserved: 0,
             total,
             taken: 0,
         }
@@ -161,12 +171,14 @@ pub(super) struct Pieces<'a> {
     next_block: usize,
     /// What is left of the block at hand.
     block: std::vec::IntoIter<Column>,
-    pieces: std::vec::IntoIter<Piece>,
+    pieces: std::vec::IntoIter<Kept>,
     layout: &'a Layout,
     pub(super) level: u32,
     pub(super) cuts_alone: u32,
     /// Whether the last piece came from the file.
     pub(super) is_loaded: bool,
+    /// Bytes that are reserved for it: none then.
+    pub(super) reserved: usize,
     /// Bytes of all pieces, and of those taken so far.
     pub(super) total: usize,
     pub(super) taken: usize,
@@ -182,7 +194,7 @@ impl Pieces<'_> {
 
     fn find_next(&mut self) -> Result<Option<Piece>> {
         while let Some(blocks) = &self.blocks {
-            self.is_loaded = true;
+            (self.is_loaded, self.reserved) = (true, 0);
             if self.block.len() > 0 {
                 return Run::from_columns(&mut self.block, self.layout).map(Some);
             }
@@ -194,7 +206,8 @@ impl Pieces<'_> {
                 self.blocks = None;
             }
         }
-        self.is_loaded = false;
-        Ok(self.pieces.next())
+        let kept = self.pieces.next();
+        (self.is_loaded, self.reserved) = (false, kept.as_ref().map_or(0, |kept| kept.bytes));
+        Ok(kept.map(|kept| kept.piece))
     }
 }

@@ -229,7 +229,12 @@ impl Run {
 
     pub(super) fn memory_bytes(&self) -> usize {
         let owners: usize = self.states.iter().flat_map(|s| &s.owners).map(|o| o.len() * 4).sum();
-        self.columns().map(Column::memory_bytes).sum::<usize>() + owners + self.frame_bytes()
+        self.columns().map(Column::memory_bytes).sum::<usize>() + owners
+    }
+
+    /// What it takes where it stays for long among others of few groups.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.memory_bytes() + self.frame_bytes()
     }
 
     /// What it takes beside values, however few groups it has; its place in a list that doubles, too.

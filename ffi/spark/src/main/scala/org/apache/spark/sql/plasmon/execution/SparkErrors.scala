@@ -9,6 +9,9 @@ private[plasmon] object SparkErrors {
   /** A message of one of the engine's functions with Spark's semantics: Spark's condition, then Spark's sentences. */
   private val OfSpark = """(?s)\[([A-Z_]+(?:\.[A-Z_]+)*)\].*""".r
 
+  /** What messages of the engine's own say of results that are too large. */
+  private val Overflows = Seq("overflow", "does not fit", "out of range")
+
   def of(failure: PlasmonException): Throwable = failure.code() match {
     case ErrorCode.CANCELLED => new TaskKilledException("native work was cancelled")
     case ErrorCode.HOST if failure.getCause != null => failure.getCause
@@ -23,6 +26,7 @@ private[plasmon] object SparkErrors {
       DataErrors.of("DIVIDE_BY_ZERO", s"[DIVIDE_BY_ZERO] Division by zero: $message. Use `try_divide` to have null instead.", failure)
     case message if message.contains("decimal result") =>
       DataErrors.of("NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", s"[NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION] $message", failure)
-    case message => DataErrors.of("ARITHMETIC_OVERFLOW", s"[ARITHMETIC_OVERFLOW] $message", failure)
+    case message if Overflows.exists(message.contains) => DataErrors.of("ARITHMETIC_OVERFLOW", s"[ARITHMETIC_OVERFLOW] $message", failure)
+    case _ => new SparkException(failure.toString, failure)
   }
 }
