@@ -19,12 +19,14 @@ def tables(spark, tmp_path_factory):
     facts = spark.range(ROWS).selectExpr(
         "id", "cast(id % 37 AS int) AS day", "concat('k', id % 3) AS kind", "cast(id * 7 % 1000 AS decimal(9,2)) / 8 AS price", "if(id % 11 = 0, NULL, concat('name ', id % 50)) AS name",
         "array(id, id + 1) AS list", "named_struct('x', cast(id % 5 AS int), 'y', concat('y', id % 4)) AS pair", "map('a', id) AS pairs",
+        "CASE id % 4 WHEN 0 THEN NULL WHEN 1 THEN array() ELSE array(id, NULL, id % 7) END AS ragged", "CASE id % 4 WHEN 0 THEN NULL WHEN 1 THEN map() ELSE map('a', id, 'b', NULL) END AS keyed",
+        "CASE id % 4 WHEN 0 THEN NULL WHEN 1 THEN array() ELSE array(named_struct('x', id, 'y', concat('y', id % 3)), NULL) END AS structs",
     )
     days = spark.range(37).selectExpr("cast(id AS int) AS day", "concat('week ', id div 7) AS week")
     with session.configured(spark, {session.ENABLED: "false"}):
         facts.repartition(3).write.partitionBy("day", "kind").parquet(f"{folder}/facts")
         days.write.parquet(f"{folder}/days")
-        flat = facts.drop("list", "pair", "pairs")
+        flat = facts.drop("list", "pair", "pairs", "ragged", "keyed", "structs")
         flat.write.csv(f"{folder}/csv", header=True)
         flat.write.orc(f"{folder}/orc")
         flat.write.json(f"{folder}/json")
@@ -60,6 +62,15 @@ QUERIES = {
     "nested columns": "SELECT pair.y, sum(pair.x), max(list[1]), max(pairs['a']), count(list) FROM facts GROUP BY pair.y",
     "nested values as they are": "SELECT id, list, pair, pairs FROM facts WHERE id % 100 = 3",
     "exploded": "SELECT e % 3 AS g, count(*) FROM facts LATERAL VIEW explode(list) AS e GROUP BY 1",
+    "exploded where it is": "SELECT id, explode(list) AS e FROM facts WHERE id < 900",
+    "exploded with positions": "SELECT id, p, e FROM facts LATERAL VIEW posexplode(ragged) v AS p, e WHERE id % 3 = 1",
+    "exploded, rows without elements, too": "SELECT id, p, e, kind FROM facts LATERAL VIEW OUTER posexplode(ragged) v AS p, e",
+    "an exploded map": "SELECT kind, k, count(v), sum(v) FROM facts LATERAL VIEW explode(keyed) v AS k, v GROUP BY kind, k",
+    "an exploded map, rows without entries, too": "SELECT id, p, k, v FROM facts LATERAL VIEW OUTER posexplode(keyed) v AS p, k, v WHERE id < 1000",
+    "structs as rows": "SELECT id, x, y FROM facts LATERAL VIEW inline(structs) v AS x, y",
+    "structs as rows, rows without any, too": "SELECT y, count(*), sum(x) FROM facts LATERAL VIEW OUTER inline(structs) v AS x, y GROUP BY y",
+    "exploded twice": "SELECT a, b, count(*) FROM facts LATERAL VIEW explode(ragged) v AS a LATERAL VIEW explode(map_keys(keyed)) w AS b WHERE id < 500 GROUP BY a, b",
+    "exploded words": "SELECT w, count(*) FROM facts LATERAL VIEW explode(split(name, ' ')) v AS w GROUP BY w",
     "csv": "SELECT kind, count(name), sum(price) FROM facts_csv GROUP BY kind",
     "orc": "SELECT kind, count(name), sum(price) FROM facts_orc GROUP BY kind",
     "json": "SELECT kind, count(name), max(price) FROM facts_json GROUP BY kind",

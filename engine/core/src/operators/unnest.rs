@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, Int32Array};
 use arrow_schema::DataType;
 
 use crate::batch::arrow::{array_bytes, export_column, import_column, null_column};
@@ -24,6 +24,8 @@ pub enum UnnestOutput {
     List { column: usize, depth: usize },
     /// Field `field` of struct column `column`.
     StructField { column: usize, field: usize },
+    /// Number of the element in the list of list column `column`, from 0; null in a row without one. 32 bits.
+    Position { column: usize },
 }
 
 /// The operator `UNNEST`.
@@ -134,16 +136,27 @@ fn unnest(plan: &UnnestPlan, batch: &Batch) -> Result<Vec<ArrayRef>> {
     let mut working: Vec<ArrayRef> = Vec::with_capacity(plan.outputs.len());
     for output in &plan.outputs {
         working.push(match output {
-            UnnestOutput::Keep(column) | UnnestOutput::List { column, .. } => columns[*column].clone(),
+            UnnestOutput::Keep(column) | UnnestOutput::List { column, .. } | UnnestOutput::Position { column } => {
+                columns[*column].clone()
+            }
             UnnestOutput::StructField { column, field } => struct_field(&columns[*column], *field)?,
         });
     }
     columns.clear();
-    let depth = |output: &UnnestOutput| if let UnnestOutput::List { depth, .. } = output { *depth } else { 0 };
+    let depth = |output: &UnnestOutput| match output {
+        UnnestOutput::List { depth, .. } => *depth,
+        UnnestOutput::Position { .. } => 1,
+        UnnestOutput::Keep(_) | UnnestOutput::StructField { .. } => 0,
+    };
     let deepest = plan.outputs.iter().map(depth).max().unwrap_or(0);
     // Columns of lesser depth join at the level that leaves just their own levels to do.
     for level in (1..=deepest).rev() {
-        let opens: Vec<bool> = plan.outputs.iter().map(|o| depth(o) >= level).collect();
+        let opens = plan.outputs.iter().map(|output| match output {
+            _ if depth(output) < level => Opened::Repeated,
+            UnnestOutput::Position { .. } => Opened::Positions,
+            _ => Opened::Elements,
+        });
+        let opens: Vec<Opened> = opens.collect();
         working = open_level(&working, &opens, plan.preserve_nulls)?;
     }
     Ok(working)
@@ -188,19 +201,36 @@ fn list_parts(array: &ArrayRef) -> Result<(Vec<(usize, usize)>, ArrayRef)> {
     }
 }
 
+/// Numbers of the elements of each row, of which there are `longest` rows then.
+fn positions(ranges: &[(usize, usize)], longest: &[usize]) -> Int32Array {
+    let of_row = |(&(start, end), &count): (&(usize, usize), &usize)| {
+        (0..count).map(move |position| (start + position < end).then_some(position as i32))
+    };
+    ranges.iter().zip(longest).flat_map(of_row).collect()
+}
+
+/// What a level makes of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opened {
+    Repeated,
+    Elements,
+    Positions,
+}
+
 /// Opens one level of the chosen list columns and repeats the others.
-fn open_level(columns: &[ArrayRef], opens: &[bool], preserve_nulls: bool) -> Result<Vec<ArrayRef>> {
+fn open_level(columns: &[ArrayRef], opens: &[Opened], preserve_nulls: bool) -> Result<Vec<ArrayRef>> {
     let rows = columns.first().map_or(0, |c| c.len());
     let lists = columns
         .iter()
         .zip(opens)
-        .map(|(c, open)| open.then(|| list_parts(c)).transpose())
+        .map(|(c, open)| (*open != Opened::Repeated).then(|| list_parts(c)).transpose())
         .collect::<Result<Vec<_>>>()?;
     let mut longest: Vec<usize> = (0..rows)
         .map(|row| lists.iter().flatten().map(|(ranges, _)| ranges[row].1 - ranges[row].0).max().unwrap_or(0))
         .collect();
     if preserve_nulls {
-        let null = |row: usize| columns.iter().zip(opens).filter(|(_, open)| **open).all(|(c, _)| c.is_null(row));
+        let opened = || columns.iter().zip(opens).filter(|(_, open)| **open != Opened::Repeated);
+        let null = |row: usize| opened().all(|(column, _)| column.is_null(row));
         (0..rows)
             .filter(|&row| longest[row] == 0 && null(row))
             .collect::<Vec<_>>()
@@ -210,7 +240,11 @@ fn open_level(columns: &[ArrayRef], opens: &[bool], preserve_nulls: bool) -> Res
     columns
         .iter()
         .zip(&lists)
-        .map(|(column, list)| {
+        .zip(opens)
+        .map(|((column, list), open)| {
+            if let (Opened::Positions, Some((ranges, _))) = (open, list) {
+                return Ok(Arc::new(positions(ranges, &longest)) as ArrayRef);
+            }
             // Index 0 is a null put in front; the rest are shifted by one.
             let (source, data_type) = match list {
                 Some((_, values)) => (values.clone(), values.data_type().clone()),
@@ -231,4 +265,35 @@ fn open_level(columns: &[ArrayRef], opens: &[bool], preserve_nulls: bool) -> Res
             export_column(&with_null.gather(&indices), &data_type)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::ListArray;
+    use arrow_array::types::Int64Type;
+
+    use super::*;
+
+    /// Position and element of every row that lists give.
+    fn opened(preserve_nulls: bool) -> Vec<(Option<i32>, Option<i64>)> {
+        let rows = vec![Some(vec![Some(7), None]), None, Some(vec![]), Some(vec![Some(9)])];
+        let lists = ListArray::from_iter_primitive::<Int64Type, _, _>(rows);
+        let outputs = vec![UnnestOutput::Position { column: 0 }, UnnestOutput::List { column: 0, depth: 1 }];
+        let plan = UnnestPlan { outputs, preserve_nulls, types: vec![lists.data_type().clone()] };
+        let batch = Batch::new(vec![import_column(&(Arc::new(lists) as ArrayRef)).unwrap()], 4);
+        let columns = unnest(&plan, &batch).unwrap();
+        let (positions, elements) = (columns[0].as_primitive(), columns[1].as_primitive::<Int64Type>());
+        assert_eq!(positions.len(), elements.len());
+        let position = |row: usize| {
+            let positions: &Int32Array = positions;
+            positions.is_valid(row).then(|| positions.value(row))
+        };
+        (0..elements.len()).map(|row| (position(row), elements.is_valid(row).then(|| elements.value(row)))).collect()
+    }
+
+    #[test]
+    fn positions_number_the_elements_of_each_row() {
+        assert_eq!(opened(false), [(Some(0), Some(7)), (Some(1), None), (Some(0), Some(9))]);
+        assert_eq!(opened(true), [(Some(0), Some(7)), (Some(1), None), (None, None), (Some(0), Some(9))]);
+    }
 }

@@ -71,7 +71,7 @@ pub(super) fn describe(relation: &Relation, plan: &Plan, verbose: bool) -> Descr
         Node::Exchange { keys, partitions, .. } => return describe_exchange(keys, *partitions, &writer),
         Node::Unnest { unnest, .. } => {
             let unnested = unnest.outputs.iter().filter_map(|o| match o {
-                UnnestOutput::Keep(_) => None,
+                UnnestOutput::Keep(_) | UnnestOutput::Position { .. } => None,
                 UnnestOutput::List { column, .. } | UnnestOutput::StructField { column, .. } => {
                     Some(writer.column(*column))
                 }

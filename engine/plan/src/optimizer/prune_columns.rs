@@ -279,15 +279,17 @@ fn prune_window(node: Node, schema: &SchemaRef, read: &Read) -> Result<Pruned> {
 /// Keeps all outputs: which lists are unnested decides how many rows there are.
 fn prune_unnest(input: Relation, unnest: Unnest, schema: SchemaRef) -> Result<Pruned> {
     let source = |output: &UnnestOutput| match output {
-        UnnestOutput::Keep(column) | UnnestOutput::List { column, .. } | UnnestOutput::StructField { column, .. } => {
-            *column
-        }
+        UnnestOutput::Keep(column)
+        | UnnestOutput::List { column, .. }
+        | UnnestOutput::StructField { column, .. }
+        | UnnestOutput::Position { column } => *column,
     };
     let input = prune(input, &unnest.outputs.iter().map(source).collect())?;
     let outputs = unnest.outputs.iter().map(|output| match *output {
         UnnestOutput::Keep(column) => UnnestOutput::Keep(input.at(column)),
         UnnestOutput::List { column, depth } => UnnestOutput::List { column: input.at(column), depth },
         UnnestOutput::StructField { column, field } => UnnestOutput::StructField { column: input.at(column), field },
+        UnnestOutput::Position { column } => UnnestOutput::Position { column: input.at(column) },
     });
     let unnest = Unnest { outputs: outputs.collect(), preserve_nulls: unnest.preserve_nulls };
     Ok(Pruned::unchanged(Relation::new(Node::Unnest { input: Box::new(input.relation), unnest }, schema)))

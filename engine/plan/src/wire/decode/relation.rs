@@ -359,6 +359,12 @@ fn unnest_output(
                 depth => Ok((UnnestOutput::List { column, depth }, element.clone())),
             }
         }
+        Some(What::Position(_)) => match data_type {
+            DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
+                Ok((UnnestOutput::Position { column }, DataType::Int32))
+            }
+            other => Err(path.wrong(format!("column {column} is no list: {other}"))),
+        },
         Some(What::StructField(field)) => match data_type {
             DataType::Struct(fields) => {
                 let field = ordinal(*field, fields.len(), "field", path)?;

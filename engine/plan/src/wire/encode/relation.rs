@@ -163,11 +163,15 @@ impl Encoder {
 
     fn unnest(&mut self, input: &Relation, unnest: &Unnest, depth: usize) -> Result<proto::Unnest> {
         use proto::unnest_output::What;
+        if unnest.outputs.iter().any(|output| matches!(output, UnnestOutput::Position { .. })) {
+            self.version = VERSION;
+        }
         let output = |output: &UnnestOutput| {
             let (column, what) = match output {
                 UnnestOutput::Keep(column) => (*column, What::Keep(true)),
                 UnnestOutput::List { column, depth } => (*column, What::ListDepth(ordinal(*depth)?)),
                 UnnestOutput::StructField { column, field } => (*column, What::StructField(ordinal(*field)?)),
+                UnnestOutput::Position { column } => (*column, What::Position(true)),
             };
             Ok(proto::UnnestOutput { column: ordinal(column)?, what: Some(what) })
         };

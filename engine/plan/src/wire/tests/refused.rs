@@ -524,6 +524,7 @@ fn joins_sorts_and_sets() {
     refused_root(unnest(UnnestOutput::Keep(4)), &int, "root.outputs[0]", "column 4 of 4");
     refused_root(unnest(UnnestOutput::List { column: 0, depth: 1 }), &int, "root.outputs[0]", "no 1 levels of lists");
     refused_root(unnest(UnnestOutput::StructField { column: 0, field: 0 }), &int, "root.outputs[0]", "no struct");
+    refused_root(unnest(UnnestOutput::Position { column: 0 }), &int, "root.outputs[0]", "no list");
 }
 
 #[test]

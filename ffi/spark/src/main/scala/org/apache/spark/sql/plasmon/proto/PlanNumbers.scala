@@ -269,6 +269,7 @@ object PlanNumbers {
     val keep = bool("keep", 2)
     val listDepth = uint32("list_depth", 3)
     val structField = uint32("struct_field", 4)
+    val position = bool("position", 5)
   }
 
   object ShuffleWrite extends MessageNumbers("ShuffleWrite") {

@@ -169,6 +169,23 @@ object PlanProto {
     Node(N.Relation.limit, message)
   }
 
+  /** A row for each element of the longest list of a row. `preserveNulls`: a row whose lists are all null still gives one. */
+  def unnest(input: Message, outputs: Seq[Message], preserveNulls: Boolean): Node =
+    Node(
+      N.Relation.unnest,
+      new Message().put(N.Unnest.input, input).putAll(N.Unnest.outputs, outputs).put(N.Unnest.preserveNulls, preserveNulls))
+
+  /** An input column, repeated. */
+  def unnestKeep(column: Int): Message = unnestOutput(column).put(N.UnnestOutput.keep, true)
+
+  /** The elements of a list column. */
+  def unnestElements(column: Int): Message = unnestOutput(column).put(N.UnnestOutput.listDepth, 1L)
+
+  /** The numbers of these, from 0. */
+  def unnestPosition(column: Int): Message = unnestOutput(column).put(N.UnnestOutput.position, true)
+
+  private def unnestOutput(column: Int): Message = new Message().put(N.UnnestOutput.column, column.toLong)
+
   def window(input: Message, partitionBy: Seq[Message], orderBy: Seq[Message], functions: Seq[Message]): Node =
     Node(
       N.Relation.window,

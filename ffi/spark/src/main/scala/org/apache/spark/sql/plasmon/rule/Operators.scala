@@ -56,6 +56,7 @@ private object Operators {
       val unsorted = join.withNewChildren(join.children.map(withoutSort)).asInstanceOf[SortMergeJoinExec]
       val side = BuildSides.choose(unsorted)
       this.join(unsorted, join.leftKeys, join.rightKeys, join.joinType, side, join.condition, isNullAware = false, shuffled(join.isSkewJoin))
+    case generate: GenerateExec => this.generate(generate)
     case window: WindowExec => this.window(window)
     case limit: WindowGroupLimitExec => groupLimit(limit)
     case exchange: ShuffleExchangeExec => shuffle(exchange)
@@ -163,6 +164,12 @@ private object Operators {
         node.requiredChildDistributionExpressions, node.groupingExpressions, node.aggregateExpressions, node.aggregateAttributes,
         node.resultExpressions, child)
     }
+  }
+
+  private def generate(node: GenerateExec): Answer = {
+    val child = native(node.child)
+    val refusal = Generated.refusal(node.generator, node.outer, child.output).orElse(DataTypes.fields(node.generatorOutput).left.toOption)
+    answer(refusal)(PlasmonGenerateExec(node.generator, node.requiredChildOutput, node.outer, node.generatorOutput, child))
   }
 
   private def window(node: WindowExec): Answer = {
