@@ -60,7 +60,7 @@ STRINGS = {
     "locate(b, a), instr(a, b), position(b, a)": [("string", "string")], "locate('l', a, b)": [("string", "small")], "contains(a, b), startswith(a, b), endswith(a, b)": [("string", "string"), ("binary", "binary")],
     "a LIKE '%a%', a LIKE 'a%', a LIKE '%c', a LIKE '_', a LIKE ''": [("string",)], "a LIKE 'a\\\\%b_c', a LIKE '%é%', a LIKE 'a_c'": [("string",)], "a LIKE b": [("string", "string")], "a ILIKE '%A%', a ILIKE 'ß'": [("string",)],
     "a LIKE 'a!%b!_c' ESCAPE '!'": [("string",)], "a RLIKE '^a.*c$', a RLIKE '[[:space:]]'": [("string",)], "regexp_replace(a, '[a-c]+', '<$0>')": [("string",)], "regexp_extract(a, '(\\\\w+) (\\\\w+)', 2)": [("string",)], "regexp_count(a, 'l')": [("string",)],
-    "split_part(a, ',', 2)": [("string",)], "split_part(a, ',', b)": [("string", "small")], "split(a, ',')": [("string",)], "find_in_set(a, 'a,abc,')": [("string",)], "levenshtein(a, b), soundex(a)": [("string", "string")],
+    "split_part(a, ',', 2)": [("string",)], "split_part(a, ',', b)": [("string", "small")], "split(a, ',')": [("string",)], "split(a, '[a-c]+'), split(a, 'l', 2), split(a, ' ', 0), split(a, 'l', 1)": [("string",)], "split(a, ''), split(a, 'x*')": [("string",)], "find_in_set(a, 'a,abc,')": [("string",)], "levenshtein(a, b), soundex(a)": [("string", "string")],
     "md5(a), sha1(a), sha2(a, 256), crc32(a)": [("binary",)], "base64(a), unbase64(base64(a))": [("binary",)], "encode(a, 'UTF-8')": [("string",)], "decode(a, 'UTF-8')": [("binary",)], "format_number(a, 2)": [("double",)],
     "format_string('%s-%05d', a, b)": [("string", "int")], "to_number(a, '999.99')": [("numeral",)], "elt(b, a, 'x')": [("string", "small")],
 }

@@ -2,7 +2,10 @@
 
 mod portable;
 
-use arrow::array::ArrayRef;
+use std::sync::Arc;
+
+use arrow::array::{ArrayBuilder, ArrayRef, ListArray, StringViewBuilder};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::DataType;
 use plasmon_core::{Error, Result};
 use regex::Regex;
@@ -17,6 +20,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     Definition::new("rlike", like_type, rlike),
     Definition::new("regexp_extract", extract_type, extract),
     Definition::new("regexp_replace", replace_type, replace),
+    Definition::new("split", split_type, split),
 ];
 
 fn check_type(types: &[DataType]) -> Result<DataType> {
@@ -41,6 +45,14 @@ fn replace_type(types: &[DataType]) -> Result<DataType> {
     takes(types, 3)?;
     require(types.iter().all(is_text), "a text, a pattern and a replacement")?;
     Ok(DataType::Utf8View)
+}
+
+fn split_type(types: &[DataType]) -> Result<DataType> {
+    takes(types, 4)?;
+    let holds = is_text(&types[0]) && is_text(&types[1]) && types[2] == DataType::Int32;
+    let is_list = matches!(&types[3], DataType::List(element) if is_text(element.data_type()));
+    require(holds && is_list, "a text, a pattern, a limit and a null of the result's type, a list of texts")?;
+    Ok(types[3].clone())
 }
 
 /// Bytes that a compiled pattern may take.
@@ -84,6 +96,42 @@ fn extract(call: &Call) -> Result<ArrayRef> {
     })
 }
 
+/// Whether the pattern may match an empty text.
+fn matches_nothing(regex: &Regex) -> bool {
+    let least = regex_syntax::parse(regex.as_str()).ok().and_then(|hir| hir.properties().minimum_len());
+    least.is_none_or(|least| least == 0)
+}
+
+/// What is between the matches, in at most so many pieces when the limit is above 0. Patterns that match nothing are refused: Java splits elsewhere then.
+fn split(call: &Call) -> Result<ArrayRef> {
+    let texts = call.texts(0)?;
+    let (Some(pattern), Some(limit)) = (call.constant_text(1)?, call.constant_int(2)?) else {
+        return Ok(arrow::array::new_null_array(call.result(), call.rows()));
+    };
+    let regex = compiled(pattern)?;
+    if matches_nothing(&regex) {
+        return Err(Error::unsupported(format!("splitting at {pattern}, which may match nothing")));
+    }
+    let DataType::List(element) = call.result() else { return Err(Error::internal("no list")) };
+    let (mut pieces, mut counts) = (StringViewBuilder::new(), Vec::with_capacity(call.rows()));
+    let mut given = 0;
+    for row in 0..call.rows() {
+        match texts.get(row) {
+            None => {}
+            Some(text) if limit > 0 => {
+                regex.splitn(text, limit as usize).for_each(|piece| pieces.append_value(piece));
+            }
+            Some(text) => regex.split(text).for_each(|piece| pieces.append_value(piece)),
+        }
+        counts.push(pieces.len() - given);
+        given = pieces.len();
+    }
+    let valid: NullBuffer = (0..call.rows()).map(|row| texts.get(row).is_some()).collect();
+    let pieces = arrow::compute::cast(&(Arc::new(pieces.finish()) as ArrayRef), element.data_type())?;
+    let offsets = OffsetBuffer::from_lengths(counts);
+    Ok(Arc::new(ListArray::try_new(element.clone(), offsets, pieces, Some(valid))?))
+}
+
 /// Patterns that match nothing are refused (Java replaces more often then), and so are replacements that refer to groups.
 fn replace(call: &Call) -> Result<ArrayRef> {
     let texts = call.texts(0)?;
@@ -91,8 +139,7 @@ fn replace(call: &Call) -> Result<ArrayRef> {
         return Ok(arrow::array::new_null_array(call.result(), call.rows()));
     };
     let regex = compiled(pattern)?;
-    let least = regex_syntax::parse(regex.as_str()).ok().and_then(|hir| hir.properties().minimum_len());
-    if least.is_none_or(|least| least == 0) || replacement.contains(['$', '\\']) {
+    if matches_nothing(&regex) || replacement.contains(['$', '\\']) {
         return Err(Error::unsupported(format!("replacing {pattern}, which may match nothing, or with groups")));
     }
     call.text_result(|row, out| {

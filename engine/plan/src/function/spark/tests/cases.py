@@ -421,6 +421,8 @@ def regex(f):
             f.add("spark_rlike", [text(w), text(p)], "boolean", "{0} RLIKE {1}")
             f.add("spark_regexp_extract", [text(w), text(p), i32(0)], "text", "regexp_extract({0}, {1}, {2})")
             if p and p != "é.*":
+                for limit in (-1, 0, 1, 2):
+                    f.add("spark_split", [text(w), text(p), i32(limit)], "list<text>", "split({0}, {1}, {2})", "L", [text(w), text(p), i32(limit), null("list<text>")])
                 f.add("spark_regexp_replace", [text(w), text(p), text("<>")], "text", "regexp_replace({0}, {1}, {2})")
         f.add("spark_regexp_extract", [text(w), text("(a)|(b)"), i32(2)], "text", "regexp_extract({0}, {1}, {2})")
 

@@ -49,6 +49,7 @@ private[expression] object Texts {
     Form("Like", "Like")((e, c) => like(e.asInstanceOf[Like], c)),
     Form("RLike", "spark_rlike")((e, c) => matching("spark_rlike", e, e.children.tail, c)),
     Form("RegExpExtract", "spark_regexp_extract")((e, c) => matching("spark_regexp_extract", e, e.children.tail, c)),
+    Form("StringSplit", "spark_split")((e, c) => Form.typedNull(e.dataType).flatMap(kind => matching("spark_split", e, e.children.tail, c, Seq(kind)))),
     Form("RegExpReplace", "spark_regexp_replace")((e, c) => regexpReplace(e.asInstanceOf[RegExpReplace], c)),
     call("Crc32", "spark_crc32"),
     call("Md5", "spark_md5"),
@@ -100,13 +101,18 @@ private[expression] object Texts {
   }
 
   /** A function of a text, a pattern and other constants, where the engine takes the pattern: those that it does mean the same as Java's. */
-  private def matching(function: String, e: Expression, constants: Seq[Expression], converter: Converter): Either[Refusal, Message] =
+  private def matching(
+      function: String,
+      e: Expression,
+      constants: Seq[Expression],
+      converter: Converter,
+      last: Seq[Message] = Nil): Either[Refusal, Message] =
     if (!constants.forall(_.isInstanceOf[Literal])) {
       Left(Refusal(Converter.name(e), Refusal.Argument, "a pattern, or what belongs to it, is no constant"))
     } else {
       for {
         text <- converter(e.children.head)
-        others <- converter.all(constants)
+        others <- converter.all(constants).map(_ ++ last)
         dataType <- DataTypes.toProto(e.dataType)
         sample <- converter.callOf(function, Form.text("") +: others, e.dataType)
         _ <- NativeCheck.constant(sample, dataType, Converter.name(e)).toLeft(())
