@@ -1,7 +1,11 @@
 """The record of a run inside Spark: each engine's time over that of Spark's own operators, in figures and as an SVG."""
-import engines, picture, speed
-from picture import INK, LEFT, LINE, RIGHT, ROW, SOFT, WIDTH, x_of
+import math
 
+import engines, picture, speed
+from picture import INK, LEFT, LINE, RIGHT, ROW, SOFT, WIDTH
+
+#: Ends of the scale. What lies beyond is drawn at them.
+LOW, HIGH = 1 / 32, 2
 COLOURS = {"plasmon": "#1f7a45", "comet": "#2563a8", "gluten": "#c0392b"}
 
 
@@ -29,10 +33,21 @@ def summary(record):
     return rows
 
 
+def x_of(ratio):
+    """Where a ratio lies, on a scale of powers."""
+    share = math.log(min(max(ratio, LOW), HIGH) / LOW) / math.log(HIGH / LOW)
+    return LEFT + share * (WIDTH - LEFT - RIGHT)
+
+
+def runs(record):
+    """What of its runs counts."""
+    return "one run after a warm-up" if record["repeat"] == 1 else f"median of {record['repeat']} runs"
+
+
 def axis(drawing, top, bottom):
     """The scale, with the side on which Spark is left behind shaded."""
-    drawing.rect(x_of(picture.LOW), top, x_of(1) - x_of(picture.LOW), bottom - top, picture.BETTER)
-    for ratio, label in ((1 / 8, "⅛"), (1 / 4, "¼"), (1 / 2, "½"), (1, "1"), (2, "2"), (4, "4")):
+    drawing.rect(x_of(LOW), top, x_of(1) - x_of(LOW), bottom - top, picture.BETTER)
+    for ratio, label in ((1 / 32, "1/32"), (1 / 16, "1/16"), (1 / 8, "⅛"), (1 / 4, "¼"), (1 / 2, "½"), (1, "1"), (2, "2")):
         x = x_of(ratio)
         drawing.line(x, top, x, bottom, INK if ratio == 1 else LINE, 1.3 if ratio == 1 else 1)
         drawing.text(x, top - 7, label + "×", 12, INK if ratio == 1 else SOFT, "middle", "bold" if ratio == 1 else "normal")
@@ -88,7 +103,7 @@ def draw(record):
     """The whole picture."""
     drawing = picture.Drawing()
     drawing.text(28, 40, f"{record['title']} in Spark: time divided by that of Spark {record['versions'].get('stock', '')}'s own operators", 20, INK, weight="bold")
-    drawing.text(28, 62, f"{record['machine']}, {record['threads']} threads and {record['memory_megabytes'] / 1024:g} GiB each, {record['date']}; median of {record['repeat']} interleaved runs, answers compared", 13, SOFT)
+    drawing.text(28, 62, f"{record['machine']}, {record['threads']} threads and {record['memory_megabytes'] / 1024:g} GiB each, {record['date']}; {runs(record)}, interleaved, answers compared", 13, SOFT)
     y = means_panel(drawing, record, 118)
     drawing.text(28, y + 40, "Query by query", 15, INK, weight="bold")
     x = 180
