@@ -68,6 +68,8 @@ TYPES = {
     "timestamp": (pa.timestamp("us", tz="UTC"), [None, *map(moment, MOMENTS)]),
     "timestamp_ntz": (pa.timestamp("us"), [None, *map(moment, MOMENTS)]),
     "array<int>": (pa.list_(pa.int32()), [None, [], [1], [1, None, 3], [3, 2, 1, 2]]),
+    "array<string>": (pa.list_(pa.string()), [None, [], ["a"], ["b", None, "a", "é", "a"], ["", "z", "abc"]]),
+    "array<double>": (pa.list_(pa.float64()), [None, [], [1.5], [float("nan"), None, 0.0, -0.0, float("nan")], [float("inf"), -1.0, 0.0]]),
     # Texts for one purpose each.
     "numeral": (pa.string(), NUMERALS),
     "moment_text": (pa.string(), MOMENT_TEXTS),

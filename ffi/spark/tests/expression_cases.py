@@ -7,6 +7,7 @@ DECIMALS = ["decimal(5,2)", "decimal(18,4)", "decimal(18,0)", "decimal(38,10)", 
 NUMBERS = INTEGERS + FLOATS + DECIMALS
 TIMES = ["date", "timestamp", "timestamp_ntz"]
 FLAT = NUMBERS + ["boolean", "string", "binary"] + TIMES
+LISTS = ["array<int>", "array<string>", "array<double>"]
 
 SAME = [(t, t) for t in NUMBERS]
 MIXED = [
@@ -75,13 +76,21 @@ TIMES_AND_DATES = {
     "from_unixtime(a)": [("bigint",)], "date_format(a, 'yyyy-MM-dd HH:mm:ss')": [("timestamp",)], "to_date(a)": [("moment_text",)], "to_timestamp(a)": [("moment_text",)], "to_date(a, 'yyyy-MM-dd')": [("moment_text",)],
     "make_date(a, b, c)": [("small", "small", "small")], "from_utc_timestamp(a, 'America/Los_Angeles'), to_utc_timestamp(a, 'America/Los_Angeles')": [("timestamp",)], "timestampdiff(HOUR, a, b)": [("timestamp", "timestamp")],
 }
+ARRAYS = {
+    "size(a), array_distinct(a), reverse(a)": [(t,) for t in LISTS], "array_max(a), array_min(a)": [(t,) for t in LISTS], "sort_array(a), sort_array(a, false)": [(t,) for t in LISTS],
+    "array_union(a, b), array_except(a, b)": [(t, t) for t in LISTS], "array_intersect(a, b), arrays_overlap(a, b)": [(t, t) for t in LISTS], "array_union(a, array(7)), array_intersect(array(1), a)": [("array<int>",)],
+    "array_position(a, b), array_contains(a, b)": [("array<int>", "int"), ("array<string>", "string"), ("array<double>", "double")],
+    "slice(a, b, c)": [("array<int>", "small", "small")], "slice(a, 1, 2), slice(a, -2, 2), slice(a, 2, 0)": [(t,) for t in LISTS], "flatten(array(a, b))": [("array<int>", "array<int>"), ("array<string>", "array<string>")],
+    "array_join(a, ','), array_join(a, '-', '?')": [("array<string>",), ("array<int>",)], "array_join(a, b)": [("array<string>", "string")], "element_at(a, b), a[b]": [("array<string>", "small")],
+    "try_element_at(a, b), get(a, b)": [("array<double>", "small")], "array(a, b)": [("int", "int"), ("string", "string")], "a = b, a < b": [("array<int>", "array<int>")],
+}
 AGGREGATES = {
     "count(*), count(a), count(DISTINCT a)": [(t,) for t in FLAT], "min(a), max(a)": [(t,) for t in FLAT], "sum(a)": [(t,) for t in NUMBERS], "avg(a)": [(t,) for t in NUMBERS], "try_sum(a), try_avg(a)": [("bigint",), ("decimal(38,10)",)],
     "stddev(a), variance(a), stddev_pop(a), var_pop(a)": [("small",), ("decimal(5,2)",)], "bool_and(a), bool_or(a)": [("boolean",)], "bit_and(a), bit_or(a), bit_xor(a)": [(t,) for t in INTEGERS], "count_if(a)": [("boolean",)],
     "max_by(b, a), min_by(b, a)": [("int", "string")], "corr(a, b), covar_samp(a, b), covar_pop(a, b)": [("small", "small")], "sum(a) FILTER (WHERE b)": [("int", "boolean")], "sum(DISTINCT a), avg(DISTINCT a)": [("int",), ("decimal(5,2)",)],
     "skewness(a), kurtosis(a)": [("small",)], "sort_array(collect_list(a)), sort_array(collect_set(a))": [("int",), ("string",)],
 }
-GROUPS = {"arithmetic": ARITHMETIC, "mathematics": MATHEMATICS, "conditions": CONDITIONS, "casts": CASTS, "strings": STRINGS, "times": TIMES_AND_DATES, "aggregates": AGGREGATES}
+GROUPS = {"arithmetic": ARITHMETIC, "mathematics": MATHEMATICS, "conditions": CONDITIONS, "casts": CASTS, "strings": STRINGS, "times": TIMES_AND_DATES, "arrays": ARRAYS, "aggregates": AGGREGATES}
 
 
 def named(text, types):

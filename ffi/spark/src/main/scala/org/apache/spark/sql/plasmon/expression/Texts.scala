@@ -25,7 +25,9 @@ private[expression] object Texts {
     call("StringReplace", "spark_replace"),
     call("StringTranslate", "spark_translate"),
     call("StringRepeat", "spark_repeat"),
-    of("Reverse", "spark_reverse")(where(_.isInstanceOf[StringType])(Form.children)),
+    Form("Reverse", "spark_reverse, spark_array_reverse") { (e, c) =>
+      c.call(if (e.dataType.isInstanceOf[ArrayType]) "spark_array_reverse" else "spark_reverse", e.children, e.dataType)
+    },
     call("Ascii", "spark_ascii"),
     call("Chr", "spark_chr"),
     call("Length", "spark_length"),
