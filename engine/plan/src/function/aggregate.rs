@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
 use arrow::compute::{SortColumn, lexsort_to_indices, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion_common::{DataFusionError, ScalarValue};
@@ -160,7 +160,7 @@ impl CustomAggregate for LibraryAggregate {
             ignore_nulls: self.ignore_nulls,
             return_field: self.return_field.clone(),
         };
-        Ok(Box::new(PerGroup { function: own, groups: Vec::new() }))
+        Ok(Box::new(PerGroup { function: own, groups: Vec::new(), bytes: 0 }))
     }
 }
 
@@ -173,36 +173,102 @@ enum Feed {
 
 struct PerGroup {
     function: LibraryAggregate,
-    groups: Vec<Box<dyn Accumulator>>,
+    groups: Vec<Group>,
+    /// About what they take.
+    bytes: usize,
+}
+
+/// A group's accumulator. Many look at all that they hold when they are asked for their size: so they are asked when they were given half as much again.
+struct Group {
+    accumulator: Box<dyn Accumulator>,
+    /// Bytes that it was given …
+    given: usize,
+    /// … and, when it was asked the last time, what it had been given, and took.
+    measured: (usize, usize),
+    /// About what it takes.
+    bytes: usize,
+}
+
+impl Group {
+    fn new(accumulator: Box<dyn Accumulator>) -> Self {
+        let bytes = accumulator.size();
+        Group { accumulator, given: 0, measured: (0, bytes), bytes }
+    }
+
+    /// It was given so many bytes; about what it takes now.
+    fn give(&mut self, bytes: usize) -> usize {
+        self.given += bytes;
+        if self.given * 2 >= self.measured.0 * 3 {
+            self.measured = (self.given, self.accumulator.size());
+        }
+        let (given, taken) = self.measured;
+        self.bytes = (taken as f64 * self.given as f64 / given.max(1) as f64) as usize;
+        self.bytes
+    }
+}
+
+/// Bytes of an array's values, without what its buffers hold beside them; at least one a row.
+fn value_bytes(array: &dyn Array) -> usize {
+    let of_views = |lengths: &[u128]| lengths.iter().map(|&view| view as u32 as usize).sum::<usize>();
+    let elements = match array.data_type() {
+        DataType::Utf8View => of_views(array.as_string_view().views()),
+        DataType::BinaryView => of_views(array.as_binary_view().views()),
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            let (first, last) = (list.value_offsets()[0] as usize, list.value_offsets()[list.len()] as usize);
+            value_bytes(&list.values().slice(first, last - first))
+        }
+        DataType::Struct(_) => array.as_struct().columns().iter().map(|column| value_bytes(column)).sum(),
+        other => match other.primitive_width() {
+            Some(width) => width * array.len(),
+            None => array.get_array_memory_size(),
+        },
+    };
+    elements + array.len()
 }
 
 impl PerGroup {
     fn resize(&mut self, count: usize) -> Result<()> {
         while self.groups.len() < count {
-            self.groups.push(self.function.accumulator()?);
+            let group = Group::new(self.function.accumulator()?);
+            self.bytes += group.bytes;
+            self.groups.push(group);
         }
         Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.groups.clear();
+        self.bytes = 0;
     }
 
     /// Calls `feed` once for every group that has rows, with that group's rows in arrival order.
     fn by_group(&mut self, arrays: &[ArrayRef], groups: &[usize], feed: Feed) -> Result<()> {
         let Some(&first) = groups.first() else { return Ok(()) };
-        let feed = |accumulator: &mut dyn Accumulator, arrays: &[ArrayRef]| match feed {
-            Feed::Rows if self.function.counts_on_order() => {
-                accumulator.merge_batch(&self.function.ordered_state(arrays)?)
-            }
-            Feed::Rows => accumulator.update_batch(arrays),
-            Feed::States => accumulator.merge_batch(arrays),
+        let PerGroup { function, groups: all, bytes } = self;
+        let mut feed = |group: usize, arrays: &[ArrayRef]| -> Result<()> {
+            let group = &mut all[group];
+            let fed = match feed {
+                Feed::Rows if function.counts_on_order() => {
+                    function.ordered_state(arrays).and_then(|state| group.accumulator.merge_batch(&state))
+                }
+                Feed::Rows => group.accumulator.update_batch(arrays),
+                Feed::States => group.accumulator.merge_batch(arrays),
+            };
+            fed.map_err(convert_error)?;
+            let before = group.bytes;
+            *bytes = *bytes - before + group.give(arrays.iter().map(|array| value_bytes(array)).sum());
+            Ok(())
         };
         if groups.iter().all(|&g| g == first) {
-            return feed(self.groups[first].as_mut(), arrays).map_err(convert_error);
+            return feed(first, arrays);
         }
         let mut rows: Vec<u32> = (0..groups.len() as u32).collect();
         rows.sort_by_key(|&row| groups[row as usize]);
         for run in rows.chunk_by(|a, b| groups[*a as usize] == groups[*b as usize]) {
             let indices = UInt32Array::from(run.to_vec());
             let taken = arrays.iter().map(|a| take(a, &indices, None)).collect::<Result<Vec<_>, _>>()?;
-            feed(self.groups[groups[run[0] as usize]].as_mut(), &taken).map_err(convert_error)?;
+            feed(groups[run[0] as usize], &taken)?;
         }
         Ok(())
     }
@@ -222,8 +288,8 @@ impl CustomAccumulator for PerGroup {
     fn state(&mut self) -> Result<Vec<ArrayRef>> {
         let types = self.function.state_types();
         let mut columns: Vec<Vec<ScalarValue>> = vec![Vec::with_capacity(self.groups.len()); types.len()];
-        for accumulator in &mut self.groups {
-            let state = accumulator.state().map_err(convert_error)?;
+        for group in &mut self.groups {
+            let state = group.accumulator.state().map_err(convert_error)?;
             if state.len() != columns.len() {
                 return Err(Error::internal(format!(
                     "{} gave {} state values of {}",
@@ -234,7 +300,7 @@ impl CustomAccumulator for PerGroup {
             }
             columns.iter_mut().zip(state).for_each(|(column, value)| column.push(value));
         }
-        self.groups.clear();
+        self.clear();
         columns.into_iter().zip(&types).map(|(values, t)| to_array(values, t)).collect()
     }
 
@@ -242,15 +308,15 @@ impl CustomAccumulator for PerGroup {
         let values = self
             .groups
             .iter_mut()
-            .map(|a| a.evaluate())
+            .map(|group| group.accumulator.evaluate())
             .collect::<datafusion_common::Result<Vec<_>>>()
             .map_err(convert_error)?;
-        self.groups.clear();
+        self.clear();
         to_array(values, self.function.return_field.data_type())
     }
 
     fn memory_bytes(&self) -> usize {
-        self.groups.iter().map(|a| a.size()).sum()
+        self.bytes
     }
 }
 

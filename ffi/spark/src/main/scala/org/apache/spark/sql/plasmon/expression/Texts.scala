@@ -57,7 +57,7 @@ private[expression] object Texts {
     call("Md5", "spark_md5"),
     call("Sha1", "spark_sha1"),
     call("Sha2", "spark_sha2"),
-    Form("StaticInvoke", "spark_char_read_padding, spark_char_write_check, spark_varchar_write_check") { (e, c) =>
+    Form("StaticInvoke", "spark_char_read_padding, spark_char_write_check, spark_varchar_write_check, spark_base64") { (e, c) =>
       staticInvoke(e.asInstanceOf[StaticInvoke], c)
     })
 
@@ -135,9 +135,14 @@ private[expression] object Texts {
     (CharVarchar, "charTypeWriteSideCheck") -> "spark_char_write_check",
     (CharVarchar, "varcharTypeWriteSideCheck") -> "spark_varchar_write_check")
 
+  /** In one line, not in chunks. */
+  private def isBase64(e: StaticInvoke): Boolean =
+    e.staticObject == classOf[Base64] && e.functionName == "encode" && e.arguments.drop(1) == Seq(Literal(false))
+
   private def staticInvoke(e: StaticInvoke, converter: Converter): Either[Refusal, Message] =
     methods.get((e.staticObject.getName.stripSuffix("$"), e.functionName)) match {
       case Some(function) => converter.call(function, e.arguments, e.dataType)
+      case None if isBase64(e) => converter.call("spark_base64", e.arguments.take(1), e.dataType)
       case None => Left(Refusal("StaticInvoke", Refusal.Expression, s"${e.staticObject.getName}.${e.functionName}"))
     }
 }
