@@ -13,7 +13,8 @@ import org.apache.spark.sql.plasmon.proto.{PlanNumbers => N}
 import org.apache.spark.sql.plasmon.proto.PlanNumbers.JoinKind
 
 /**
- * A hash join of two inputs, or without keys a nested loop. `buildSide` becomes the table. `outputPartitioning` and `output` are those of Spark's join that this stands for.
+ * A hash join of two inputs, or without keys a nested loop. `buildSide` becomes the table. `planned` and `output` are partitioning and columns of Spark's join that
+ * this stands for.
  */
 case class PlasmonJoinExec(
     leftKeys: Seq[Expression],
@@ -24,7 +25,7 @@ case class PlasmonJoinExec(
     isNullAware: Boolean,
     exchange: JoinExchange,
     output: Seq[Attribute],
-    override val outputPartitioning: Partitioning,
+    planned: Partitioning,
     left: SparkPlan,
     right: SparkPlan)
     extends BinaryExecNode
@@ -34,6 +35,18 @@ case class PlasmonJoinExec(
   override def requiredChildDistribution: Seq[Distribution] = exchange match {
     case JoinExchange.Shuffled if leftKeys.nonEmpty => Seq(SparkShim.clustered(leftKeys), SparkShim.clustered(rightKeys))
     case _ => Seq(UnspecifiedDistribution, UnspecifiedDistribution)
+  }
+
+  /** As planned, unless adaptive execution has merged or cut partitions of the inputs since then. */
+  override def outputPartitioning: Partitioning = {
+    val inputs = (if (isBroadcast) Seq(if (buildSide == BuildLeft) right else left) else Seq(left, right)).map(_.outputPartitioning)
+    if (inputs.forall(_.numPartitions == planned.numPartitions)) planned
+    else (planned, joinType) match {
+      case (_: UnknownPartitioning, _) | (_, FullOuter) => UnknownPartitioning(inputs.head.numPartitions)
+      case (_, _: InnerLike) if inputs.map(_.numPartitions).distinct.size == 1 => PartitioningCollection(inputs)
+      case (_, RightOuter) => inputs.last
+      case _ => inputs.head
+    }
   }
 
   private def isBroadcast = exchange == JoinExchange.Broadcast
